@@ -1,0 +1,1 @@
+"""The monitor: takes captured predictions and keeps them as Parquet."""

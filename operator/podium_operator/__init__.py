@@ -1,0 +1,1 @@
+"""The operator: watches the kinds and makes the cluster match them."""

@@ -1,0 +1,91 @@
+"""One inference request and its answer, between HTTP, traffic and the model. Data only: no framework, no I/O."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Columns = dict[str, npt.NDArray[Any]]
+"""Tensors by name; the first axis of each is rows. BYTES are object arrays of str (or bytes where not UTF-8)."""
+
+
+class ServingError(Exception):
+    """Base of all errors that a client may see. `http_status` is a plain number; str() is the sentence the client reads."""
+
+    http_status = 500
+    reason = "InternalError"
+    retry_after_seconds: int | None = None
+
+
+class DeadlineExceeded(ServingError):
+    http_status = 504
+    reason = "DeadlineExceeded"
+
+
+class NotServing(ServingError):
+    """This pod has no committed plan (starting), or is going away."""
+
+    http_status = 503
+    reason = "NotServing"
+    retry_after_seconds = 1
+
+
+class Overloaded(ServingError):
+    http_status = 503
+    reason = "Overloaded"
+    retry_after_seconds = 1
+
+
+@dataclass(slots=True)
+class InferRequest:
+    """A parsed and validated Open Inference Protocol request."""
+
+    columns: Columns
+    rows: int
+    admitted_at: float
+    """Monotonic seconds when the request's head was read: the moment of admission under the plan of that turn."""
+    deadline: float
+    """Monotonic seconds. Later answers are 504."""
+    request_id: str
+    """The client's id, or one that was made here."""
+    body: bytes
+    content_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Lower-case names. A client's own podium-* headers are not in it."""
+    wanted_outputs: tuple[str, ...] = ()
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Fallback(StrEnum):
+    """Why the champion answered a request that was assigned to a challenger, or was kept from assignment."""
+
+    NONE = ""
+    TIMEOUT = "Timeout"
+    ERROR = "Error"
+    BAD_ANSWER = "BadAnswer"
+    BREAKER_OPEN = "BreakerOpen"
+    TOO_MANY_IN_FLIGHT = "TooManyInFlight"
+    BODY_TOO_LARGE = "BodyTooLarge"
+    MIXED_KEYS = "MixedKeys"
+    NO_TIME_LEFT = "NoTimeLeft"
+
+
+@dataclass(slots=True)
+class Answer:
+    """What goes back to the client: either `columns` (answered here) or `body` (relayed from another pod, as it came)."""
+
+    version: str
+    version_digest: str
+    epoch: int
+    columns: Columns | None = None
+    body: bytes | None = None
+    arm_assigned: str = "champion"
+    """champion, or the challenger's name."""
+    arm_answered: str = "champion"
+    fallback: Fallback = Fallback.NONE
+    queue_seconds: float = 0.0
+    inference_seconds: float = 0.0
+    forward_seconds: float = 0.0

@@ -70,9 +70,12 @@ class ServingState:
     current: Serving | None = None
     draining: bool = False
     """SIGTERM came: keep accepting while endpoints update, answer `Connection: close`."""
+    behind: bool = False
+    """A higher committed epoch is known than `current` holds. The pod leaves the Service (not ready); what still arrives is a
+    late answer, which `swap` bounds: after a grace it sets `current` to None."""
     retired: list[Serving] = field(default_factory=list)
     """Flipped away from but with open requests; `swap` drops them when they are done."""
 
     @property
     def ready(self) -> bool:
-        return self.current is not None and not self.draining
+        return self.current is not None and not self.draining and not self.behind

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 Columns = dict[str, npt.NDArray[Any]]
@@ -18,6 +17,26 @@ class ServingError(Exception):
     http_status = 500
     reason = "InternalError"
     retry_after_seconds: int | None = None
+
+
+class InvalidRequest(ServingError):
+    """The request does not fit the protocol or the model. Retrying is useless: the caller has to change it."""
+
+    http_status = 400
+    reason = "InvalidRequest"
+
+
+class NotFound(ServingError):
+    """No such model, version or path here."""
+
+    http_status = 404
+    reason = "NotFound"
+
+
+class HookFailed(ServingError):
+    """transform.py raised, answered what does not fit, or took too long. The text names hook, file and line."""
+
+    reason = "TransformFailed"
 
 
 class DeadlineExceeded(ServingError):
@@ -55,7 +74,11 @@ class InferRequest:
     content_type: str = "application/json"
     headers: Mapping[str, str] = field(default_factory=dict)
     """Lower-case names. A client's own podium-* headers are not in it."""
+    pinned_version: str = ""
+    """The version that the client named in the path, which is the champion's. Then only the champion may answer: such a
+    request is never split (it may be mirrored and captured)."""
     wanted_outputs: tuple[str, ...] = ()
+    """Outputs that the client asked for; empty: all. The answer's columns may hold more: the encoder leaves them out."""
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -1,0 +1,182 @@
+"""The metrics of docs/architecture.md, cheap enough for the hot path.
+
+prometheus-client's own children take a lock per increment and scan their buckets one by one: with bucket edges 10 %
+apart that costs more than parsing a request. Here a child is two attributes and a bisection, written by the loop's thread
+only; prometheus-client does the exposition. `labels()` is for setting up: keep the child that it returns.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+from typing import Generic, Literal, TypeVar
+
+from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.exposition import generate_latest
+from prometheus_client.registry import Collector
+
+MAX_CHILDREN = 256
+"""Label sets of one family. Versions come and go in a long life; the oldest set is forgotten first."""
+
+
+def _edges(first: float, last: float, ratio: float) -> tuple[float, ...]:
+    """Bucket edges of three digits from `first` until `last` is covered, each at most `ratio` times the one before."""
+    edges = [first]
+    while edges[-1] < last:
+        edges.append(float(f"{edges[-1] * ratio:.3g}"))
+    return tuple(edges)
+
+
+DURATION_EDGES = _edges(0.0002, 2.0, 1.095)
+"""Seconds. At most 10 % apart, because a p99 is compared between versions."""
+ROW_EDGES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)
+
+
+class Value:
+    """A counter's or gauge's number."""
+
+    __slots__ = ("value",)
+
+    def __init__(self) -> None:
+        self.value = 0.0
+
+    def inc(self, amount: float = 1.0) -> None:
+        self.value += amount
+
+    def set(self, value: float) -> None:
+        self.value = value
+
+
+class Distribution:
+    """A histogram's counts per bucket, and their sum."""
+
+    __slots__ = ("counts", "edges", "total")
+
+    def __init__(self, edges: tuple[float, ...]) -> None:
+        self.edges = edges
+        self.counts = [0] * (len(edges) + 1)
+        self.total = 0.0
+
+    def observe(self, value: float) -> None:
+        self.counts[bisect_left(self.edges, value)] += 1
+        self.total += value
+
+    def cumulative(self) -> Iterator[tuple[str, float]]:
+        seen = 0
+        for edge, count in zip((*map(str, self.edges), "+Inf"), self.counts, strict=True):
+            seen += count
+            yield edge, float(seen)
+
+
+Child = TypeVar("Child", Value, Distribution)
+Kind = Literal["counter", "gauge", "histogram"]
+
+
+class Family(Generic[Child]):
+    """One metric: its children by label values, in the order of `label_names`."""
+
+    def __init__(
+        self, kind: Literal["counter", "gauge", "histogram"], name: str, text: str, label_names: Iterable[str]
+    ) -> None:
+        self.kind = kind
+        self.name = name
+        self.text = text
+        self.label_names = tuple(label_names)
+        self.children: dict[tuple[str, ...], Child] = {}
+
+    def labels(self, *values: str) -> Child:
+        """The child with these label values. Raises ValueError when their number is wrong."""
+        child = self.children.get(values)
+        if child is None:
+            if len(values) != len(self.label_names):
+                raise ValueError(f"{self.name} has the labels {', '.join(self.label_names)}; got {len(values)} values")
+            if len(self.children) >= MAX_CHILDREN:
+                del self.children[next(iter(self.children))]
+            child = self.children[values] = self.new_child()
+        return child
+
+    def new_child(self) -> Child:
+        raise NotImplementedError
+
+    def forget(self, *values: str) -> None:
+        self.children.pop(values, None)
+
+
+class Values(Family[Value]):
+    def new_child(self) -> Value:
+        return Value()
+
+
+class Distributions(Family[Distribution]):
+    def __init__(self, name: str, text: str, label_names: Iterable[str], edges: tuple[float, ...]) -> None:
+        super().__init__("histogram", name, text, label_names)
+        self.edges = edges
+
+    def new_child(self) -> Distribution:
+        return Distribution(self.edges)
+
+
+ARM = ("version", "role")
+
+
+class Metrics(Collector):
+    """All metrics of one process. Who writes which is said here, so that nothing is counted twice."""
+
+    def __init__(self, namespace: str, deployment: str, *, process: bool = True) -> None:
+        # The HTTP lane, at the pod that answers the client:
+        self.requests = Values("counter", "podium_requests", "Answered requests, by who answered.", (*ARM, "code"))
+        self.request_seconds = Distributions(
+            "podium_request_duration_seconds", "From the head of a request to its answer.", ARM, DURATION_EDGES
+        )
+        self.rows = Values("counter", "podium_rows", "Rows of answered requests.", ARM)
+        # The HTTP lane, at the pod that infers (public and forward port):
+        self.queue_seconds = Distributions("podium_queue_duration_seconds", "Waiting for the model.", ARM, DURATION_EDGES)
+        self.inference_seconds = Distributions("podium_inference_duration_seconds", "In the model.", ARM, DURATION_EDGES)
+        self.forwarded_requests = Values(
+            "counter", "podium_forwarded_requests", "Requests answered on the forward port.", ("version", "code")
+        )
+        # The loaded model, once per run:
+        self.batch_rows = Distributions("podium_batch_rows", "Rows of one run of the model.", ("version",), ROW_EDGES)
+        # Traffic:
+        self.forward_seconds = Distributions(
+            "podium_forward_duration_seconds",
+            "A forward, as the forwarding pod saw it.",
+            ("challenger",),
+            DURATION_EDGES,
+        )
+        self.fallbacks = Values("counter", "podium_fallbacks", "Answers in a challenger's place.", ("challenger", "reason"))
+        self.shadow_requests = Values("counter", "podium_shadow_requests", "Mirrored requests.", ("challenger", "outcome"))
+        self.capture_events = Values("counter", "podium_capture_events", "Captured predictions.", ("outcome",))
+        # Swap:
+        self.plan_epoch = Values("gauge", "podium_plan_epoch", "Epoch of the committed plan.", ())
+        self.model_loaded = Values("gauge", "podium_model_loaded", "1 while the version is in memory.", ("version",))
+        self._constant = {"namespace": namespace, "deployment": deployment}
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
+        if process:
+            ProcessCollector(registry=self._registry)
+            PlatformCollector(registry=self._registry)
+
+    def exposition(self) -> bytes:
+        """Prometheus' text format 0.0.4."""
+        return generate_latest(self._registry)
+
+    def collect(self) -> Iterator[Metric]:
+        for family in vars(self).values():
+            if isinstance(family, Values):
+                yield self._values(family)
+            elif isinstance(family, Distributions):
+                yield self._distributions(family)
+
+    def _values(self, family: Values) -> Metric:
+        names = (*self._constant, *family.label_names)
+        kind = CounterMetricFamily if family.kind == "counter" else GaugeMetricFamily
+        metric = kind(family.name, family.text, labels=names)
+        for values, child in list(family.children.items()):
+            metric.add_metric([*self._constant.values(), *values], child.value)
+        return metric
+
+    def _distributions(self, family: Distributions) -> Metric:
+        metric = HistogramMetricFamily(family.name, family.text, labels=(*self._constant, *family.label_names))
+        for values, child in list(family.children.items()):
+            metric.add_metric([*self._constant.values(), *values], list(child.cumulative()), child.total)
+        return metric

@@ -77,6 +77,10 @@ class Tolerances(_Wire):
     absolute: float = Field(default=1e-5, ge=0)
     relative: float = Field(default=1e-4, ge=0)
 
+    def allowance(self, expected: float) -> float:
+        """How far an answer may lie from `expected`."""
+        return self.absolute + self.relative * abs(expected)
+
 
 class Training(_Wire):
     """Where the model comes from. `metrics` are means over the validation rows, keyed by their usual name."""
@@ -113,8 +117,11 @@ class Descriptor(_Wire):
 class GoldenRow(_Wire):
     """One line of golden.jsonl: inputs as the client sends them (null for missing), one row per line.
 
+    A value is a scalar where a row of the tensor holds one element (shape [-1] or [-1, 1]), else a list nested as shape[1:].
+    In outputs null stands for NaN.
     `outputs` are the training library's answers before any transform hook. `margin` is the distance of the winning class's
-    probability to the runner-up's; a flipped label is tolerated, and counted, only where margin lies within tolerance.
+    probability to the runner-up's; a flipped label is tolerated, and counted, only where margin is at most
+    `Tolerances.allowance` of the winning probability. Absent: no flip is tolerated.
     `hooked_outputs` are the answers with transform.py's hooks; absent when there is no transform.py.
     """
 

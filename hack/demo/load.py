@@ -5,6 +5,7 @@ not as fewer requests. Connections are pooled and kept alive as stock clients do
 """
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -176,3 +177,36 @@ def _forever(questions: Sequence[Question]) -> Iterator[Question]:
     if not questions:
         raise ValueError("a load needs at least one question")
     return cycle(questions)
+
+
+class BackgroundLoad:
+    """A Load in a thread of its own, for callers that block: `with BackgroundLoad(load) as outcomes: ...`."""
+
+    def __init__(self, load: Load) -> None:
+        self._load = load
+        self._loop = asyncio.new_event_loop()
+        self._stop = asyncio.Event()
+        self._thread = threading.Thread(target=self._run, name="load", daemon=True)
+        self._failure: BaseException | None = None
+
+    def __enter__(self) -> list[Outcome]:
+        self._thread.start()
+        return self._load.outcomes
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(self._load.timeout_seconds + 30)
+        if self._failure is not None:
+            raise self._failure
+
+    def _run(self) -> None:
+        async def run() -> None:
+            async with self._load:
+                await self._stop.wait()
+
+        try:
+            self._loop.run_until_complete(run())
+        except Exception as failure:
+            self._failure = failure
+        finally:
+            self._loop.close()

@@ -1,0 +1,58 @@
+"""The demo's models: trained by examples/churn, packaged, pushed to the cluster's registry, and asked questions."""
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from demo.load import Question
+from demo.manifests import HEADER, Manifest, model_version
+from demo.where import ROOT, DemoError, Where
+
+PACKAGES = ("churn-1", "churn-2", "churn-3", "churn-broken")
+CALENDAR = "churn-3"
+"""The version that needs its own requirement."""
+
+
+@dataclass(frozen=True)
+class Pushed:
+    name: str
+    uri: str
+    digest: str
+
+    def manifest(self, *, name: str = "", digest: str = "") -> Manifest:
+        return model_version(name or self.name, self.uri, digest or self.digest, built=self.name == CALENDAR)
+
+
+def train(where: Where, folder: Path) -> str:
+    """All packages below `folder`; what the training script said."""
+    return where.run(sys.executable, "examples/churn/train.py", "--out", str(folder), timeout=900)
+
+
+def push(where: Where, folder: Path) -> dict[str, Pushed]:
+    pushed = {}
+    for name in PACKAGES:
+        uri = f"oci://{where.registry}/models/{name}:1"
+        options = ["--insecure"] if where.local else []
+        said = where.run(sys.executable, "-m", "podium_cli", "push", str(folder / name), uri, *options)
+        digest = next((word for word in said.split() if word.startswith("sha256:")), "")
+        if not digest:
+            raise DemoError(f"`podium push` of {name} printed no digest: {said[:300]}")
+        pushed[name] = Pushed(name, uri, digest)
+    return pushed
+
+
+def production_questions(folder: Path) -> list[Question]:
+    """The rows kept for production, in their fixed order: {"customer": ..., "request": {...}} per line."""
+    questions = []
+    for line in (folder / "production.jsonl").read_text().splitlines():
+        row = json.loads(line)
+        questions.append(Question(json.dumps(row["request"]).encode(), ((HEADER, str(row["customer"])),)))
+    return questions
+
+
+def ensure_cached(name: str) -> Path:
+    """A folder of the checkout that git ignores, for what the demo makes."""
+    folder = ROOT / ".build" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

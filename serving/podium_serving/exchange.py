@@ -93,6 +93,7 @@ class Fallback(StrEnum):
     TOO_MANY_IN_FLIGHT = "TooManyInFlight"
     BODY_TOO_LARGE = "BodyTooLarge"
     MIXED_KEYS = "MixedKeys"
+    MISSING_KEY = "MissingKey"
     NO_TIME_LEFT = "NoTimeLeft"
 
 

@@ -1,0 +1,196 @@
+"""One tensor: what the model takes, and how JSON values become its array. Every error names tensor, shape and datatype."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+from math import prod
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from podium_crds.package import Datatype, InputSpec, TensorSpec
+from podium_serving.exchange import InvalidRequest
+
+NUMPY_TYPES: dict[Datatype, str] = {
+    "BOOL": "?",
+    "UINT8": "u1",
+    "UINT16": "u2",
+    "UINT32": "u4",
+    "UINT64": "u8",
+    "INT8": "i1",
+    "INT16": "i2",
+    "INT32": "i4",
+    "INT64": "i8",
+    "FP16": "f2",
+    "FP32": "f4",
+    "FP64": "f8",
+    "BYTES": "O",
+}
+"""numpy's type codes. BYTES are object arrays of str."""
+
+_ACCEPTED: dict[str, set[type]] = {"?": {bool}, "u": {int}, "i": {int}, "f": {int, float}, "O": {str}}
+"""Python types that JSON values of a kind may have. type() is asked, so a bool is no int."""
+_IN_WORDS = {"?": "true or false", "u": "an integer of at least 0", "i": "an integer", "f": "a number", "O": "a string"}
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSchema:
+    """An input or output, prepared for the hot path."""
+
+    name: str
+    datatype: Datatype
+    dtype: np.dtype[Any]
+    tail: list[int]
+    """The shape without rows. -1: any size."""
+    fixed: bool
+    """No -1 in `tail`."""
+    nullable: bool
+    said: str
+    """`input 'age'`: how errors begin."""
+    takes: str
+    """`[-1, 1] FP32 (-1: any number)`: how they end."""
+
+    @property
+    def accepted(self) -> set[type]:
+        return _ACCEPTED[kind_of(self.dtype)]
+
+    @property
+    def fill(self) -> Any:
+        """What stands for null."""
+        return "" if self.datatype == "BYTES" else float("nan")
+
+
+def kind_of(dtype: np.dtype[Any]) -> str:
+    return "?" if dtype.kind == "b" else dtype.kind
+
+
+def tensor_schema(spec: TensorSpec, direction: str) -> TensorSchema:
+    """`direction` is input or output. Answers of other pods may hold null where a number was NaN."""
+    dtype = np.dtype(NUMPY_TYPES[spec.datatype])
+    can_be_null = dtype.kind in "fO"
+    return TensorSchema(
+        name=spec.name,
+        datatype=spec.datatype,
+        dtype=dtype,
+        tail=list(spec.shape[1:]),
+        fixed=-1 not in spec.shape[1:],
+        nullable=can_be_null and (spec.nullable if isinstance(spec, InputSpec) else True),
+        said=f"{direction} '{spec.name}'",
+        takes=f"{list(spec.shape)} {spec.datatype} (-1: any number)",
+    )
+
+
+def check_shape(schema: TensorSchema, shape: list[int]) -> None:
+    """Raises InvalidRequest unless `shape` fits."""
+    tail = shape[1:]
+    fits = tail == schema.tail or (
+        not schema.fixed
+        and len(tail) == len(schema.tail)
+        and all(want in (-1, got) for got, want in zip(tail, schema.tail, strict=True))
+    )
+    if not shape or not fits or min(shape) < 0:
+        raise InvalidRequest(f"{schema.said} has shape {shape}, the model takes {schema.takes}")
+    if shape[0] < 1:
+        raise InvalidRequest(
+            f"{schema.said} has shape {shape}: a request holds at least one row; the model takes {schema.takes}"
+        )
+
+
+def flat_values(schema: TensorSchema, shape: list[int], values: list[Any]) -> list[Any]:
+    """The values in row-major order, from flat or nested `values`. Raises InvalidRequest when their number does not fit."""
+    if len(shape) > 1 and values and type(values[0]) is list:
+        return _unnested(schema, shape, values)
+    if len(values) != prod(shape):
+        raise InvalidRequest(
+            f"{schema.said} has shape {shape}, which holds {prod(shape)} values, but data has {len(values)}; "
+            f"the model takes {schema.takes}"
+        )
+    return values
+
+
+def _unnested(schema: TensorSchema, shape: list[int], values: list[Any]) -> list[Any]:
+    _check_lengths(schema, shape, 0, [values])
+    for axis in range(1, len(shape)):
+        _check_lengths(schema, shape, axis, values)
+        values = list(chain.from_iterable(values))
+    return values
+
+
+def _check_lengths(schema: TensorSchema, shape: list[int], axis: int, lists: Sequence[Any]) -> None:
+    want = shape[axis]
+    if set(map(type, lists)) <= {list} and set(map(len, lists)) <= {want}:
+        return
+    index, wrong = next((i, part) for i, part in enumerate(lists) if type(part) is not list or len(part) != want)
+    got = f"{len(wrong)} values" if type(wrong) is list else f"{_shown(wrong)} where a list should be"
+    place = "data" if axis == 0 else f"data[{']['.join(map(str, np.unravel_index(index, tuple(shape[:axis]))))}]"
+    raise InvalidRequest(
+        f"{schema.said}: {place} has {got}, but shape {shape} says {want}; "
+        f"data is nested as its shape says, or flat in row-major order; "
+        f"the model takes {schema.takes}"
+    )
+
+
+def array_of(schema: TensorSchema, values: list[Any]) -> npt.NDArray[Any]:
+    """Flat values as a one-dimensional array of the schema's type; null becomes NaN or "" where it may be sent.
+
+    Raises InvalidRequest naming the first value that does not fit.
+    """
+    accepted = schema.accepted
+    kinds = set(map(type, values))
+    if not kinds <= accepted:
+        if not (schema.nullable and kinds <= accepted | {type(None)}):
+            raise _wrong_value(schema, values)
+        values = [schema.fill if value is None else value for value in values]
+    try:
+        return packed(schema.dtype, values)
+    except OverflowError as error:
+        raise _out_of_range(schema, values) from error
+
+
+def packed(dtype: np.dtype[Any], values: list[Any]) -> npt.NDArray[Any]:
+    """An array of values of accepted types. Raises OverflowError when one does not fit the type's range."""
+    if dtype.kind != "f":
+        return np.array(values, dtype)
+    with np.errstate(over="ignore"):
+        array = np.array(values, dtype)
+    if np.isinf(array).any():
+        raise OverflowError("a number is too large for its type")
+    return array
+
+
+def _wrong_value(schema: TensorSchema, values: list[Any]) -> InvalidRequest:
+    accepted = schema.accepted | ({type(None)} if schema.nullable else set())
+    index, wrong = next((i, value) for i, value in enumerate(values) if type(value) not in accepted)
+    if wrong is None:
+        hint = " (null is taken by nullable inputs only)"
+    elif type(wrong) is list:
+        hint = " (data is nested deeper than its shape)"
+    else:
+        hint = ""
+    return InvalidRequest(
+        f"{schema.said}: value {index} is {_shown(wrong)}, must be {_IN_WORDS[kind_of(schema.dtype)]}{hint}; "
+        f"the model takes {schema.takes}"
+    )
+
+
+def _out_of_range(schema: TensorSchema, values: list[Any]) -> InvalidRequest:
+    for index, value in enumerate(values):
+        try:
+            packed(schema.dtype, [value])
+        except OverflowError:
+            return InvalidRequest(
+                f"{schema.said}: value {index} is {_shown(value)}, which does not fit {schema.datatype}; "
+                f"the model takes {schema.takes}"
+            )
+    raise AssertionError("called without a value out of range")
+
+
+def _shown(value: Any) -> str:
+    """A value as JSON would write it, cut short."""
+    if value is None or value is True or value is False:
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, list):
+        return "a list"
+    text = f'"{value}"' if isinstance(value, str) else str(value)
+    return text if len(text) <= 40 else text[:37] + "..."

@@ -216,7 +216,9 @@ def open_envelope(envelope: Envelope, public_keys: list[str], deployment_uid: st
     try:
         message = _MESSAGES.validate_json(body)
     except ValidationError as error:
-        raise MessageRefused(f"the signed message is not one this version understands: {error.errors()[0]['msg']}") from error
+        raise MessageRefused(
+            f"the signed message is not one this version understands: {error.errors()[0]['msg']}"
+        ) from error
     deployment = message.plan.deployment if isinstance(message, Prepare | Commit) else message.deployment
     if deployment.uid != deployment_uid:
         raise MessageRefused(f"the message is for deployment uid {deployment.uid}, this pod belongs to {deployment_uid}")

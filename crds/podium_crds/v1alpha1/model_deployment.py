@@ -4,36 +4,84 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from podium_crds.v1alpha1.meta import Condition, DnsLabel, Kubernetes, NameRef
+from podium_crds.names import MAX_CHALLENGER_NAME
+from podium_crds.v1alpha1.meta import Condition, Kubernetes, NameRef, SecretRef, text
 
 Milliseconds = Annotated[int, Field(ge=1, le=300_000)]
-Quantity = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi)?$", max_length=20)]
+Quantity = Annotated[
+    str,
+    text(
+        r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi)?$",
+        "is no quantity: write a number with m, k, Ki, M, Mi, G or Gi behind it if need be: 500m, 2, 512Mi",
+        max_length=20,
+    ),
+]
+ChallengerName = Annotated[
+    str,
+    text(
+        r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
+        "is no name of a challenger: use lower-case letters, digits and '-', with a letter or digit at both ends",
+        max_length=MAX_CHALLENGER_NAME,
+    ),
+]
+LABEL_KEY_PATTERN = r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
+LABEL_KEY_SAYS = "is no key of a label: write <name> or <domain>/<name>, as in kubernetes.io/arch"
+LabelKey = Annotated[str, text(LABEL_KEY_PATTERN, LABEL_KEY_SAYS, max_length=316)]
+LabelValue = Annotated[
+    str,
+    text(
+        r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$",
+        "is no value of a label: use letters, digits, '-', '_' and '.', with a letter or digit at both ends",
+        min_length=0,
+        max_length=63,
+    ),
+]
 
 
 class Champion(Kubernetes):
+    """The version that answers unless a challenger's turn comes."""
+
     model_version_ref: NameRef
 
 
 class ResourceList(Kubernetes):
+    """Amounts of what a container may have."""
+
     cpu: Quantity | None = None
     memory: Quantity | None = None
 
 
 class Resources(Kubernetes):
+    """What a scoring container asks for and may use."""
+
     requests: ResourceList | None = None
     limits: ResourceList | None = None
 
 
 class Toleration(Kubernetes):
-    key: Annotated[str, Field(max_length=316)] | None = None
+    """A taint of nodes that the scoring pods put up with."""
+
+    key: LabelKey | None = None
+    """Absent, with operator Exists: any taint."""
     operator: Literal["Exists", "Equal"] = "Equal"
-    value: Annotated[str, Field(max_length=63)] | None = None
+    value: LabelValue | None = None
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
-    toleration_seconds: int | None = None
+    """Absent: any effect."""
+    toleration_seconds: Annotated[int, Field(ge=0, le=2_147_483_647)] | None = None
+    """NoExecute only: how long a pod stays after the taint came. Absent: for ever."""
 
 
 class EnvironmentVariable(Kubernetes):
-    name: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=128)]
+    """A variable that a transform hook reads. Not for secrets: whoever may read the ModelDeployment reads it."""
+
+    name: Annotated[
+        str,
+        text(
+            r"^[A-Za-z_][A-Za-z0-9_]*$",
+            "is no name of an environment variable: use letters, digits and '_', and no digit in front",
+            max_length=128,
+        ),
+    ]
     value: Annotated[str, Field(max_length=4096)] = ""
 
 
@@ -41,49 +89,80 @@ class PodTemplate(Kubernetes):
     """The part of the scoring pods that a user may set."""
 
     resources: Resources | None = None
-    node_selector: Annotated[dict[Annotated[str, Field(max_length=316)], Annotated[str, Field(max_length=63)]], Field(max_length=20)] = {}
+    """Absent: the operator's settings decide."""
+    node_selector: Annotated[dict[Annotated[str, Field(max_length=316)], LabelValue], Field(max_length=20)] = {}
+    """Labels of the nodes that the pods may run on."""
     tolerations: Annotated[list[Toleration], Field(max_length=20)] = []
     env: Annotated[list[EnvironmentVariable], Field(max_length=50)] = []
-    image_pull_secrets: Annotated[list[NameRef], Field(max_length=10)] = []
+    image_pull_secrets: Annotated[list[SecretRef], Field(max_length=10)] = []
 
 
 class Challenger(Kubernetes):
-    name: Annotated[DnsLabel, Field(max_length=20)]
+    """A version that is measured against the champion on live traffic. It can never fail a request."""
+
+    name: ChallengerName
+    """Its arm in answers, metrics and captured predictions."""
     model_version_ref: NameRef
     mode: Literal["Shadow", "Canary"]
+    """Shadow: sees a copy of the traffic and answers nobody. Canary: answers `percent` of it."""
     percent: Annotated[int, Field(ge=0, le=100)] | None = None
     """Canary only, and required there."""
     timeout_milliseconds: Milliseconds = 100
+    """What it may take of a request's time. Then the champion answers."""
     replicas: Annotated[int, Field(ge=1, le=100)] = 1
     template: PodTemplate | None = None
     """Absent: the deployment's serving.template."""
 
 
 class StickyBy(Kubernetes):
+    """What decides which arm a request has: chance, or a key that always gets the same arm."""
+
     type: Literal["Header", "Input", "Request"] = "Request"
-    header: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$", max_length=64)] | None = None
+    header: (
+        Annotated[
+            str,
+            text(
+                r"^[A-Za-z0-9-]+$",
+                "is no name of a header: use letters, digits and '-', as in X-Customer-Id",
+                max_length=64,
+            ),
+        ]
+        | None
+    ) = None
+    """Header only, and required there: the header that holds the key."""
     input: Annotated[str, Field(min_length=1, max_length=128)] | None = None
+    """Input only, and required there: the model's input that holds the key."""
 
 
 class Autoscaling(Kubernetes):
+    """Bounds for the champion's HorizontalPodAutoscaler."""
+
     min_replicas: Annotated[int, Field(ge=1, le=1000)] = 1
     max_replicas: Annotated[int, Field(ge=1, le=1000)]
     cpu_percent: Annotated[int, Field(ge=1, le=100)] = 70
+    """Mean CPU use, in percent of the requests, that the autoscaler aims at."""
 
 
 class Serving(Kubernetes):
+    """How the champion is served."""
+
     replicas: Annotated[int, Field(ge=1, le=1000)] | None = None
     """Absent with autoscaling; 1 where both are absent."""
     autoscaling: Autoscaling | None = None
     timeout_milliseconds: Milliseconds = 1000
+    """A request's whole time, a forward to a challenger included."""
     template: PodTemplate = PodTemplate()
 
 
 class Capture(Kubernetes):
+    """Which share of the predictions is kept."""
+
     percent: Annotated[int, Field(ge=0, le=100)] = 100
 
 
 class ModelDeploymentSpec(Kubernetes):
+    """What is wished. The operator reads it and never writes it."""
+
     champion: Champion
     challengers: Annotated[list[Challenger], Field(max_length=10)] = []
     sticky_by: StickyBy = StickyBy()
@@ -92,6 +171,8 @@ class ModelDeploymentSpec(Kubernetes):
 
 
 class ChampionStatus(Kubernetes):
+    """What is committed."""
+
     model_version: Annotated[str, Field(max_length=63)]
     digest: Annotated[str, Field(max_length=71)]
     since: Annotated[str, Field(max_length=32)]
@@ -100,6 +181,8 @@ class ChampionStatus(Kubernetes):
 
 
 class ChallengerStatus(Kubernetes):
+    """How a challenger fares."""
+
     name: Annotated[str, Field(max_length=20)]
     model_version: Annotated[str, Field(max_length=63)]
     digest: Annotated[str, Field(max_length=71)] = ""
@@ -112,6 +195,8 @@ class ChallengerStatus(Kubernetes):
 
 
 class Endpoint(Kubernetes):
+    """Where to ask."""
+
     url: Annotated[str, Field(max_length=256)]
     docs: Annotated[str, Field(max_length=256)]
 
@@ -135,12 +220,15 @@ class LastSwap(Kubernetes):
 
 
 class ModelDeploymentStatus(Kubernetes):
+    """What is so. All of it can be deleted: the same champion serves, and the operator writes it again."""
+
     observed_generation: int | None = None
     conditions: Annotated[list[Condition], Field(max_length=16)] = []
     champion: ChampionStatus | None = None
     challengers: Annotated[list[ChallengerStatus], Field(max_length=20)] = []
     endpoint: Endpoint | None = None
     epoch: int | None = None
+    """Counts the plans of this deployment; in every answer as the header Podium-Epoch."""
     traffic: Annotated[list[TrafficShare], Field(max_length=20)] = []
     last_swap: LastSwap | None = None
     challenger_summary: Annotated[str, Field(max_length=512)] = ""

@@ -4,25 +4,46 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from podium_crds.v1alpha1.meta import Condition, Digest, Kubernetes, NameRef
+from podium_crds.v1alpha1.meta import Condition, Digest, Kubernetes, SecretRef, text
+
+_HOST = r"([A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?|\[[0-9a-fA-F:]+\])(:[0-9]{1,5})?"
+_COMPONENT = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*"
+_TAG = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}"
+
+ArtifactUri = Annotated[
+    str,
+    text(
+        rf"^oci://{_HOST}(/{_COMPONENT})+(:{_TAG})?$",
+        "is no artifact: write oci://<registry>/<repository>, the repository in lower case, with :<tag> if you like",
+        unless="self.contains('@')",
+        max_length=512,
+    ),
+]
 
 
 class Artifact(Kubernetes):
-    """Where the package lies and what it is. The digest is the version's identity."""
+    """Where the package lies and what it is. The digest is the version's identity; a tag in the uri is for people only."""
 
-    uri: Annotated[str, Field(pattern=r"^oci://[^/\s@]+(/[a-z0-9._-]+)+(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?$", max_length=512)]
+    uri: ArtifactUri
+    """Where the package lies, without credentials and without a digest: oci://registry.example.com/models/churn:3."""
     digest: Digest
-    pull_secret_ref: NameRef | None = None
+    """sha256 of the package's manifest, as `podium push` prints it."""
+    pull_secret_ref: SecretRef | None = None
     """A kubernetes.io/dockerconfigjson Secret in the namespace."""
 
 
 class Image(Kubernetes):
-    """Generic: the scoring image as shipped. Built: the package has requirements or transform.py and gets its own image."""
+    """What the version runs in.
+
+    Generic: the scoring image as shipped. Built: the package has requirements or transform.py and gets its own image.
+    """
 
     type: Literal["Generic", "Built"] = "Generic"
 
 
 class ModelVersionSpec(Kubernetes):
+    """What the version is. It never changes: other bits are another version, with another name."""
+
     artifact: Artifact
     image: Image = Image()
 
@@ -32,6 +53,7 @@ class VerifiedFacts(Kubernetes):
 
     golden_rows: int
     flipped_labels: int
+    """Golden rows whose label differs though their margin lies within tolerance."""
     worst_absolute_error: Annotated[str, Field(max_length=32)]
     p99_milliseconds: Annotated[str, Field(max_length=32)]
     peak_memory_bytes: int
@@ -41,6 +63,8 @@ class VerifiedFacts(Kubernetes):
 
 
 class ModelVersionStatus(Kubernetes):
+    """What the operator found. It can be rebuilt from nothing."""
+
     observed_generation: int | None = None
     conditions: Annotated[list[Condition], Field(max_length=16)] = []
     image: Annotated[str, Field(max_length=512)] = ""

@@ -8,7 +8,7 @@ from demo.kubectl import Kubectl
 from demo.where import ROOT, Where
 
 SYSTEM = "podium-system"
-BUILDER_SECRET = "podium-builder"  # noqa: S105 - a Secret's name
+BUILDER_SECRET = "podium-builder"
 
 
 def build_images(where: Where) -> dict[str, str]:

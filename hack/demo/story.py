@@ -1,4 +1,4 @@
-"""The demo's six steps, in order. Each says what it does, shows what came back, and stops the demo when a promise is broken."""
+"""The demo's six steps, in order. Each shows what came back, and stops the demo when a promise is broken."""
 
 import time
 from collections.abc import Iterator
@@ -6,9 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import httpx
-
-from demo import install, models
+from demo import endpoint, install, models
 from demo.figures import arm_rows, scraped_rows
 from demo.kubectl import Kubectl
 from demo.load import BackgroundLoad, Load, Outcome, Question, between, figures, inconsistent_keys
@@ -81,21 +79,18 @@ class Story:
     def _try_example(self) -> None:
         """The example on the OpenAPI page, pasted."""
         self.kubectl.wait("the endpoint answers", self._is_up, 60)
-        page = httpx.get(f"{self.url}/openapi.json").json()
+        page = endpoint.get(f"{self.url}/openapi.json").json()
         operation = page["paths"]["/v2/models/churn/infer"]["post"]
         example = operation["requestBody"]["content"]["application/json"]["example"]
-        answer = httpx.post(f"{self.url}/v2/models/churn/infer", json=example)
-        if answer.status_code != 200:
-            raise DemoError(f"the example on {self.url}/docs, pasted, was answered with {answer.status_code}: {answer.text}")
+        answer = endpoint.post(f"{self.url}/v2/models/churn/infer", example)
+        if answer.status != 200:
+            raise DemoError(f"the example on {self.url}/docs, pasted, was answered with {answer.status}: {answer.text}")
         columns = [tensor["name"] for tensor in example["inputs"]]
         self.screen.good(f"{self.url}/docs shows {len(columns)} columns ({', '.join(columns[:4])}, …); its example answers:")
         self.screen.say(f"{answer.text[:160]}")
 
     def _is_up(self) -> bool:
-        try:
-            return httpx.get(f"{self.url}/v2/health/ready", timeout=2).status_code == 200
-        except httpx.HTTPError:
-            return False
+        return endpoint.get(f"{self.url}/v2/health/ready", timeout=2).status == 200
 
     def _load(self, rate: float = RATE) -> Load:
         return Load(f"{self.url}/v2/models/churn/infer", self.questions, rate=rate, key_header=HEADER)
@@ -104,7 +99,9 @@ class Story:
 
     def _challenge(self) -> None:
         self.kubectl.apply(self.pushed[models.CALENDAR].manifest())
-        self.screen.say(f"{models.CALENDAR} imports a package that the generic image lacks: its scoring image is being built")
+        self.screen.say(
+            f"{models.CALENDAR} imports a package that the generic image lacks: its scoring image is being built"
+        )
         self.kubectl.wait_ready("mv", models.CALENDAR, 600)
         self.kubectl.apply(model_deployment("churn-1", challenger(models.CALENDAR, "Shadow")))
         self._wait_challenger("Shadow")
@@ -124,7 +121,8 @@ class Story:
         def serving() -> bool:
             found = self.kubectl.get("mdep", "churn") or {}
             return any(
-                item["mode"] == mode and item["state"] == "Serving" for item in found.get("status", {}).get("challengers", [])
+                item["mode"] == mode and item["state"] == "Serving"
+                for item in found.get("status", {}).get("challengers", [])
             )
 
         self.kubectl.wait(f"the challenger serves as {mode}", serving, 240)
@@ -137,7 +135,9 @@ class Story:
         self.screen.table("What the clients saw", ("arm", "requests", "share", "p50 ms", "p99 ms"), arm_rows(outcomes))
         customers = len({outcome.key for outcome in outcomes})
         self.screen.good(f"{customers} customers, each answered by one arm only")
-        rows = self.kubectl.wait("the operator has scraped both versions", lambda: scraped_rows(self.where, models.CALENDAR), 60)
+        rows = self.kubectl.wait(
+            "the operator has scraped both versions", lambda: scraped_rows(self.where, models.CALENDAR), 60
+        )
         columns = ("version", "role", "requests", "errors", "p50 ms", "p99 ms")
         self.screen.table("What the operator scraped from the pods", columns, rows)
         self.screen.note(canary_arms=seen.arms, canary_sent=seen.sent, canary_failed=seen.failed, customers=customers)
@@ -161,7 +161,7 @@ class Story:
             time.sleep(3)
         seen = figures(outcomes)
         self._require(seen.failed == 0, f"{seen.failed} of {seen.sent} requests failed: {seen.first_errors}")
-        self._require(set(seen.versions) == {"churn-1", "churn-2"}, f"versions that were never committed answered: {seen.versions}")
+        self._require(set(seen.versions) == {"churn-1", "churn-2"}, f"uncommitted versions answered: {seen.versions}")
         flip = status["lastSwap"]
         before, during = between(outcomes, applied - 4, applied), between(outcomes, applied, swapped + 1)
         self.screen.good(

@@ -1,0 +1,76 @@
+"""Podium installed in the local cluster once; a namespace per test; packages pushed once."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from demo import install
+from demo.where import Where, local
+from harness.big import make_big_package
+from harness.site import Model, Site, push
+from serving_fixtures import make_package
+
+MISCHIEF = """
+import os
+import time
+
+import numpy as np
+
+
+def after(outputs, inputs):
+    wish = int(inputs["x0"][0, 0])
+    if wish == 101:
+        time.sleep(60)
+    if wish == 102:
+        os._exit(1)
+    if wish == 103:
+        return {"score": np.zeros((3, 7), dtype=np.float32)}
+    if wish == 104:
+        raise ValueError("as asked")
+    return outputs
+"""
+
+
+@pytest.fixture(scope="session")
+def where() -> Where:
+    assert os.geteuid() == 0, "the end-to-end tests bring up a cluster: run them as root"
+    return local(bring_up=True)
+
+
+@pytest.fixture(scope="session")
+def installed(where: Where) -> dict[str, str]:
+    images = install.build_images(where)
+    install.install(where, images)
+    return images
+
+
+@pytest.fixture(scope="session")
+def models(where: Where, installed: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Model]:
+    """sum-1, sum-2 (answer differently), mischief (misbehaves as its input asks), big-1, big-2 (no two fit in a pod)."""
+    folder = tmp_path_factory.mktemp("packages")
+    found = {}
+    for name, weights in (("sum-1", (1.0, 1.0)), ("sum-2", (2.0, 2.0))):
+        found[name] = push(
+            where, folder / name, name, make_package(folder / name, name="sum", version=name, weights=weights)
+        )
+    digest = make_package(folder / "mischief", name="sum", version="mischief", weights=(1.0, 1.0), transform=MISCHIEF)
+    found["mischief"] = push(where, folder / "mischief", "mischief", digest, built=True)
+    for number in (1, 2):
+        name = f"big-{number}"
+        found[name] = push(where, folder / name, name, make_big_package(folder / name, version=name, factor=float(number)))
+    return found
+
+
+@pytest.fixture
+def site(where: Where, installed: dict[str, str], models: dict[str, Model]) -> Iterator[Site]:
+    site = Site(where)
+    site.up()
+    yield site
+    site.down()
+
+
+@pytest.fixture
+def packages_folder(tmp_path: Path) -> Path:
+    return tmp_path

@@ -1,0 +1,56 @@
+"""The whole story, as `make demo` tells it to a newcomer, with its figures asserted."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from demo.where import ROOT, Where
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="module")
+def report(where: Where, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    path = tmp_path_factory.mktemp("demo") / "report.json"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("DEMO_")}
+    environment["PYTHONPATH"] = str(ROOT / "hack")
+    done = subprocess.run(
+        [sys.executable, "-m", "demo", "up", "--report", str(path)],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=1800,
+        check=False,
+    )
+    print(done.stdout)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+    yield json.loads(path.read_text())
+    where.run("kubectl", "delete", "namespace", "podium-demo", "--wait=false", "--ignore-not-found")
+
+
+def test_the_canary_gets_its_share_of_customers_and_no_request_fails(report: dict[str, Any]) -> None:
+    arms = report["canary_arms"]
+    assert report["canary_failed"] == 0
+    assert report["canary_sent"] == sum(arms.values())
+    share = arms.get("calendar", 0) / report["canary_sent"]
+    # Customers, not requests, are split: 4 standard deviations of a share of `customers` keys that ask equally often.
+    margin = 4 * (0.1 * 0.9 / report["customers"]) ** 0.5
+    assert abs(share - 0.1) < margin, arms
+
+
+def test_a_hot_swap_under_load_loses_nothing_and_only_committed_versions_answer(report: dict[str, Any]) -> None:
+    assert report["swap_failed"] == 0
+    assert set(report["swap_versions"]) == {"churn-1", "churn-2"}
+    assert report["flip_pods"] == 3
+    assert report["flip_milliseconds"] <= 1000
+
+
+def test_broken_versions_are_refused_with_their_reasons(report: dict[str, Any]) -> None:
+    assert report["refused_churn-wrong-digest"] == "DigestMismatch"
+    assert report["refused_churn-broken"] == "GoldenRowsFailed"

@@ -169,7 +169,7 @@ class Story:
             f"flip {flip['flipMilliseconds']} ms wide (by admission, over all replicas)"
         )
         self.screen.say(
-            f"p99 {figures(before).p99_milliseconds:.1f} ms before, {figures(during).p99_milliseconds:.1f} ms during the swap; "
+            f"p99 {figures(before).p99_milliseconds:.1f} ms before, {figures(during).p99_milliseconds:.1f} ms during; "
             f"{swapped - applied:.1f} s from kubectl apply to Ready; taken back by re-applying the old manifest"
         )
         self.screen.note(

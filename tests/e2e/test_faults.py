@@ -35,9 +35,7 @@ def when(site: Site, holds: Callable[[dict[str, str]], bool], act: Callable[[], 
 
 
 @pytest.mark.parametrize("moment", ["prepare", "commit"])
-def test_a_pod_killed_while_a_swap_runs_delays_it_and_loses_no_other_pods_requests(
-    site: Site, models: Models, moment: str
-) -> None:
+def test_a_pod_killed_while_a_swap_runs_loses_only_what_it_had_in_hand(site: Site, models: Models, moment: str) -> None:
     start(site, models)
     committed = site.record()["commit.json"]
     victim = site.ready_pods()[0]["metadata"]["name"]
@@ -110,9 +108,7 @@ def _champion(site: Site) -> str | None:
     return str(name) if name else None
 
 
-def test_a_version_too_big_to_be_held_twice_comes_up_in_a_second_pool_and_nothing_is_lost(
-    site: Site, models: Models
-) -> None:
+def test_a_version_too_big_to_be_held_twice_comes_up_in_a_second_pool(site: Site, models: Models) -> None:
     site.versions(models["big-1"], models["big-2"])
     site.deploy(models["big-1"], replicas=2, memory="420Mi")
     site.serving(models["big-1"])

@@ -99,7 +99,10 @@ class Fallback(StrEnum):
 
 @dataclass(slots=True)
 class Answer:
-    """What goes back to the client: either `columns` (answered here) or `body` (relayed from another pod, as it came)."""
+    """What goes back to the client: `body` if it is set (relayed from another pod, as it came), else `columns`.
+
+    A relayed answer has both: its columns are what the body says, for whoever captures it.
+    """
 
     version: str
     version_digest: str

@@ -1,4 +1,4 @@
-"""Whether a loaded model gives the training library's own answers. Pure: arrays in, a verdict with the worst row in words out.
+"""Whether a loaded model gives the training library's own answers. Pure: arrays in, a verdict with the worst row out.
 
 A number x may differ by absolute + relative * |x|. A label that differs is a flip: tolerated, and counted, only where the
 training library's margin between the two best classes lies within tolerance, so that a rounding error could turn it.

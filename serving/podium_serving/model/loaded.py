@@ -1,0 +1,141 @@
+"""A version in memory: session, batcher and hooks behind the one call that answers rows."""
+
+import asyncio
+import contextlib
+import os
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Self
+
+from podium_crds.package import GoldenRow
+from podium_serving.exchange import Columns, DeadlineExceeded, HookFailed, InvalidRequest
+from podium_serving.model.batching import Batcher
+from podium_serving.model.golden import GoldenResult, compare, golden_columns
+from podium_serving.model.hooks import Hooks
+from podium_serving.model.package import InvalidPackage, Package, read_package
+from podium_serving.model.session import Session, inline_rows, placeholder_columns
+from podium_serving.settings import ModelSettings
+from podium_serving.state import Timing
+
+_WARM_GOLDEN_ROWS = 64
+
+
+class LoadedModel:
+    """Implements state.Model. Made by `load`."""
+
+    def __init__(self, package: Package, session: Session, batcher: Batcher, hooks: Hooks | None, loaded_bytes: int) -> None:
+        self.package = package
+        self.descriptor = package.descriptor
+        self.digest = package.digest
+        self.loaded_bytes = loaded_bytes
+        """How much this process grew by loading and warming, at least the package's size."""
+        self._session: Session | None = session
+        self._batcher = batcher
+        self._hooks = hooks
+
+    @classmethod
+    async def load(cls, folder: Path, settings: ModelSettings, on_batch: Callable[[int], None] | None = None) -> Self:
+        """Reads, verifies, loads and warms the package in a thread. Raises InvalidPackage naming what is wrong.
+
+        `on_batch` is told the rows of every run.
+        """
+        before = _resident_bytes()
+        package = await asyncio.to_thread(read_package, folder)
+        session = await asyncio.to_thread(Session, package, settings.threads)
+        quick_rows = await asyncio.to_thread(_warmed, package, session)
+        hooks = await _hooks(package, settings) if package.descriptor.transform else None
+        batcher = Batcher(
+            session.run,
+            inline_rows=quick_rows,
+            max_batch_rows=settings.max_batch_rows,
+            max_queue_rows=settings.max_queue_rows,
+            variable_shapes=any(-1 in spec.shape[1:] for spec in package.descriptor.inputs),
+            on_batch=on_batch,
+        )
+        return cls(package, session, batcher, hooks, max(_resident_bytes() - before, package.size_bytes))
+
+    def infer(self, columns: Columns, rows: int, deadline: float) -> Awaitable[tuple[Columns, Timing]]:
+        if self._hooks is None:
+            return self._batcher.submit(columns, rows, deadline)
+        return self._infer_with_hooks(self._hooks, columns, rows, deadline)
+
+    async def reproduce(self, golden: Sequence[GoldenRow] | None = None) -> GoldenResult:
+        """Runs golden rows (the package's own by default) without and, where stated, with hooks, and compares.
+
+        The verdict is the plain one if that fails, else the hooked one. Raises InvalidPackage when a row does not fit the
+        model's schema or a run fails.
+        """
+        rows = self.package.golden if golden is None else tuple(golden)
+        if not rows:
+            return GoldenResult(0, True, 0, 0, 0.0, "")
+        try:
+            columns = golden_columns(self.descriptor, rows)
+            plain, _ = await self._batcher.submit(columns, len(rows), float("inf"))
+            verdict = compare(self.descriptor, rows, plain)
+            if verdict.passed and self._hooks is not None and any(row.hooked_outputs for row in rows):
+                hooked, _ = await self._infer_with_hooks(self._hooks, columns, len(rows), float("inf"))
+                verdict = compare(self.descriptor, rows, hooked, hooked=True)
+        except InvalidRequest as error:
+            raise InvalidPackage(f"golden rows do not fit the model: {error}", "GoldenRowsFailed") from error
+        except HookFailed as error:
+            raise InvalidPackage(str(error), "TransformFailed") from error
+        return verdict
+
+    async def close(self) -> None:
+        await self._batcher.close()
+        if self._hooks is not None:
+            await self._hooks.close()
+        # Dropping a large session holds the interpreter for milliseconds even in a thread; in the loop it would for longer.
+        session, self._session = self._session, None
+        self._batcher.forget_run()
+        dropped = [session]
+        del session
+        await asyncio.to_thread(dropped.clear)
+
+    async def _infer_with_hooks(self, hooks: Hooks, columns: Columns, rows: int, deadline: float) -> tuple[Columns, Timing]:
+        started = time.monotonic()
+        try:
+            async with asyncio.timeout_at(deadline) if deadline != float("inf") else contextlib.nullcontext():
+                prepared = await hooks.before(columns, rows)
+                hooked = time.monotonic() - started
+                outputs, timing = await self._batcher.submit(prepared, rows, deadline)
+                ran = time.monotonic()
+                outputs = await hooks.after(outputs, prepared, rows)
+        except TimeoutError as error:
+            raise DeadlineExceeded("transform.py did not answer before the request's deadline") from error
+        # Hooks are part of what a challenger costs, so they count as inference.
+        return outputs, Timing(timing.queue_seconds, timing.inference_seconds + hooked + time.monotonic() - ran)
+
+
+async def _hooks(package: Package, settings: ModelSettings) -> Hooks:
+    try:
+        return await Hooks.start(
+            package.transform_file,
+            list(package.descriptor.inputs),
+            list(package.descriptor.outputs),
+            start_seconds=settings.hook_start_seconds,
+            call_seconds=settings.hook_timeout_seconds,
+        )
+    except HookFailed as error:
+        raise InvalidPackage(str(error), "TransformFailed") from error
+
+
+def _warmed(package: Package, session: Session) -> int:
+    """Rows that may run in the loop. Raises InvalidPackage when the model fails on its golden rows or a placeholder."""
+    golden = package.golden[:_WARM_GOLDEN_ROWS]
+    try:
+        sample = golden_columns(package.descriptor, golden) if golden else placeholder_columns(package.descriptor)
+    except InvalidRequest as error:
+        raise InvalidPackage(f"golden rows do not fit the model: {error}", "GoldenRowsFailed") from error
+    try:
+        return inline_rows(session, sample)
+    except Exception as error:  # onnxruntime raises a class per status, with no common base below Exception
+        if not golden:
+            return 0  # a placeholder may be no value that the model knows: that says nothing about real rows
+        raise InvalidPackage(f"the model fails on its golden rows: {error}"[:1000], "LoadFailed") from error
+
+
+def _resident_bytes() -> int:
+    with open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -10,8 +10,8 @@ from typing import Protocol
 
 from podium_crds.package import Descriptor
 from podium_crds.plan import Envelope, Plan
-
 from podium_serving.exchange import Answer, Columns, InferRequest
+from podium_serving.oip.codec import Codec
 
 
 @dataclass(slots=True)
@@ -63,6 +63,11 @@ class Serving:
     last_admitted: float | None = None
     """Unix seconds of the newest admission under this plan; first_admitted likewise of the oldest."""
     first_admitted: float | None = None
+    codec: Codec = field(init=False)
+    """Reads requests and writes answers of this descriptor."""
+
+    def __post_init__(self) -> None:
+        self.codec = Codec(self.descriptor)
 
 
 @dataclass(slots=True)

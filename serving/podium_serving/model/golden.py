@@ -1,7 +1,8 @@
 """Whether a loaded model gives the training library's own answers. Pure: arrays in, a verdict with the worst row out.
 
 A number x may differ by absolute + relative * |x|. A label that differs is a flip: tolerated, and counted, only where the
-training library's margin between the two best classes lies within tolerance, so that a rounding error could turn it.
+training library's margin between the two best classes is at most what the winning probability may differ by, so that a
+rounding error could turn it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -44,8 +45,12 @@ def compare(descriptor: Descriptor, golden: Sequence[GoldenRow], answers: Column
     Outputs that a golden row does not state are not compared; a golden output that the model lacks is a failure.
     """
     specs = {spec.name: spec for spec in descriptor.outputs}
-    tally = _Tally(tolerances=descriptor.tolerances, margins=[row.margin for row in golden])
     stated: list[Mapping[str, Any]] = [(row.hooked_outputs or {}) if hooked else row.outputs for row in golden]
+    probabilities = [spec.name for spec in descriptor.outputs if spec.kind == "Probabilities"]
+    winning = [
+        max((_number(value) for name in probabilities for value in _flat(row.get(name))), default=1.0) for row in stated
+    ]
+    tally = _Tally(descriptor.tolerances, [row.margin for row in golden], winning)
     for name in dict.fromkeys(name for row in stated for name in row):
         having = [index for index, row in enumerate(stated) if name in row]
         if name not in specs or name not in answers:
@@ -63,9 +68,10 @@ def compare(descriptor: Descriptor, golden: Sequence[GoldenRow], answers: Column
 class _Tally:
     """What was seen so far."""
 
-    def __init__(self, tolerances: Tolerances, margins: list[float | None]) -> None:
+    def __init__(self, tolerances: Tolerances, margins: list[float | None], winning: list[float]) -> None:
         self.tolerances = tolerances
         self.margins = margins
+        self.winning = winning
         self.flipped: set[int] = set()
         self.failed: set[int] = set()
         self.worst_error = 0.0
@@ -93,7 +99,7 @@ class _Tally:
         for position in np.flatnonzero(differs):
             row = rows[position]
             margin = self.margins[row]
-            if margin is not None and abs(margin) <= self._tolerance(1.0):
+            if margin is not None and abs(margin) <= self.tolerances.allowance(self.winning[row]):
                 self.flipped.add(row)
                 continue
             said = "no margin is stated" if margin is None else f"margin {margin:.6g}"
@@ -137,6 +143,11 @@ def _stacked(schema: TensorSchema, rows: Sequence[Mapping[str, Any]]) -> npt.NDA
         values += _flat(row.get(schema.name))
     # A -1 behind the rows is what the values say, when they say the same for every row.
     return array_of(schema, values).reshape(_shape(schema, len(rows), len(values)))
+
+
+def _number(value: Any) -> float:
+    """A probability, or 1 (the largest there is) where the row states none."""
+    return float(value) if isinstance(value, int | float) else 1.0
 
 
 def _flat(value: Any) -> list[Any]:

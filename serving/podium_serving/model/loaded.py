@@ -101,7 +101,7 @@ class LoadedModel:
                 hooked = time.monotonic() - started
                 outputs, timing = await self._batcher.submit(prepared, rows, deadline)
                 ran = time.monotonic()
-                outputs = await hooks.after(outputs, prepared, rows)
+                outputs = await hooks.after(outputs, columns, rows)
         except TimeoutError as error:
             raise DeadlineExceeded("transform.py did not answer before the request's deadline") from error
         # Hooks are part of what a challenger costs, so they count as inference.

@@ -16,7 +16,7 @@ from podium_crds.v1alpha1 import model_deployment as md
 from podium_crds.v1alpha1 import model_version as mv
 from podium_crds.v1alpha1.meta import Condition, Kubernetes, NameRef, SecretRef
 
-Reason = Literal["FieldValueInvalid", "FieldValueForbidden", "FieldValueRequired", "FieldValueDuplicate"]
+Reason = Literal["FieldValueInvalid", "FieldValueForbidden", "FieldValueRequired"]
 _HOLE = re.compile(r"\{([^{}]*)\}")
 
 
@@ -29,9 +29,7 @@ class Rule:
 
     rule: str
     message: str
-    reason: Literal["FieldValueInvalid", "FieldValueForbidden", "FieldValueRequired", "FieldValueDuplicate"] = (
-        "FieldValueInvalid"
-    )
+    reason: Literal["FieldValueInvalid", "FieldValueForbidden", "FieldValueRequired"] = "FieldValueInvalid"
     field: str = ""
     """Path below the object that the rule is on, where the user should look: `.percent`."""
 
@@ -90,14 +88,14 @@ ROOT_RULES: Mapping[str, tuple[Rule, ...]] = {
 LIST_RULES: Mapping[type[Kubernetes], tuple[Rule, ...]] = {
     md.Challenger: (
         Rule(
-            rule="self.map(c, has(c.percent) ? c.percent : 0).sum() <= 100",
+            # A percent above 100 has an answer of its own.
+            rule="self.map(c, has(c.percent) && c.percent <= 100 ? c.percent : 0).sum() <= 100",
             message="the percents of the challengers add up to more than 100: give them at most 100 together, "
             "the champion answers the rest",
         ),
         Rule(
             rule="self.all(a, self.exists_one(b, b.modelVersionRef.name == a.modelVersionRef.name))",
             message="two challengers have the same modelVersionRef: let each challenger be another version",
-            reason="FieldValueDuplicate",
         ),
     ),
 }

@@ -10,13 +10,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 
-def text(pattern: str, says: str, *, max_length: int, min_length: int = 1, unless: str = "") -> Any:
-    """A string that fits `pattern`, lengths in characters. `says` completes the sentence "'<value>' …".
+def text(pattern: str, says: str, *, max_length: int, unless: str = "") -> Any:
+    """A string that fits `pattern`, of at most `max_length` characters. `says` completes the sentence "'<value>' …".
 
     `unless` is CEL: true for values that another rule refuses with a better sentence.
     """
     spoken = {"says": says, "unless": unless} if unless else {"says": says}
-    return Field(pattern=pattern, min_length=min_length, max_length=max_length, json_schema_extra=dict(spoken))
+    return Field(pattern=pattern, max_length=max_length, json_schema_extra=dict(spoken))
 
 
 ObjectName = Annotated[

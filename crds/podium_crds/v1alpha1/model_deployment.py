@@ -32,7 +32,6 @@ LabelValue = Annotated[
     text(
         r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$",
         "is no value of a label: use letters, digits, '-', '_' and '.', with a letter or digit at both ends",
-        min_length=0,
         max_length=63,
     ),
 ]

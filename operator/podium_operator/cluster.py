@@ -7,6 +7,7 @@ token refresh; paths come from `kinds`, so there is no discovery.
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal, Self, cast
 from urllib.parse import urlencode
 
@@ -40,6 +41,17 @@ _PAGE = 500
 _MAX_LABELS = 10
 
 
+@dataclass(frozen=True)
+class Credentials:
+    """How to reach the API server, for the watch, which has a client of its own. Paths are of PEM files."""
+
+    server: str
+    ca_path: str | None
+    certificate_path: str | None
+    private_key_path: str | None
+    token: str | None = field(default=None, repr=False)
+
+
 class Cluster:
     """Use as an async context manager, or `await cluster.close()`."""
 
@@ -57,12 +69,26 @@ class Cluster:
         """With the kubeconfig file, or in the cluster with the pod's service account."""
         configuration = Configuration()
         if kubeconfig:
-            await client_config.load_kube_config(  # type: ignore[no-untyped-call] # the client ships no annotations
-                config_file=kubeconfig, client_configuration=configuration
-            )
+            await client_config.load_kube_config(config_file=kubeconfig, client_configuration=configuration)
         else:
-            client_config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+            client_config.load_incluster_config(client_configuration=configuration)
         return cls(ApiClient(configuration), fence=fence, metrics=metrics, timeout_seconds=timeout_seconds)
+
+    def fenced_by(self, fence: Fence) -> "Cluster":
+        """The same connections, with every write behind this fence."""
+        return Cluster(self._client, fence=fence, metrics=self._metrics, timeout_seconds=self._timeout.total or 0)
+
+    async def credentials(self) -> Credentials:
+        """As they are now: a service account's token is read anew when it is old."""
+        configuration = self._client.configuration
+        key: str | None = await configuration.get_api_key_with_prefix("BearerToken")
+        return Credentials(
+            server=configuration.host,
+            ca_path=configuration.ssl_ca_cert,
+            certificate_path=configuration.cert_file,
+            private_key_path=configuration.key_file,
+            token=key.split(" ", 1)[-1] if key else None,
+        )
 
     async def __aenter__(self) -> Self:
         return self
@@ -71,7 +97,7 @@ class Cluster:
         await self.close()
 
     async def close(self) -> None:
-        await self._client.close()  # type: ignore[no-untyped-call]
+        await self._client.close()
 
     async def get(self, kind: str, namespace: str, name: str) -> Manifest | None:
         """The object as it is now, or None."""
@@ -200,7 +226,7 @@ class Cluster:
             method, path, header_params=headers, query_params=[], body=body, auth_settings=["BearerToken"]
         )
         response = await self._client.call_api(*arguments, _request_timeout=self._timeout)
-        content: bytes = await response.read()  # type: ignore[no-untyped-call]
+        content: bytes = await response.read()
         return response.status, content.decode(errors="replace")
 
 

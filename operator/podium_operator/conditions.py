@@ -67,6 +67,11 @@ def timestamp(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def micro_time(moment: datetime) -> str:
+    """Kubernetes' MicroTime, as in Leases and Events."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
 def _condition(before: Condition | None, want: Wanted, generation: int, now: datetime) -> Condition:
     kept = before is not None and before.status == want.status
     return Condition(

@@ -8,10 +8,11 @@ import secrets
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Literal
 
 from podium_operator.cluster import Cluster
+from podium_operator.conditions import micro_time
 from podium_operator.errors import ClusterError, NotFound
 from podium_operator.kinds import Manifest
 
@@ -71,7 +72,7 @@ class Events:
                 "apiVersion": "events.k8s.io/v1",
                 "kind": "Event",
                 "metadata": {"name": name, "namespace": metadata["namespace"]},
-                "eventTime": _micro_time(self._now()),
+                "eventTime": micro_time(self._now()),
                 "reportingController": "podium.dev/operator",
                 "reportingInstance": self._reporter[:128],
                 "action": action,
@@ -95,13 +96,9 @@ class Events:
         sent.count += 1
         if self._clock() - sent.written_at < _REPEAT_SECONDS:
             return
-        series = {"count": sent.count, "lastObservedTime": _micro_time(self._now())}
+        series = {"count": sent.count, "lastObservedTime": micro_time(self._now())}
         try:
             await self._cluster.patch("Event", sent.namespace, sent.name, {"series": series})
             sent.written_at = self._clock()
         except NotFound:  # Events expire; the next one is a first one again
             del self._sent[key]
-
-
-def _micro_time(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -33,6 +33,9 @@ class Settings(BaseModel):
     pod_name: str = "podium-operator"
     """Who holds the Lease, for people; the identity adds a random part."""
 
+    kubeconfig: str = ""
+    """A kubeconfig file. Empty: the pod's service account. An ambient KUBECONFIG is never looked at."""
+
     scoring_image: str = Field(pattern=r".+@sha256:[0-9a-f]{64}$")
     """The generic scoring image, by digest: a tag could change under a verified version."""
 

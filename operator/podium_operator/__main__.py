@@ -1,0 +1,7 @@
+"""`python -m podium_operator`: the operator."""
+
+import sys
+
+from podium_operator.main import main
+
+sys.exit(main())

@@ -1,0 +1,1 @@
+"""Hot swap inside one pod: what is prepared, committed, flipped and dropped."""

@@ -33,4 +33,5 @@ def installed(kubectl: Kubectl) -> None:
 
 @pytest.fixture(scope="session")
 def custom_objects(installed: None, api_server: Path) -> client.CustomObjectsApi:
-    return client.CustomObjectsApi(config.new_client_from_config(config_file=str(api_server)))
+    connection = config.new_client_from_config(config_file=str(api_server))  # type: ignore[no-untyped-call]
+    return client.CustomObjectsApi(connection)

@@ -1,0 +1,31 @@
+"""The bounds of capture. Defaults that nobody has needed to change."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class CaptureLimits:
+    max_events: int = 20_000
+    """Rows that wait to be sent. More are dropped."""
+
+    max_bytes: int = 32 * 1024 * 1024
+    """Their estimated size."""
+
+    batch_events: int = 500
+    """Rows of one batch, about: a request's rows are not torn apart unless they are more than this."""
+
+    batch_bytes: int = 2 * 1024 * 1024
+    """Bytes of one batch before compression, about."""
+
+    linger_seconds: float = 0.5
+    """The first event of a batch waits so long for company."""
+
+    request_seconds: float = 10.0
+    """One POST to the collector."""
+
+    first_pause_seconds: float = 0.2
+    longest_pause_seconds: float = 15.0
+    """Between tries; it doubles. A Retry-After of the collector is obeyed up to the longest."""
+
+    close_seconds: float = 5.0
+    """What is left when the pod goes is sent for so long."""

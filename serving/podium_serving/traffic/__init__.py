@@ -1,0 +1,1 @@
+"""Who answers a request: the split, forwards within a budget, and mirrors. A challenger can never fail a request."""

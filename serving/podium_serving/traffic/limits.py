@@ -1,0 +1,30 @@
+"""The bounds that keep a challenger's trouble away from the champion. Defaults that nobody has needed to change."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class TrafficLimits:
+    max_forward_body_bytes: int = 1024 * 1024
+    """A larger request stays with the champion: copying it to a socket would stall the champion's loop."""
+
+    max_answer_bytes: int = 8 * 1024 * 1024
+    """A challenger's answer. Reading stops there and the champion answers."""
+
+    max_champion_answer_bytes: int = 256 * 1024 * 1024
+    """The champion's answer from another pool."""
+
+    max_in_flight: int = 64
+    """Forwards per challenger at once. There is no queue: one more and the champion answers."""
+
+    mirror_queue: int = 256
+    """Shadow requests per challenger that wait; more are shed."""
+
+    mirror_queue_bytes: int = 16 * 1024 * 1024
+    """Their bodies together."""
+
+    mirror_in_flight: int = 4
+    """Shadow requests per challenger at once. Few, so that a slow shadow costs the champion's pod little."""
+
+    close_seconds: float = 2.0
+    """What is in flight when a plan is replaced or the pod drains is waited for so long."""

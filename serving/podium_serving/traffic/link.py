@@ -1,0 +1,107 @@
+"""What outlives a plan: the connections to one pool, its breaker, its shadow queue, and the count of what is in flight.
+
+Links are shared by the responders of successive plans and counted by them; the last one to let go closes. So a plan that
+only changes a percentage neither reconnects nor forgets that a challenger was failing.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from podium_serving.exchange import Fallback, InferRequest
+from podium_serving.oip.codec import Codec
+from podium_serving.traffic.breaker import Breaker
+from podium_serving.traffic.forward import Errand, Forwarded, ForwardFailed, Peer
+from podium_serving.traffic.limits import TrafficLimits
+from podium_serving.traffic.mirror import Mirror
+
+
+class InFlight:
+    """How many exchanges are open. `idle` is set while there are none."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.idle = asyncio.Event()
+        self.idle.set()
+
+    def __enter__(self) -> None:
+        self.count += 1
+        self.idle.clear()
+
+    def __exit__(self, *_: object) -> None:
+        self.count -= 1
+        if self.count == 0:
+            self.idle.set()
+
+
+class Link:
+    """The way to one challenger's pool."""
+
+    def __init__(self, peer: Peer, mirror: Mirror, limits: TrafficLimits) -> None:
+        self.peer = peer
+        self.mirror = mirror
+        self.breaker = Breaker()
+        self.in_flight = InFlight()
+        self.users = 0
+        self._limits = limits
+
+    def refusal(self, request: InferRequest) -> Fallback:
+        """Why this request must not even be tried. NONE: it may be."""
+        if len(request.body) > self._limits.max_forward_body_bytes:
+            return Fallback.BODY_TOO_LARGE
+        if self.in_flight.count >= self._limits.max_in_flight:
+            return Fallback.TOO_MANY_IN_FLIGHT
+        return Fallback.NONE
+
+    async def forward(self, errand: Errand, request: InferRequest, codec: Codec, seconds: float, *, fair: bool) -> Forwarded:
+        """Asks the challenger. Raises ForwardFailed, with BREAKER_OPEN when it was not asked.
+
+        `fair` says that `seconds` are what the challenger may expect; running out of less is not held against it.
+        """
+        leave = self.breaker.admit(time.monotonic())
+        if leave is None:
+            raise ForwardFailed(Fallback.BREAKER_OPEN, "the breaker is open")
+        try:
+            with self.in_flight:
+                answer = await self.peer.ask(errand, request, codec, seconds)
+        except ForwardFailed as failure:
+            if failure.reason is Fallback.TIMEOUT and not fair:
+                self.breaker.forgive(leave)
+            else:
+                self.breaker.settle(leave, good=False, now=time.monotonic())
+            raise
+        except asyncio.CancelledError:
+            self.breaker.forgive(leave)  # the client left: nothing is known about the challenger
+            raise
+        self.breaker.settle(leave, good=True, now=time.monotonic())
+        return answer
+
+    async def close(self) -> None:
+        await self.mirror.close()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._limits.close_seconds):
+                await self.in_flight.idle.wait()
+        await self.peer.close()
+
+
+class Links:
+    """The links of this process by (challenger, host)."""
+
+    def __init__(self, make: Callable[[str, str], Link]) -> None:
+        self._make = make
+        self._links: dict[tuple[str, str], Link] = {}
+
+    def hold(self, name: str, host: str) -> Link:
+        link = self._links.get((name, host))
+        if link is None:
+            link = self._links[name, host] = self._make(name, host)
+        link.users += 1
+        return link
+
+    async def release(self, name: str, host: str) -> None:
+        link = self._links[name, host]
+        link.users -= 1
+        if link.users == 0:
+            del self._links[name, host]
+            await link.close()

@@ -1,0 +1,151 @@
+"""Answers requests under one plan: assigns an arm, asks it within its budget, and has the champion answer otherwise."""
+
+import logging
+import time
+from collections.abc import Awaitable, Callable
+
+from podium_crds.plan import Plan, PlannedRoute
+from podium_serving.capture.recorder import Recorder
+from podium_serving.exchange import Answer, Columns, Fallback, InferRequest
+from podium_serving.metrics import Metrics
+from podium_serving.oip.codec import Codec
+from podium_serving.state import Serving
+from podium_serving.traffic.budget import LEAST_USEFUL_SECONDS, RecentP99, forward_budget
+from podium_serving.traffic.champion import Champion
+from podium_serving.traffic.forward import Errand, Forwarded, ForwardFailed, left_until
+from podium_serving.traffic.link import Link
+from podium_serving.traffic.mirror import Report, Shadow
+from podium_serving.traffic.splitter import Splitter
+
+logger = logging.getLogger(__name__)
+
+_FULL_TIME = 0.9
+"""A request that has this share of the plan's time left was not shortened by its client."""
+
+
+class Arm:
+    """A route of the plan with what is needed to ask it."""
+
+    def __init__(self, plan: Plan, route: PlannedRoute, link: Link, max_answer_bytes: int) -> None:
+        self.route = route
+        self.link = link
+        self.timeout = route.timeout_milliseconds / 1000
+        self.plan_timeout = plan.timeout_milliseconds / 1000
+        self.errand = Errand(
+            plan.deployment.name, route.version.name, route.name, max_answer_bytes, mirror=route.mode == "Shadow"
+        )
+
+    def is_fair(self, seconds: float, left: float) -> bool:
+        """Whether running out of `seconds` tells something about the challenger. A client that asks for an answer within
+        5 ms must not be able to open the breaker for all others."""
+        return seconds >= self.timeout or left >= self.plan_timeout * _FULL_TIME
+
+
+class PlanResponder:
+    """state.Responder. With no canary an answer costs one coroutine more than the model's own."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        champion: Champion,
+        recent: RecentP99,
+        codec: Codec,
+        arms: list[Arm],
+        splitter: Splitter | None,
+        recorder: Recorder,
+        metrics: Metrics,
+        release: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._plan = plan
+        self._champion = champion
+        self._recent = recent
+        self._codec = codec
+        self._canaries = {arm.route.name: arm for arm in arms if arm.route.mode == "Canary"}
+        self._shadows = [arm for arm in arms if arm.route.mode == "Shadow"]
+        self._splitter = splitter
+        self._recorder = recorder
+        self._metrics = metrics
+        self._release = release
+
+    async def answer(self, request: InferRequest, admitted: Serving) -> Answer:
+        """Never fails because of a challenger. Raises ServingError for the champion's own failure only."""
+        if self._splitter is None or request.pinned_version:
+            return await self._champion.answer(request)
+        assignment = self._splitter.assign(request)
+        if assignment.arm is not None:
+            return await self._from_challenger(request, self._canaries[assignment.arm])
+        answer = await self._champion.answer(request)
+        if assignment.kept:
+            answer.fallback = assignment.kept
+            self._metrics.fallbacks.labels("", assignment.kept.value).inc()
+        return answer
+
+    async def _from_challenger(self, request: InferRequest, arm: Arm) -> Answer:
+        started = time.monotonic()
+        try:
+            forwarded = await self._forward(request, arm)
+        except ForwardFailed as failure:
+            spent = time.monotonic() - started
+            return await self._fall_back(request, arm, failure.reason, spent)
+        spent = time.monotonic() - started
+        self._metrics.forward_seconds.labels(arm.route.name).observe(spent)
+        return Answer(
+            version=arm.route.version.name,
+            version_digest=arm.route.version.digest,
+            epoch=self._plan.epoch,
+            columns=forwarded.columns,
+            body=forwarded.body,
+            arm_assigned=arm.route.name,
+            arm_answered=arm.route.name,
+            queue_seconds=forwarded.queue_seconds,
+            inference_seconds=forwarded.inference_seconds,
+            forward_seconds=spent,
+        )
+
+    async def _forward(self, request: InferRequest, arm: Arm) -> Forwarded:
+        refusal = arm.link.refusal(request)
+        if refusal:
+            raise ForwardFailed(refusal, refusal.value)
+        left = left_until(request.deadline)
+        seconds = forward_budget(left, self._recent.seconds(), arm.timeout)
+        if seconds is None:
+            raise ForwardFailed(Fallback.NO_TIME_LEFT, f"{left * 1000:.0f} ms are left")
+        return await arm.link.forward(arm.errand, request, self._codec, seconds, fair=arm.is_fair(seconds, left))
+
+    async def _fall_back(self, request: InferRequest, arm: Arm, reason: Fallback, spent: float) -> Answer:
+        self._metrics.fallbacks.labels(arm.route.name, reason.value).inc()
+        if spent > LEAST_USEFUL_SECONDS:
+            self._metrics.forward_seconds.labels(arm.route.name).observe(spent)
+        answer = await self._champion.answer(request)
+        answer.arm_assigned = arm.route.name
+        answer.fallback = reason
+        answer.forward_seconds += spent
+        return answer
+
+    def answered(self, request: InferRequest, answer: Answer, admitted: Serving) -> None:
+        """Captures the prediction and mirrors the request. Returns at once."""
+        try:
+            event = self._recorder.predicted(self._plan, request, answer)
+            for arm in self._shadows:
+                arm.link.mirror.offer(
+                    Shadow(
+                        arm.errand,
+                        request,
+                        self._codec,
+                        arm.timeout,
+                        self._report(arm, event, request.rows) if event else None,
+                    )
+                )
+        except Exception:  # the client has its answer: whatever is wrong here must not end the connection
+            logger.exception("request %s was answered but not captured or mirrored", request.request_id)
+
+    def _report(self, arm: Arm, event: str, rows: int) -> Report:
+        def report(columns: Columns | None, error: str) -> None:
+            self._recorder.shadowed(self._plan, arm.route, event, rows, columns, error)
+
+        return report
+
+    async def close(self) -> None:
+        """Finishes what is in flight to challengers and lets go of their connections."""
+        await self._release()

@@ -1,0 +1,34 @@
+"""`podium serve`: the cluster's own server on this machine. Another process, for parts do not import each other."""
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+from podium_cli.errors import UserError
+from podium_cli.folder import read_package
+
+
+def server_command(folder: Path, host: str, port: int) -> list[str]:
+    """The command line of the server. Raises UserError for a broken package or a missing server."""
+    package = read_package(folder)
+    if importlib.util.find_spec("podium_serving") is None or importlib.util.find_spec("uvicorn") is None:
+        raise UserError("the server is not installed here; install it with: pip install 'podium[serving]'")
+    return [
+        sys.executable,
+        "-m",
+        "podium_serving",
+        "local",
+        "--package",
+        str(package.path),
+        "--host",
+        host,
+        "--port",
+        str(port),
+    ]
+
+
+def serve(folder: Path, host: str, port: int) -> None:
+    """Becomes the server, so that signals reach it."""
+    command = server_command(folder, host, port)
+    os.execv(command[0], command)  # noqa: S606 - a list, never a shell

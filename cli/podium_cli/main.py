@@ -1,0 +1,138 @@
+"""The `podium` command. Wiring only: options in, one function call, a table out. Exit codes: see `podium --help`."""
+
+import importlib.metadata
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from podium_cli.errors import UserError
+
+_EPILOG = (
+    "Exit codes: 0 done; 1 the model was refused (it cannot be converted, or does not answer as the training library); "
+    "2 the command cannot be carried out as typed; 3 the registry did not answer as a registry does."
+)
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    epilog=_EPILOG,
+    help="Takes a model from a notebook to Kubernetes: package it, try it here, push it.",
+)
+_out = Console(highlight=False)
+_errors = Console(stderr=True, highlight=False)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        _out.print(f"podium {importlib.metadata.version('podium')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _podium(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command("package", epilog=_EPILOG)
+def package_command(
+    model: Annotated[str, typer.Argument(help="A fitted pipeline (pipeline.pkl, or module:attribute), or model.onnx.")],
+    name: Annotated[str, typer.Option(help="The model's name: lower-case letters, digits, '-'.")],
+    version: Annotated[str, typer.Option(help="The version's name, e.g. 1.")],
+    out: Annotated[Path, typer.Option(help="The folder to write; must be empty or absent.")],
+    sample: Annotated[
+        Path | None, typer.Option(help="Training rows: .csv, .parquet or .jsonl. Needed unless the model is .onnx.")
+    ] = None,
+    target: Annotated[str | None, typer.Option(help="The sample's column with the truth, for training metrics.")] = None,
+    validation: Annotated[Path | None, typer.Option(help="Rows that training did not see, for training metrics.")] = None,
+    requirement: Annotated[
+        list[str] | None, typer.Option(help="A pinned pip requirement of transform.py. May be repeated.")
+    ] = None,
+    transform: Annotated[
+        Path | None, typer.Option(help="Python file with before(columns) and/or after(outputs, inputs).")
+    ] = None,
+    absolute_tolerance: Annotated[
+        float, typer.Option(min=0, help="An answer x may differ by this + relative * |x|.")
+    ] = 1e-5,
+    relative_tolerance: Annotated[float, typer.Option(min=0)] = 1e-4,
+    documentation: Annotated[Path | None, typer.Option(help="A text that travels with the model, e.g. README.md.")] = None,
+    floats: Annotated[
+        str, typer.Option(help="Sample, FP32 or FP64: the wire's type of float columns. Sample: as the rows have it.")
+    ] = "Sample",
+    force: Annotated[bool, typer.Option("--force", help="Replace a package that is in --out.")] = False,
+) -> None:
+    """Package a model: convert it to ONNX, prove that it answers as the training library does, write the folder.
+
+    A pickle runs code when it is loaded. Podium loads it here, on your machine, and nowhere else: the package holds ONNX. Load
+    only pickles that you trust. Classes that it refers to are looked for in the current folder too.
+    """
+    from podium_cli.commands import PackageOptions, package
+
+    options = PackageOptions(
+        model=model,
+        name=name,
+        version=version,
+        out=out,
+        sample=sample,
+        target=target,
+        validation=validation,
+        requirements=requirement or [],
+        transform=transform,
+        absolute=absolute_tolerance,
+        relative=relative_tolerance,
+        documentation=documentation,
+        floats=floats,
+        force=force,
+    )
+    package(options, _out)
+
+
+@app.command("push", epilog=_EPILOG)
+def push_command(
+    folder: Annotated[Path, typer.Argument(help="A folder made by `podium package`.")],
+    address: Annotated[str, typer.Argument(help="oci://registry/repository:tag. Without a tag: the package's version.")],
+    manifest: Annotated[str | None, typer.Option(help="Write a ready ModelVersion to this file; '-' prints it.")] = None,
+    name: Annotated[str | None, typer.Option(help="The ModelVersion's name. Default: <package>-<version>.")] = None,
+    namespace: Annotated[str | None, typer.Option(help="The ModelVersion's namespace. Default: kubectl's.")] = None,
+    cluster_registry: Annotated[
+        str | None,
+        typer.Option(help="The registry's host as the cluster calls it, when that differs from the address here."),
+    ] = None,
+    insecure: Annotated[bool, typer.Option("--insecure", help="Plain HTTP, to this machine or a private network.")] = False,
+) -> None:
+    """Push a package to an OCI registry and print its digest. Credentials are those of `docker login`."""
+    from podium_cli.commands import PushOptions, push
+
+    push(PushOptions(folder, address, manifest, name, namespace, cluster_registry, insecure), _out, _errors)
+
+
+@app.command("serve", epilog=_EPILOG)
+def serve_command(
+    folder: Annotated[Path, typer.Argument(help="A folder made by `podium package`.")],
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 8080,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+) -> None:
+    """Answer requests on this machine with the same server as in the cluster. The model's page is at /docs."""
+    from podium_cli.local import serve
+
+    serve(folder, host, port)
+
+
+def main() -> None:
+    """Runs the command. A UserError becomes one sentence and its exit code; any other error is a bug and shows its traceback."""
+    try:
+        app()
+    except UserError as error:
+        _errors.print(f"[red]error[/]: {escape(str(error))}", soft_wrap=True)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

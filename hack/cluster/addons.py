@@ -40,7 +40,11 @@ def container(name: str, image: str, arguments: list[str], mounts: dict[str, str
         "args": arguments,
         "resources": {"requests": {"cpu": "50m", "memory": memory}, "limits": {"memory": "256Mi"}},
         "volumeMounts": [{"name": volume, "mountPath": path} for volume, path in mounts.items()],
-        "securityContext": {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
     }
 
 
@@ -50,7 +54,12 @@ def deployment(name: str, body: Manifest, volumes: list[Manifest], dns_policy: s
         "serviceAccountName": name,
         "priorityClassName": "system-cluster-critical",
         "dnsPolicy": dns_policy,
-        "securityContext": {"runAsNonRoot": True, "runAsUser": 65532, "runAsGroup": 65532, "seccompProfile": {"type": "RuntimeDefault"}},
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": 65532,
+            "runAsGroup": 65532,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
         "containers": [body],
         "volumes": volumes,
     }
@@ -58,13 +67,22 @@ def deployment(name: str, body: Manifest, volumes: list[Manifest], dns_policy: s
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": metadata(name),
-        "spec": {"replicas": 1, "selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": pod}},
+        "spec": {
+            "replicas": 1,
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": pod},
+        },
     }
 
 
 def service(name: str, selected: str, ports: list[Manifest], address: str | None = None) -> Manifest:
     spec: Manifest = {"selector": {"app.kubernetes.io/name": selected}, "ports": ports}
-    return {"apiVersion": "v1", "kind": "Service", "metadata": metadata(name), "spec": spec | ({"clusterIP": address} if address else {})}
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": metadata(name),
+        "spec": spec | ({"clusterIP": address} if address else {}),
+    }
 
 
 def service_account(name: str) -> Manifest:
@@ -72,7 +90,12 @@ def service_account(name: str) -> Manifest:
 
 
 def cluster_role(name: str, rules: list[Manifest]) -> Manifest:
-    return {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": metadata(name, namespaced=False), "rules": rules}
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": metadata(name, namespaced=False),
+        "rules": rules,
+    }
 
 
 def binding(name: str, role: str, account: str) -> Manifest:
@@ -105,7 +128,12 @@ def coredns(image: str, has_upstream: bool) -> list[Manifest]:
         service_account("coredns"),
         cluster_role("podium:coredns", rules),
         binding("podium:coredns", "podium:coredns", "coredns"),
-        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata("coredns"), "data": {"Corefile": corefile(has_upstream)}},
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": metadata("coredns"),
+            "data": {"Corefile": corefile(has_upstream)},
+        },
         deployment("coredns", body, [{"name": "config", "configMap": {"name": "coredns"}}], "Default"),
         service("kube-dns", "coredns", ports, DNS_SERVICE_ADDRESS),
     ]
@@ -123,7 +151,10 @@ def metrics_server(image: str) -> list[Manifest]:
         "--kubelet-request-timeout=5s",
     ]
     body = container("metrics-server", image, arguments, {"tmp": "/tmp", "kubelet-ca": "/etc/kubelet-ca"}, "64Mi")
-    body |= {"readinessProbe": probe("/readyz", 10251, "HTTPS"), "livenessProbe": probe("/livez", 10251, "HTTPS") | {"periodSeconds": 10}}
+    body |= {
+        "readinessProbe": probe("/readyz", 10251, "HTTPS"),
+        "livenessProbe": probe("/livez", 10251, "HTTPS") | {"periodSeconds": 10},
+    }
     volumes: list[Manifest] = [
         {"name": "tmp", "emptyDir": {}},
         {"name": "kubelet-ca", "configMap": {"name": "kube-root-ca.crt"}},
@@ -141,7 +172,11 @@ def metrics_server(image: str) -> list[Manifest]:
             "apiVersion": "rbac.authorization.k8s.io/v1",
             "kind": "RoleBinding",
             "metadata": metadata("metrics-server-authentication-reader"),
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "extension-apiserver-authentication-reader"},
+            "roleRef": {
+                "apiGroup": "rbac.authorization.k8s.io",
+                "kind": "Role",
+                "name": "extension-apiserver-authentication-reader",
+            },
             "subjects": [{"kind": "ServiceAccount", "name": "metrics-server", "namespace": "kube-system"}],
         },
         deployment("metrics-server", body, volumes, "ClusterFirst"),
@@ -170,6 +205,9 @@ def metrics_api() -> Manifest:
 
 def metrics_reader() -> Manifest:
     """`kubectl top` for whoever may view: kubectl's own roles gather it by label."""
-    role = cluster_role("podium:metrics-reader", [{"apiGroups": ["metrics.k8s.io"], "resources": ["pods", "nodes"], "verbs": ["get", "list", "watch"]}])
+    role = cluster_role(
+        "podium:metrics-reader",
+        [{"apiGroups": ["metrics.k8s.io"], "resources": ["pods", "nodes"], "verbs": ["get", "list", "watch"]}],
+    )
     labels = {f"rbac.authorization.k8s.io/aggregate-to-{kind}": "true" for kind in ("view", "edit", "admin")}
     return role | {"metadata": {"name": "podium:metrics-reader", "labels": labels}}

@@ -22,7 +22,22 @@ def mounted_hierarchies(mounts: str) -> dict[str, Path]:
 
     On a hybrid machine, where version 2 is mounted beside version 1, the containers' programs use version 1: so do we.
     """
-    known = {"cpu", "cpuacct", "cpuset", "memory", "pids", "devices", "freezer", "blkio", "hugetlb", "net_cls", "net_prio", "perf_event", "rdma", "misc"}
+    known = {
+        "cpu",
+        "cpuacct",
+        "cpuset",
+        "memory",
+        "pids",
+        "devices",
+        "freezer",
+        "blkio",
+        "hugetlb",
+        "net_cls",
+        "net_prio",
+        "perf_event",
+        "rdma",
+        "misc",
+    }
     unified: dict[str, Path] = {}
     found: dict[str, Path] = {}
     for line in mounts.splitlines():
@@ -36,6 +51,13 @@ def mounted_hierarchies(mounts: str) -> dict[str, Path]:
 
 def hierarchies() -> dict[str, Path]:
     return mounted_hierarchies(Path("/proc/mounts").read_text())
+
+
+def branches() -> list[Path]:
+    """Our branch in every mounted tree where it exists: runc makes one in a hybrid machine's version 2 tree as well."""
+    lines = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
+    trees = {Path(fields[1]) for fields in lines if fields[2] in {"cgroup", "cgroup2"}}
+    return sorted(tree / CGROUP for tree in trees if (tree / CGROUP).is_dir())
 
 
 def controllers() -> frozenset[str]:
@@ -88,8 +110,8 @@ def adopt(pid: int) -> None:
 def members() -> set[int]:
     """The pids of all processes in the branch, this one apart."""
     pids: set[int] = set()
-    for tree in set(hierarchies().values()):
-        for folder, _, _ in os.walk(tree / CGROUP):
+    for branch in branches():
+        for folder, _, _ in os.walk(branch):
             try:
                 pids |= {int(pid) for pid in Path(folder, "cgroup.procs").read_text().split()}
             except (FileNotFoundError, OSError):
@@ -113,13 +135,12 @@ def kill_members(seconds: float = 10.0) -> None:
 
 def remove() -> None:
     """Removes the branch, from the leaves up. The kernel needs a moment after the last process has gone."""
-    for tree in set(hierarchies().values()):
-        for _ in range(100):
-            for folder, _, _ in os.walk(tree / CGROUP, topdown=False):
+    deadline = time.monotonic() + 5.0
+    while (left := branches()) and time.monotonic() < deadline:
+        for branch in left:
+            for folder, _, _ in os.walk(branch, topdown=False):
                 try:
                     Path(folder).rmdir()
                 except OSError:
                     continue
-            if not (tree / CGROUP).exists():
-                break
-            time.sleep(0.05)
+        time.sleep(0.05)

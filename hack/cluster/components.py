@@ -103,12 +103,16 @@ def program(name: str) -> str:
 
 
 def outward() -> dict[str, str]:
-    """The user's proxy settings, for those who fetch from outside. The cluster's own addresses are never asked of a proxy."""
-    proxies = {name: value for name, value in os.environ.items() if name.lower() in {"http_proxy", "https_proxy", "no_proxy"}}
+    """The user's proxy settings, for those who fetch from outside. No proxy is asked for the cluster's own addresses."""
+    proxies = {
+        name: value for name, value in os.environ.items() if name.lower() in {"http_proxy", "https_proxy", "no_proxy"}
+    }
     if not proxies:
         return {}
     kept = ",".join(filter(None, [proxies.pop("NO_PROXY", ""), proxies.pop("no_proxy", "")]))
-    return proxies | {"NO_PROXY": ",".join(filter(None, [kept, layout.NODE_ADDRESS, str(layout.POD_NETWORK), str(layout.SERVICE_NETWORK)]))}
+    return proxies | {
+        "NO_PROXY": ",".join(filter(None, [kept, layout.NODE_ADDRESS, str(layout.POD_NETWORK), str(layout.SERVICE_NETWORK)]))
+    }
 
 
 def environment(component: Component) -> dict[str, str]:

@@ -32,7 +32,9 @@ def step(title: str) -> Iterator[None]:
     say(f"{time.monotonic() - started:.1f} s")
 
 
-def run(command: Sequence[str | Path], *, env: Mapping[str, str] | None = None, cwd: Path | None = None, text: str | None = None) -> str:
+def run(
+    command: Sequence[str | Path], *, env: Mapping[str, str] | None = None, cwd: Path | None = None, text: str | None = None
+) -> str:
     """Runs a program to its end and returns its standard output. Raises Failure with its last lines."""
     words = [str(word) for word in command]
     try:

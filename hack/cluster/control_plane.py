@@ -27,7 +27,7 @@ PARENT_CHECK_SECONDS = 0.25
 
 
 def free_ports(address: str, count: int) -> list[int]:
-    """Ports that are free on the address. All are held at once, so that they differ; another program may still be quicker."""
+    """Ports that are free on the address. All are held at once, so that they differ. Another program may be quicker."""
     with contextlib.ExitStack() as held:
         sockets = [held.enter_context(socket.socket()) for _ in range(count)]
         for one in sockets:
@@ -107,7 +107,11 @@ def await_part(part: Component, running: dict[str, Process], folder: Path) -> No
 def announce(place: Plane, running: dict[str, Process]) -> None:
     line = {
         "kubeconfig": str(place.kubeconfig("admin")),
-        "admin": {"certificate": str(place.pki / "admin.crt"), "key": str(place.pki / "admin.key"), "ca": str(place.pki / "kubernetes-ca.crt")},
+        "admin": {
+            "certificate": str(place.pki / "admin.crt"),
+            "key": str(place.pki / "admin.key"),
+            "ca": str(place.pki / "kubernetes-ca.crt"),
+        },
         "url": place.url,
         "kubectl": str(place.binaries / "kubectl"),
         "pids": {name: process.pid for name, process in running.items()},

@@ -44,7 +44,10 @@ def find_program(name: str) -> str | None:
 
 
 def cni_plugins() -> Path | None:
-    return next((folder for folder in CNI_FOLDERS if all((folder / name).exists() for name in ("bridge", "host-local", "loopback"))), None)
+    return next(
+        (folder for folder in CNI_FOLDERS if all((folder / name).exists() for name in ("bridge", "host-local", "loopback"))),
+        None,
+    )
 
 
 def missing_packages() -> list[str]:
@@ -91,7 +94,9 @@ def install(packages: list[str], cache: Path) -> None:
 
 def disable_services(before: set[str], after: set[str]) -> None:
     """A new package enables its service for the next boot. Only those of new packages are switched off again."""
-    new = {service for service in SERVICES if service.partition(".")[0] in {name.partition(".")[0] for name in after - before}}
+    new = {
+        service for service in SERVICES if service.partition(".")[0] in {name.partition(".")[0] for name in after - before}
+    }
     if new and shutil.which("systemctl"):
         subprocess.run(["systemctl", "disable", "--quiet", *sorted(new)], capture_output=True, check=False)
 

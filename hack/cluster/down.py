@@ -1,6 +1,6 @@
 """`down`: takes back everything `up` made, in the order in which nothing can come back, and says what stays.
 
-Works on a half-made cluster, on a crashed one and on none. What it may remove is told by the record of what was there before.
+Works on a half-made cluster, on a crashed one and on none. The record of what was there before says what it may remove.
 """
 
 import shutil
@@ -50,7 +50,7 @@ def take_down(paths: Paths, before: Found | None) -> None:
 
 
 def restore(before: Found) -> None:
-    """Rules and settings go back only if they are of this boot: a reboot undid the cluster's, and what is there now is the user's."""
+    """Rules and settings go back only if they are of this boot: a reboot undid the cluster's own."""
     if before.boot_id != kernel.boot_id():
         return
     firewall.uninstall(before.chains)
@@ -59,27 +59,35 @@ def restore(before: Found) -> None:
 
 
 def remove_side_entries(before: Found | None, paths: Paths) -> None:
-    """Files that the programs wrote beside our folders: those that were not there before, as far as they are ours."""
-    if before is None:
-        return
-    known = set(before.side_entries)
-    for name in reversed(found.side_entries()):
-        entry = Path(name)
-        if name in known or kernel.mount_points_below(Path("/proc/mounts").read_text(), entry):
-            continue
-        if entry.is_dir() and not entry.is_symlink():
-            if str(entry.parent) not in known or is_side_folder(entry):
-                shutil.rmtree(entry, ignore_errors=True)
-        elif str(entry.parent) not in known or points_into(entry, paths.state):
-            entry.unlink(missing_ok=True)
+    """What the programs wrote beside our folders, each by its name: another program's things may have come meanwhile.
+
+    A folder goes only if it is new and empty.
+    """
+    known = set(before.side_entries) if before else set()
+    for name in reversed(found.SIDE_FOLDERS):
+        folder = Path(name)
+        # Sorted: a sandbox's loopback file comes before the file that says whose sandbox it is.
+        for entry in sorted(folder.iterdir()) if folder.is_dir() else []:
+            if str(entry) not in known and is_ours(entry, paths):
+                entry.unlink(missing_ok=True)
+        if before and name not in known and folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
 
 
-def is_side_folder(entry: Path) -> bool:
-    return str(entry) in found.SIDE_FOLDERS
-
-
-def points_into(entry: Path, folder: Path) -> bool:
-    return entry.is_symlink() and entry.readlink().is_relative_to(folder)
+def is_ours(entry: Path, paths: Paths) -> bool:
+    """Whether a new entry of a side folder came from the cluster's programs, which have all ended."""
+    match str(entry.parent):
+        case "/run/containerd/s":
+            return entry.is_socket() and str(entry) not in Path("/proc/net/unix").read_text()
+        case "/var/lib/cni/results":
+            sandbox = entry.name.removeprefix("cni-loopback-").removesuffix("-lo")
+            return entry.name.startswith("podium-") or entry.with_name(f"podium-{sandbox}-eth0").exists()
+        case "/var/lib/kubelet/device-plugins":
+            return entry.name in {"kubelet.sock", "kubelet_internal_checkpoint", "DEPRECATION"}
+        case "/var/log/containers":
+            return entry.is_symlink() and entry.readlink().is_relative_to(paths.state)
+        case _:
+            return str(entry) == "/etc/docker/key.json"
 
 
 def report(paths: Paths) -> None:

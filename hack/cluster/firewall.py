@@ -72,7 +72,7 @@ def rules() -> dict[str, list[Rule]]:
 
 
 def restore_script(tables: dict[str, list[Rule]], saved: str) -> str:
-    """One input for `iptables-restore --noflush`: our chains filled anew at one stroke, and missing jumps to them put first."""
+    """Input for `iptables-restore --noflush`: our chains filled anew at one stroke, and missing jumps to them put first."""
     jumping = {jump_target(line) for line in saved.splitlines() if line.startswith("-A ") and line.split()[1] in BUILTIN}
     lines: list[str] = []
     for table, table_rules in tables.items():

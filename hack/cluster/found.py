@@ -11,20 +11,18 @@ from cluster import firewall, kernel
 from cluster.layout import Paths
 
 SIDE_FOLDERS = (
-    "/etc/cni",
     "/etc/docker",
-    "/opt/containerd",
     "/run/containerd",
+    "/run/containerd/s",
     "/run/docker",
-    "/run/netns",
-    "/run/xtables.lock",
+    "/run/docker/plugins",
     "/var/lib/cni",
-    "/var/lib/containerd",
+    "/var/lib/cni/results",
     "/var/lib/kubelet",
+    "/var/lib/kubelet/device-plugins",
     "/var/log/containers",
-    "/var/log/pods",
 )
-"""Where the cluster's programs write whatever they are told. Those that were not there are removed by `down`."""
+"""Where containerd, Docker, the CNI library and the kubelet write whatever they are told; parents come first."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +31,6 @@ class Found:
     sysctls: dict[str, str]
     chains: dict[str, list[str]]
     tables: dict[str, list[str]]
-    modules: list[str]
     side_entries: list[str]
 
 
@@ -44,18 +41,12 @@ def side_entries() -> list[str]:
     return sorted(str(entry) for entry in [*folders, *children])
 
 
-def modules() -> list[str]:
-    listing = Path("/proc/modules")
-    return sorted(line.split()[0] for line in listing.read_text().splitlines()) if listing.exists() else []
-
-
 def look() -> Found:
     return Found(
         boot_id=kernel.boot_id(),
         sysctls=kernel.read_sysctls(),
         chains={tool: sorted(firewall.chains_in(firewall.saved_rules(tool))) for tool in firewall.TOOLS},
         tables={tool: firewall.tables_of(tool) for tool in firewall.TOOLS},
-        modules=modules(),
         side_entries=side_entries(),
     )
 

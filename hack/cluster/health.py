@@ -58,7 +58,9 @@ def plane_probes(plane: Plane) -> dict[str, Probe]:
     return {
         "etcd": lambda: etcd_health(plane),
         "kube-apiserver": lambda: api_health(plane),
-        "kube-controller-manager": lambda: discard(get("127.0.0.1", plane.controller_manager_port, "/healthz", unverified())),
+        "kube-controller-manager": lambda: discard(
+            get("127.0.0.1", plane.controller_manager_port, "/healthz", unverified())
+        ),
     }
 
 
@@ -127,7 +129,9 @@ def node_probes(paths: Paths, plane: Plane) -> dict[str, Probe]:
     return {
         "containerd": lambda: containerd_health(paths),
         "registry": lambda: discard(get(NODE_ADDRESS, layout.REGISTRY_PORT, "/v2/")),
-        "docker": lambda: discard(get(NODE_ADDRESS, layout.DOCKER_PORT, "/_ping", client(paths.pki, "docker", "docker-client"))),
+        "docker": lambda: discard(
+            get(NODE_ADDRESS, layout.DOCKER_PORT, "/_ping", client(paths.pki, "docker", "docker-client"))
+        ),
         "kube-scheduler": lambda: discard(get("127.0.0.1", layout.SCHEDULER_PORT, "/healthz", unverified())),
         "kubelet": lambda: kubelet_health(plane),
         "kube-proxy": lambda: discard(get("127.0.0.1", layout.PROXY_HEALTH_PORT, "/healthz")),

@@ -1,7 +1,7 @@
-"""The cluster's own images, written as files and pushed with plain HTTP: no Docker needed to make one, and the same bytes each time.
+"""The cluster's own images, written as files and pushed with plain HTTP: no Docker is needed, and the bytes are the same.
 
-An image here is one compressed layer, made once and kept in the cache, and a small configuration. Four exist: the pause image,
-CoreDNS and metrics-server (each a static program alone in an image) and a base image with Python for images that are built.
+An image here is one compressed layer, made once and kept in the cache, and a small configuration. Four exist: the pause
+image, CoreDNS and metrics-server (each a static program alone) and a base image with Python for images that are built.
 """
 
 import gzip
@@ -26,7 +26,17 @@ ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 BASE_PACKAGES = ("ca-certificates", "python3", "python3-pip", "python3-venv")
 BASE_RECIPE = 1
 """Counted up when the steps below change: part of the base image's tag."""
-BASE_LEFT_OUT = ("dev/", "proc/", "sys/", "var/cache/apt/", "var/lib/apt/lists/", "var/log/", "usr/share/doc/", "usr/share/man/", "usr/share/locale/")
+BASE_LEFT_OUT = (
+    "dev/",
+    "proc/",
+    "sys/",
+    "var/cache/apt/",
+    "var/lib/apt/lists/",
+    "var/log/",
+    "usr/share/doc/",
+    "usr/share/man/",
+    "usr/share/locale/",
+)
 MEDIA = "application/vnd.docker"
 
 
@@ -61,7 +71,7 @@ class CountingHash(io.RawIOBase):
 
 
 def write_layer(layer: Path, fill: Callable[[tarfile.TarFile], None]) -> None:
-    """Writes <layer> (tar.gz) and <layer>.json with the digests of the plain and the compressed bytes; whole or not at all."""
+    """Writes <layer> (tar.gz) and <layer>.json with the digests of the plain and the packed bytes; whole or not at all."""
     if layer.exists() and layer_facts(layer).exists():
         return
     layer.parent.mkdir(parents=True, exist_ok=True)
@@ -128,7 +138,10 @@ def base_image(cache: Path) -> Image:
     if not layer.exists():
         with step(f"making the base image {tag} (about a minute, once)"):
             make_base_layer(folder, layer, release)
-    settings = {"Cmd": ["/usr/bin/python3"], "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8"]}
+    settings = {
+        "Cmd": ["/usr/bin/python3"],
+        "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8"],
+    }
     return Image("podium/base", tag, layer, settings)
 
 
@@ -165,8 +178,18 @@ def push(image: Image) -> None:
         {
             "schemaVersion": 2,
             "mediaType": f"{MEDIA}.distribution.manifest.v2+json",
-            "config": {"mediaType": f"{MEDIA}.container.image.v1+json", "digest": f"sha256:{config_digest}", "size": len(config)},
-            "layers": [{"mediaType": f"{MEDIA}.image.rootfs.diff.tar.gzip", "digest": f"sha256:{facts['packed']}", "size": facts["size"]}],
+            "config": {
+                "mediaType": f"{MEDIA}.container.image.v1+json",
+                "digest": f"sha256:{config_digest}",
+                "size": len(config),
+            },
+            "layers": [
+                {
+                    "mediaType": f"{MEDIA}.image.rootfs.diff.tar.gzip",
+                    "digest": f"sha256:{facts['packed']}",
+                    "size": facts["size"],
+                }
+            ],
         }
     ).encode()
     connection = http.client.HTTPConnection(NODE_ADDRESS, REGISTRY_PORT, timeout=120)

@@ -24,6 +24,8 @@ WATCHED_SYSCTLS = (
     "net/bridge/bridge-nf-call-ip6tables",
     "net/ipv4/vs/conntrack",
     "net/ipv6/conf/all/forwarding",
+    "net/ipv4/conf/all/accept_redirects",
+    "net/ipv4/conf/default/accept_redirects",
     "net/netfilter/nf_conntrack_max",
     "net/netfilter/nf_conntrack_buckets",
     "net/netfilter/nf_conntrack_tcp_timeout_close_wait",
@@ -45,7 +47,11 @@ def sysctl_file(name: str) -> Path:
 
 
 def read_sysctls() -> dict[str, str]:
-    return {name: sysctl_file(name).read_text().strip() for name in WATCHED_SYSCTLS if sysctl_file(name).exists()}
+    """In the order to write them back: ip_forward resets the forwarding of every device, so it is before those."""
+    folder = Path("/proc/sys")
+    devices = [str(file.relative_to(folder)) for file in sorted(folder.glob("net/ipv4/conf/*/forwarding"))]
+    names = [name for name in (*WATCHED_SYSCTLS, *devices) if sysctl_file(name).exists()]
+    return {name: sysctl_file(name).read_text().strip() for name in names}
 
 
 def write_sysctls(values: Mapping[str, str]) -> None:
@@ -59,7 +65,7 @@ def write_sysctls(values: Mapping[str, str]) -> None:
 
 
 def set_sysctls() -> None:
-    """Bridged packets must pass the packet filter: without that a pod's answer to a pod misses the way back through a Service."""
+    """Bridged packets must pass the packet filter: else a pod's answer to a pod misses the way back through a Service."""
     if not sysctl_file("net/bridge/bridge-nf-call-iptables").exists():
         run(["modprobe", "br_netfilter"])
     write_sysctls(WANTED_SYSCTLS)
@@ -92,7 +98,11 @@ def default_mtu(route_table: str, mtu_of: Mapping[str, int]) -> int:
 
 
 def machine_mtu() -> int:
-    devices = {folder.name: int((folder / "mtu").read_text()) for folder in Path("/sys/class/net").iterdir() if (folder / "mtu").exists()}
+    devices = {
+        folder.name: int((folder / "mtu").read_text())
+        for folder in Path("/sys/class/net").iterdir()
+        if (folder / "mtu").exists()
+    }
     return default_mtu(Path("/proc/net/route").read_text(), devices)
 
 
@@ -160,7 +170,7 @@ def overlay_error(folder: Path) -> str | None:
 
 
 def networks(routes: str) -> list[tuple[str, IPv4Network]]:
-    """Device and network of each route that is no default route, from the text of /proc/net/route (hexadecimal, bytes reversed)."""
+    """Device and network of each route but the default, from the text of /proc/net/route (hexadecimal, bytes reversed)."""
     found: list[tuple[str, IPv4Network]] = []
     for line in routes.splitlines()[1:]:
         fields = line.split()

@@ -1,4 +1,4 @@
-"""Configurations and command lines of the node's programs: containerd, kubelet, kube-proxy, scheduler, registry, Docker Engine.
+"""Configurations and command lines of the node: containerd, kubelet, kube-proxy, scheduler, registry, Docker Engine.
 
 Pure: values in, texts out. The cgroupfs driver everywhere, on systemd machines too: our cgroups are a tree of our own,
 and nothing of ours must outlive `down` in the machine's service manager.
@@ -62,6 +62,7 @@ state = {json.dumps(str(paths.run / "containerd"))}
 
 {cri}.containerd.runtimes.runc.options]
   SystemdCgroup = false
+  Root = {json.dumps(str(paths.run / "runc"))}
 """
 
 
@@ -123,7 +124,12 @@ def kubelet_config(paths: Paths, machine: Machine) -> Json:
         "podLogsDir": str(paths.state / "pod-logs"),
         "volumePluginDir": str(paths.state / "kubelet-plugins"),
         # The disk is the user's: images of ours are not worth deleting before it is all but full.
-        "evictionHard": {"memory.available": "100Mi", "nodefs.available": "2%", "nodefs.inodesFree": "1%", "imagefs.available": "2%"},
+        "evictionHard": {
+            "memory.available": "100Mi",
+            "nodefs.available": "2%",
+            "nodefs.inodesFree": "1%",
+            "imagefs.available": "2%",
+        },
         "imageGCHighThresholdPercent": 97,
         "imageGCLowThresholdPercent": 95,
     }
@@ -150,7 +156,7 @@ def proxy_config(plane: Plane, machine: Machine) -> Json:
 
 
 def docker_config(paths: Paths, machine: Machine) -> Json:
-    """iptables, forwarding and masquerading are off: the bridge and its rules are ours, and an Engine of the user's keeps its own."""
+    """iptables, forwarding and masquerading are off: bridge and rules are ours. A user's own Engine keeps its own."""
     return {
         "hosts": [f"unix://{paths.run / 'docker.sock'}", f"tcp://{NODE_ADDRESS}:{layout.DOCKER_PORT}"],
         "tlsverify": True,

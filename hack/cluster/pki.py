@@ -21,7 +21,7 @@ DAYS = "3650"
 
 @dataclass(frozen=True)
 class Certificate:
-    """One leaf certificate. `hosts` makes it good for a server, and a server's is good for a client too where peers need it."""
+    """One leaf certificate, for a client unless `usage` says otherwise. `hosts` are a server's names and addresses."""
 
     name: str
     authority: str
@@ -33,7 +33,13 @@ class Certificate:
 
 def control_plane_certificates(address: str) -> list[Certificate]:
     """What etcd, the API server and its clients need when the API server listens on `address`."""
-    names = ("kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local", "localhost")
+    names = (
+        "kubernetes",
+        "kubernetes.default",
+        "kubernetes.default.svc",
+        "kubernetes.default.svc.cluster.local",
+        "localhost",
+    )
     hosts = (*names, API_SERVICE_ADDRESS, address, "127.0.0.1")
     return [
         Certificate("apiserver", "kubernetes", "kube-apiserver", hosts=hosts, usage="serverAuth"),
@@ -71,7 +77,7 @@ def is_address(host: str) -> bool:
 
 
 def openssl_config(certificate: Certificate | None) -> str:
-    """The extensions of a leaf, or of an authority for None. Given in full: the machine's openssl.cnf must not add its own."""
+    """The extensions of a leaf, or of an authority for None. In full: the machine's openssl.cnf must not add its own."""
     if certificate is None:
         extensions = ["basicConstraints = critical, CA:TRUE", "keyUsage = critical, keyCertSign, cRLSign, digitalSignature"]
     else:
@@ -83,7 +89,9 @@ def openssl_config(certificate: Certificate | None) -> str:
         if certificate.hosts:
             extensions.append(f"subjectAltName = {alternative_names(certificate.hosts)}")
     extensions.append("subjectKeyIdentifier = hash")
-    return "\n".join(["[req]", "distinguished_name = name", "x509_extensions = extensions", "[name]", "[extensions]", *extensions, ""])
+    return "\n".join(
+        ["[req]", "distinguished_name = name", "x509_extensions = extensions", "[name]", "[extensions]", *extensions, ""]
+    )
 
 
 def issue(folder: Path, name: str, subject: str, config: str, authority: str = "") -> None:
@@ -100,7 +108,7 @@ def issue(folder: Path, name: str, subject: str, config: str, authority: str = "
 
 
 def make_pki(folder: Path, certificates: Sequence[Certificate]) -> None:
-    """All authorities, certificates and the service-account key, unless the folder is there: it appears complete or not at all."""
+    """All authorities, certificates and the service-account key, unless the folder is there: it appears complete."""
     if folder.is_dir():
         return
     partial = folder.with_name(f"{folder.name}.partial")

@@ -78,7 +78,7 @@ def etcd_command(plane: Plane) -> list[str]:
 
 
 def api_server_command(plane: Plane) -> list[str]:
-    """Where the address is a loopback one, no pod could use it, and Kubernetes refuses it as an endpoint: none is written."""
+    """No pod could use a loopback address, and Kubernetes refuses it as an endpoint: then none is written."""
     pki = plane.pki
     if IPv4Address(plane.address).is_loopback:
         endpoints = ["--endpoint-reconciler-type=none"]

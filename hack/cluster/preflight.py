@@ -52,11 +52,13 @@ def problems(facts: Facts) -> list[str]:
         return ["this needs root: containers, bridges and mounts are made. Run it with sudo or as root"]
     found: list[str] = []
     if facts.missing_programs and not facts.has_apt:
-        found.append(f"there is no apt-get to install these programs: {', '.join(facts.missing_programs)}; install them yourself")
+        found.append(
+            f"there is no apt-get to install these programs: {', '.join(facts.missing_programs)}; install them yourself"
+        )
     if facts.overlay_error is not None:
         found.append(f"the kernel refuses an overlay mount, which images need: {facts.overlay_error}")
     if missing := sorted(set(cgroups.NEEDED) - facts.controllers):
-        found.append(f"these control-group controllers are off: {', '.join(missing)}; boot the kernel with them (cgroup_enable=memory)")
+        found.append(f"these control-group controllers are off: {', '.join(missing)}; boot with cgroup_enable=memory")
     if facts.free_bytes < LEAST_FREE_BYTES:
         gigabytes = LEAST_FREE_BYTES // 10**9
         found.append(f"{facts.free_bytes / 10**9:.1f} GB of disk are free, {gigabytes} are needed (compiler cache, images)")
@@ -120,7 +122,7 @@ def parse_listeners(table: str) -> list[tuple[str, int, int]]:
 
 
 def decode_address(text: str) -> str:
-    """An address of /proc/net/tcp: words of four bytes, each in the machine's order. An IPv4 one in IPv6 clothes is undressed."""
+    """An address of /proc/net/tcp: words of four bytes, each in the machine's order. IPv4 in IPv6 clothes is undressed."""
     if len(text) == 8:
         return str(IPv4Address(bytes.fromhex(text)[::-1]))
     if set(text) == {"0"}:

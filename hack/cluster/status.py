@@ -74,5 +74,3 @@ def environment(paths: Paths) -> str:
     }
     exports = [f"export {name}={shlex.quote(value)}" for name, value in values.items()]
     return "\n".join([*exports, f'export PATH={shlex.quote(str(paths.bin))}:"$PATH"']) + "\n"
-
-

@@ -6,8 +6,22 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from cluster import addons, cgroups, components, debian, firewall, found, health, images, kernel, layout, node
-from cluster import pki, preflight, processes
+from cluster import (
+    addons,
+    cgroups,
+    components,
+    debian,
+    firewall,
+    found,
+    health,
+    images,
+    kernel,
+    layout,
+    node,
+    pki,
+    preflight,
+    processes,
+)
 from cluster.build import build, exclusive
 from cluster.components import Component, await_component, cluster_plane, ensure
 from cluster.console import Failure, run, say, step
@@ -17,7 +31,13 @@ from cluster.node import Machine
 from cluster.plane import Plane, kubeconfig
 
 CAP_SYS_RESOURCE = 24
-KUBECONFIGS = {"admin": "admin", "controller-manager": "controller-manager", "scheduler": "scheduler", "proxy": "proxy", "kubelet-client": "kubelet-client"}
+KUBECONFIGS = {
+    "admin": "admin",
+    "controller-manager": "controller-manager",
+    "scheduler": "scheduler",
+    "proxy": "proxy",
+    "kubelet-client": "kubelet-client",
+}
 RESOLVED = Path("/run/systemd/resolve/resolv.conf")
 
 
@@ -31,7 +51,7 @@ def up(paths: Paths, with_metrics_server: bool) -> None:
         begun = time.monotonic()
         bring_up(paths, folders, with_metrics_server)
     seconds, in_all = time.monotonic() - begun, time.monotonic() - started
-    say(f"the cluster is up ({seconds:.0f} s, {in_all:.0f} s with checks and builds). To use it: eval \"$(python3 hack/cluster env)\"")
+    say(f'the cluster is up ({seconds:.0f} s, {in_all:.0f} s in all). To use it: eval "$(python3 hack/cluster env)"')
 
 
 def check_machine(paths: Paths) -> None:
@@ -50,10 +70,14 @@ def bring_up(paths: Paths, folders: dict[str, Path], with_metrics_server: bool) 
         write_files(paths, place, machine, pause.reference, folders)
     base = images.base_image(paths.cache)
     (paths.state / "base-image").write_text(base.reference + "\n")
-    everything = {item.name: item for item in [*components.plane_components(place), *components.node_components(paths, place)]}
+    everything = {
+        item.name: item for item in [*components.plane_components(place), *components.node_components(paths, place)]
+    }
     start_servers(paths, everything)
     coredns = images.program_image("coredns", folders["coredns"] / "coredns", "/coredns", "65532:65532")
-    metrics = images.program_image("metrics-server", folders["metrics-server"] / "metrics-server", "/metrics-server", "65532:65532")
+    metrics = images.program_image(
+        "metrics-server", folders["metrics-server"] / "metrics-server", "/metrics-server", "65532:65532"
+    )
     push_images([pause, coredns, *([metrics] if with_metrics_server else []), base])
     start_node(paths, everything)
     start_addons(place, paths, coredns, metrics if with_metrics_server else None)
@@ -150,13 +174,15 @@ def start_addons(place: Plane, paths: Paths, coredns: Image, metrics: Image | No
     names = "CoreDNS and metrics-server" if metrics else "CoreDNS"
     with step(names):
         has_upstream = bool((paths.config / "resolv.conf").read_text())
-        items = addons.coredns(coredns.reference, has_upstream) + (addons.metrics_server(metrics.reference) if metrics else [])
+        items = addons.coredns(coredns.reference, has_upstream) + (
+            addons.metrics_server(metrics.reference) if metrics else []
+        )
         (paths.state / "addons").write_text("coredns metrics-server\n" if metrics else "coredns\n")
         text = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
         kubectl: list[str | Path] = [place.binaries / "kubectl", f"--kubeconfig={paths.kubeconfig}"]
-        run([*kubectl, "apply", "--server-side", "--force-conflicts", "--field-manager=podium-cluster", "-f", "-"], text=text)
+        run(
+            [*kubectl, "apply", "--server-side", "--force-conflicts", "--field-manager=podium-cluster", "-f", "-"], text=text
+        )
         probes = health.addon_probes(place)
         for name in ["coredns", *(["metrics-server"] if metrics else [])]:
             components.wait_ready(name, probes[name], lambda: True, paths.logs / "kubelet.log", 90.0)
-
-

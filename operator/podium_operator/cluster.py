@@ -55,8 +55,8 @@ class Credentials:
 class Cluster:
     """Use as an async context manager, or `await cluster.close()`."""
 
-    def __init__(self, client: ApiClient, *, fence: Fence, metrics: Metrics, timeout_seconds: float = 10.0) -> None:
-        self._client = client
+    def __init__(self, client: Any, *, fence: Fence, metrics: Metrics, timeout_seconds: float = 10.0) -> None:
+        self._client = client  # kubernetes.aio's ApiClient, most of which has no annotations
         self._fence = fence
         self._metrics = metrics
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
@@ -67,11 +67,11 @@ class Cluster:
         cls, *, fence: Fence, metrics: Metrics, timeout_seconds: float = 10.0, kubeconfig: str | None = None
     ) -> Self:
         """With the kubeconfig file, or in the cluster with the pod's service account."""
-        configuration = Configuration()
+        configuration, load = Configuration(), cast(Any, client_config)
         if kubeconfig:
-            await client_config.load_kube_config(config_file=kubeconfig, client_configuration=configuration)
+            await load.load_kube_config(config_file=kubeconfig, client_configuration=configuration)
         else:
-            client_config.load_incluster_config(client_configuration=configuration)
+            load.load_incluster_config(client_configuration=configuration)
         return cls(ApiClient(configuration), fence=fence, metrics=metrics, timeout_seconds=timeout_seconds)
 
     def fenced_by(self, fence: Fence) -> "Cluster":

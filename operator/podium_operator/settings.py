@@ -1,6 +1,7 @@
 """What an installation decides: read once from the environment, in `main`, and handed on. Frozen.
 
-Each field's variable is `PODIUM_` + its name in capitals. Lists are comma-separated.
+Each field's variable is `PODIUM_` + its name in capitals, but for `kubeconfig`, which has the name that all clients know.
+Lists are comma-separated.
 """
 
 from collections.abc import Mapping
@@ -9,8 +10,6 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from podium_crds.v1alpha1.model_deployment import ResourceList, Resources
-
-_PREFIX = "PODIUM_"
 
 
 def _split(value: Any) -> Any:
@@ -34,7 +33,7 @@ class Settings(BaseModel):
     """Who holds the Lease, for people; the identity adds a random part."""
 
     kubeconfig: str = ""
-    """A kubeconfig file. Empty: the pod's service account. An ambient KUBECONFIG is never looked at."""
+    """A kubeconfig file, from KUBECONFIG. Empty: the pod's service account."""
 
     scoring_image: str = Field(pattern=r".+@sha256:[0-9a-f]{64}$")
     """The generic scoring image, by digest: a tag could change under a verified version."""
@@ -117,13 +116,14 @@ class Settings(BaseModel):
 
 def from_environment(environment: Mapping[str, str]) -> Settings:
     """Settings from `PODIUM_*` variables; others are not looked at. Raises SettingsError."""
-    found: dict[str, Any] = {
-        name: environment[_PREFIX + name.upper()]
-        for name in Settings.model_fields
-        if environment.get(_PREFIX + name.upper())
-    }
+    variables = {name: _variable(name) for name in Settings.model_fields}
+    found: dict[str, Any] = {name: environment[key] for name, key in variables.items() if environment.get(key)}
     try:
         return Settings.model_validate(found)
     except ValidationError as error:
-        lines = [f"{_PREFIX}{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors()]
+        lines = [f"{_variable(str(fault['loc'][0]))}: {fault['msg']}" for fault in error.errors()]
         raise SettingsError("the operator's settings do not fit: " + "; ".join(lines)) from error
+
+
+def _variable(field: str) -> str:
+    return "KUBECONFIG" if field == "kubeconfig" else "PODIUM_" + field.upper()

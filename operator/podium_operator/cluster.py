@@ -137,6 +137,12 @@ class Cluster:
         self._applied.remember(manifest, after)
         return after
 
+    async def apply_as(self, manager: str, manifest: Manifest) -> Manifest:
+        """Server-side apply by another field manager: a field that podium-operator lets go of stays as that one says."""
+        kind, namespace, name = _address(manifest)
+        query = {"fieldManager": manager, "force": "true"}
+        return await self._call("apply", kind, namespace, name, manifest, query=query, content_type=_APPLY)
+
     async def apply_status(self, seen: Manifest, status: Manifest) -> Manifest:
         """The whole status of `seen` becomes `status`, by server-side apply on the subresource. Nothing is sent when it says
         so already. An object made anew since `seen` was read is a Conflict."""

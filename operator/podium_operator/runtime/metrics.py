@@ -54,3 +54,15 @@ class Metrics:
             ["namespace", "deployment", "version", "role"],
             registry=registry,
         )
+        self.version_error_ratio = Gauge(
+            "podium_operator_version_error_ratio",
+            "Share of a version's answers in the last minute that were 5xx, 0 to 1, as scraped from its pods.",
+            ["namespace", "deployment", "version", "role"],
+            registry=registry,
+        )
+        self.version_latency_seconds = Gauge(
+            "podium_operator_version_latency_seconds",
+            "Quantiles of a version's request duration in the last minute, over all its pods.",
+            ["namespace", "deployment", "version", "role", "quantile"],
+            registry=registry,
+        )

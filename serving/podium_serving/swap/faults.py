@@ -8,8 +8,18 @@ import errno
 from podium_crds.plan import Failure
 
 VERSION_REASONS = frozenset(
-    {"DigestMismatch", "PackageNotFound", "InvalidPackage", "LoadFailed", "TransformFailed", "GoldenRowsFailed"}
+    {
+        "DigestMismatch",
+        "PackageNotFound",
+        "InvalidPackage",
+        "SchemaMismatch",
+        "LoadFailed",
+        "TransformFailed",
+        "GoldenRowsFailed",
+    }
 )
+_ALLOCATION_FAILED = ("bad_alloc", "bad allocation", "Failed to allocate memory")
+"""How ONNX Runtime says that this pod had no memory for a model that another pod may hold."""
 _MAX_MESSAGE = 1000
 
 
@@ -38,6 +48,8 @@ def reason_of(error: BaseException) -> str:
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return "DiskFull"
     reason = getattr(error, "reason", None)
+    if reason == "LoadFailed" and any(sign in str(error) for sign in _ALLOCATION_FAILED):
+        return "OutOfMemory"
     return reason if isinstance(reason, str) and reason.isidentifier() else "PreparationFailed"
 
 

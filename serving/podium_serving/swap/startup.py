@@ -93,7 +93,7 @@ class Learner:
         return answers
 
     async def clearance(self, epoch: int) -> None:
-        """Returns when the pod may begin to answer with `epoch`, or a higher commit was found: that one has gone to the swapper."""
+        """Returns when the pod may begin to answer with `epoch`, or when the swapper has a higher one."""
         began = time.monotonic()
         assert self._swapper is not None
         for turn in count():

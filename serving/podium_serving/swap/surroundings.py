@@ -16,8 +16,8 @@ class Limits:
     prepare_answer_seconds: float = 5.0
     """A Prepare is answered after so long even if it is not done: the operator sends it again."""
     late_answer_seconds: float = 15.0
-    """How long a pod that is behind still answers what arrives: longer than it takes to leave the Service (readiness probe and
-    kube-proxy, a few seconds), and bounded, for a client may hold its connection much longer."""
+    """How long a pod that is behind still answers what arrives: longer than it takes to leave the Service (readiness probe
+    and kube-proxy, a few seconds), and bounded, for a client may hold its connection much longer."""
     retry_seconds: tuple[float, ...] = (1.0, 2.0, 5.0, 10.0)
     """Pauses between attempts to get what a committed plan needs. The last one is repeated."""
 

@@ -47,7 +47,7 @@ class Swapper:
         state: ServingState,
         assembler: Assembler,
         surroundings: Surroundings,
-        limits: Limits = Limits(),
+        limits: Limits,
     ) -> None:
         self._limits = limits
         self._identity = identity

@@ -15,9 +15,12 @@ from skl2onnx.common.shape_calculator import (
 )
 from skl2onnx.sklapi import CastTransformer
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor, VotingClassifier
+from sklearn.ensemble._forest import BaseForest
+from sklearn.ensemble._gb import BaseGradientBoosting
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
+from sklearn.tree import BaseDecisionTree
 
 from podium_cli.encoders import convert_encoder, convert_imputer, shape_encoder, shape_imputer
 from podium_cli.histogram_trees import convert_histogram_classifier, convert_histogram_regressor
@@ -53,8 +56,9 @@ def convertible(pipeline: Pipeline, float32_model: bool) -> Pipeline:
 
 
 def compares_float32(pipeline: Pipeline) -> bool:
-    """XGBoost rounds what it gets to float32 before it compares."""
-    return _library(pipeline.steps[-1][1]) == "xgboost"
+    """XGBoost and scikit-learn's trees (not its histogram trees) round what they get to float32 before they compare."""
+    model = pipeline.steps[-1][1]
+    return _library(model) == "xgboost" or isinstance(model, (BaseDecisionTree, BaseForest, BaseGradientBoosting))
 
 
 def register_boosters(steps: Iterable[Any]) -> None:

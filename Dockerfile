@@ -1,0 +1,54 @@
+# One file for the three images: --target operator, serving or monitor. Needs nothing but the classic builder.
+# In each image: Python with the part's libraries in /opt/podium/venv, our packages in /opt/podium/lib, user 65532, no cache and
+# no compiler. pip is in the base image only, not in the venv: images that the operator builds on `serving` install with it.
+ARG BASE_IMAGE=python:3.11-slim-bookworm
+
+FROM ${BASE_IMAGE} AS builder
+# A company's own index and CA bundle: pip.conf and ca.crt in .build/pip of the build context. Neither reaches a final image.
+ARG PIP_CONFIG_FILE=
+ARG PIP_CERT=
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONDONTWRITEBYTECODE=1
+COPY requirements/serving.txt requirements/operator.txt requirements/monitor.txt .build/pi[p]/ /build/
+COPY hack/images/install.sh /build/
+
+FROM builder AS operator-files
+RUN sh /build/install.sh operator
+COPY crds/podium_crds /opt/podium/lib/podium_crds
+COPY operator/podium_operator /opt/podium/lib/podium_operator
+RUN sh /build/install.sh --compile
+
+FROM builder AS serving-files
+RUN sh /build/install.sh serving
+COPY crds/podium_crds /opt/podium/lib/podium_crds
+COPY serving/podium_serving /opt/podium/lib/podium_serving
+RUN sh /build/install.sh --compile
+
+FROM builder AS monitor-files
+RUN sh /build/install.sh monitor
+COPY crds/podium_crds /opt/podium/lib/podium_crds
+COPY monitor/podium_monitor /opt/podium/lib/podium_monitor
+RUN sh /build/install.sh --compile
+
+FROM ${BASE_IMAGE} AS final
+ENV PATH=/opt/podium/venv/bin:/usr/local/bin:/usr/bin:/bin PYTHONPATH=/opt/podium/lib PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+WORKDIR /tmp
+USER 65532:65532
+
+FROM final AS operator
+COPY --from=operator-files /opt/podium/venv /opt/podium/venv
+COPY --from=operator-files /opt/podium/lib /opt/podium/lib
+EXPOSE 8085
+ENTRYPOINT ["python", "-m", "podium_operator"]
+
+FROM final AS monitor
+COPY --from=monitor-files /opt/podium/venv /opt/podium/venv
+COPY --from=monitor-files /opt/podium/lib /opt/podium/lib
+EXPOSE 8090
+ENTRYPOINT ["python", "-m", "podium_monitor"]
+
+FROM final AS serving
+COPY --from=serving-files /opt/podium/venv /opt/podium/venv
+COPY --from=serving-files /opt/podium/lib /opt/podium/lib
+EXPOSE 8080 8081 8082
+ENTRYPOINT ["python", "-m", "podium_serving"]
+CMD ["serve"]

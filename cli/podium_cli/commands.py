@@ -63,11 +63,11 @@ def _packaged(options: PackageOptions) -> Packaged:
             load_document(options.documentation),
         )
         return package_onnx(options.model, identity, options.out, sample=sample, force=options.force)
+    model, notes = load_model(options.model)
     if sample is None:
         raise UserError(
             "a pipeline is packaged with rows that it was trained on; name them with --sample rows.csv or rows.parquet"
         )
-    model, notes = load_model(options.model)
     packaged = package_pipeline(
         model,
         sample,

@@ -91,9 +91,7 @@ class _Client:
     def connect(self) -> None:
         """Finds out whether a registry is there, and which kind of credential it asks for."""
         response = self._send("GET", self._base, authenticated=False)
-        if response.status_code not in (200, 401, 403) or "v2" not in response.headers.get(
-            "Docker-Distribution-Api-Version", "registry/2.0"
-        ):
+        if response.status_code not in (200, 401, 403):
             raise RegistryUnreachable(
                 f"{self._base} answers {response.status_code}, which no OCI registry does; is {self._reference.host} a registry?"
             )

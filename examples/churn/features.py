@@ -36,7 +36,7 @@ def successor() -> Pipeline:
 
 
 def challenger() -> Pipeline:
-    """churn-3: histogram trees on the present value of what a customer paid, which transform.py derives."""
+    """churn-3: histogram trees on what the contract still binds a customer to pay, which transform.py derives."""
     return _pipeline(HistGradientBoostingClassifier(max_iter=120, learning_rate=0.05, max_leaf_nodes=12, random_state=0))
 
 

@@ -43,13 +43,13 @@ def main() -> None:
 def train(version, pipeline, rows: Split, out: Path) -> Packaged:
     """Fits and packages one version. churn-3 is fitted on what its hook makes of the rows."""
     hooked = version == "3"
-    seen = with_present_value(rows.training) if hooked else rows.training
+    seen = as_the_model_sees_them(rows.training) if hooked else rows.training
     pipeline.fit(seen[features.FEATURES], seen[TARGET])
     return package_pipeline(
         pipeline,
         rows.training.drop(columns=CUSTOMER),
         target=TARGET,
-        validation=with_present_value(rows.validation) if hooked else rows.validation,
+        validation=as_the_model_sees_them(rows.validation) if hooked else rows.validation,
         name="churn",
         version=version,
         out=out / f"churn-{version}",
@@ -60,10 +60,10 @@ def train(version, pipeline, rows: Split, out: Path) -> Packaged:
     )
 
 
-def with_present_value(frame):
+def as_the_model_sees_them(frame):
     """The rows as transform.py hands them to the model."""
     numbers = [Column(name, "FP64", nullable=True) for name in features.NUMBERS]
-    changed = before(tensors(frame, numbers))
+    changed = before(tensors(frame, [*numbers, Column("contract", "BYTES", nullable=True)]))
     return frame.assign(total_charges=changed["total_charges"][:, 0])
 
 

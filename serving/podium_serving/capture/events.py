@@ -47,7 +47,7 @@ class CapturedPrediction:
         return self.rows * _BYTES_PER_ROW + _column_bytes(self.request.columns) + _column_bytes(self.answer.columns or {})
 
     def events(self, start: int, end: int) -> list[bytes]:
-        """Events of rows `start` to before `end`. The join key is the row's sticky key if it has one, else the request id."""
+        """Events of rows `start` to before `end`. The join key is the sticky key if the row has one, else the request id."""
         inputs = row_values(self.request.columns, start, end)
         outputs = row_values(self.answer.columns or {}, start, end)
         keys = join_keys(self.plan.sticky, self.request, start, end)

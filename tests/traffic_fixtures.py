@@ -1,0 +1,273 @@
+"""Pods for tests of traffic: real servers on loopback addresses that behave, hang, drip, crash or talk nonsense.
+
+All listen on one port of different addresses, as pods do, because a plan names hosts only.
+"""
+
+import asyncio
+import json
+import socket
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from aiohttp import web
+
+from podium_crds.package import Descriptor
+from podium_crds.plan import (
+    DeploymentKey,
+    Envelope,
+    Plan,
+    PlannedCapture,
+    PlannedChampion,
+    PlannedRoute,
+    PlannedSticky,
+    PlannedVersion,
+)
+from podium_crds.slots import allocate
+from podium_serving.exchange import Columns, DeadlineExceeded, InferRequest
+from podium_serving.metrics import Metrics
+from podium_serving.settings import Secrets, Settings
+from podium_serving.state import Responder, Serving, Timing
+from podium_serving.traffic.factory import ResponderFactory
+from podium_serving.traffic.limits import TrafficLimits
+from serving_fixtures import weighted_sum_descriptor
+
+DEPLOYMENT = DeploymentKey(namespace="shop", name="churn", uid="uid-1")
+TOKEN = "forward-token"
+Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+HOST = "127.0.0.2"
+"""Of challengers."""
+CHAMPION_HOST = "127.0.0.3"
+"""Of the champion's pool when it is another one."""
+LIMITS = TrafficLimits(close_seconds=0.3)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def settings(port: int = 1, **changes: Any) -> Settings:
+    return Settings(
+        namespace=DEPLOYMENT.namespace,
+        deployment=DEPLOYMENT.name,
+        deployment_uid=DEPLOYMENT.uid,
+        pool="blue",
+        forward_port=port,
+        secrets=Secrets(salt=b"s" * 32, token=TOKEN, capture_token="capture-token"),
+        **changes,
+    )
+
+
+def metrics() -> Metrics:
+    return Metrics(DEPLOYMENT.namespace, DEPLOYMENT.name, process=False)
+
+
+class Bench:
+    """A factory with its metrics, on a port where challengers may listen."""
+
+    def __init__(self, limits: TrafficLimits = LIMITS) -> None:
+        self.port = free_port()
+        self.metrics: Metrics = metrics()
+        self.factory = ResponderFactory(settings(self.port), self.metrics, limits)
+
+    def fallbacks(self) -> dict[tuple[str, ...], float]:
+        return {labels: value.value for labels, value in self.metrics.fallbacks.children.items()}
+
+    def shadows(self) -> dict[tuple[str, ...], float]:
+        return {labels: value.value for labels, value in self.metrics.shadow_requests.children.items()}
+
+
+def version(name: str) -> PlannedVersion:
+    return PlannedVersion(name=name, uri=f"oci://registry/{name}", digest=f"sha256:{name:0>64}", image="image")
+
+
+def route(
+    name: str,
+    host: str,
+    *,
+    mode: Literal["Shadow", "Canary"] = "Canary",
+    percent: int = 100,
+    timeout_milliseconds: int = 200,
+) -> PlannedRoute:
+    return PlannedRoute(
+        name=name,
+        version=version(f"{name}-1"),
+        mode=mode,
+        percent=percent if mode == "Canary" else 0,
+        timeout_milliseconds=timeout_milliseconds,
+        host=host,
+        slots=allocate({}, {name: percent})[name] if mode == "Canary" else [],
+    )
+
+
+def plan(
+    *routes: PlannedRoute,
+    epoch: int = 1,
+    timeout_milliseconds: int = 1000,
+    sticky: PlannedSticky | None = None,
+    capture: PlannedCapture | None = None,
+    champion: str = "churn-3",
+    pool: str = "blue",
+    champion_host: str = "127.0.0.9",
+) -> Plan:
+    return Plan(
+        deployment=DEPLOYMENT,
+        term=1,
+        epoch=epoch,
+        champion=PlannedChampion(version=version(champion), pool=pool, host=champion_host),
+        routes=list(routes),
+        sticky=sticky or PlannedSticky(),
+        timeout_milliseconds=timeout_milliseconds,
+        capture=capture or PlannedCapture(),
+    )
+
+
+def descriptor() -> Descriptor:
+    return weighted_sum_descriptor()
+
+
+def body(*rows: tuple[float, float]) -> bytes:
+    tensors = [
+        {"name": f"x{index}", "datatype": "FP32", "shape": [len(rows), 1], "data": [row[index] for row in rows]}
+        for index in range(2)
+    ]
+    return json.dumps({"inputs": tensors}).encode()
+
+
+def request(
+    *rows: tuple[float, float],
+    seconds: float = 1.0,
+    headers: dict[str, str] | None = None,
+    request_id: str = "request-1",
+    raw: bytes | None = None,
+) -> InferRequest:
+    rows = rows or ((1.0, 2.0),)
+    now = time.monotonic()
+    columns = {f"x{index}": np.array([[row[index]] for row in rows], dtype=np.float32) for index in range(2)}
+    return InferRequest(
+        columns=columns,
+        rows=len(rows),
+        admitted_at=now,
+        deadline=now + seconds,
+        request_id=request_id,
+        body=body(*rows) if raw is None else raw,
+        headers=headers or {},
+    )
+
+
+class SumModel:
+    """state.Model: the champion in this process, `seconds` slow. It answers plain sums, challengers ten times that."""
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        self.descriptor = descriptor()
+        self.digest = version("churn-3").digest
+        self.loaded_bytes = 0
+        self.seconds = seconds
+        self.calls = 0
+
+    async def infer(self, columns: Columns, rows: int, deadline: float) -> tuple[Columns, Timing]:
+        self.calls += 1
+        if self.seconds:
+            await asyncio.sleep(self.seconds)
+        if time.monotonic() > deadline:
+            raise DeadlineExceeded("the champion came too late")
+        return {"score": columns["x0"] + columns["x1"]}, Timing(0.0, self.seconds)
+
+    async def close(self) -> None:
+        pass
+
+
+def serving(of: Plan, responder: Responder, model: SumModel | None) -> Serving:
+    return Serving(of, Envelope(body="", signature="", key_id=""), model, descriptor(), responder)
+
+
+@dataclass
+class Challenger:
+    """What a challenger pod saw, and how it answers; `answer` may be replaced."""
+
+    factor: float = 10.0
+    seen: list[web.Request] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
+    seconds: float = 0.0
+    change: Callable[[dict[str, Any]], None] = lambda answer: None
+    status: int = 200
+
+    async def infer(self, asked: web.Request) -> web.Response:
+        self.seen.append(asked)
+        content = await asked.read()
+        self.bodies.append(content)
+        if self.seconds:
+            await asyncio.sleep(self.seconds)
+        if self.status != 200:
+            return web.json_response({"error": "not now"}, status=self.status)
+        name, version_name = asked.match_info["model"], asked.match_info["version"]
+        columns = [tensor["data"] for tensor in json.loads(content)["inputs"]]
+        scores = [self.factor * sum(row) for row in zip(*columns, strict=True)]
+        output = {"name": "score", "datatype": "FP32", "shape": [len(scores), 1], "data": scores}
+        answer = {"model_name": name, "model_version": version_name, "outputs": [output]}
+        self.change(answer)
+        headers = {
+            "Podium-Version": version_name,
+            "Podium-Queue-Microseconds": "1500",
+            "Podium-Inference-Microseconds": "2500",
+        }
+        return web.json_response(answer, headers=headers)
+
+
+@asynccontextmanager
+async def challenger_pod(host: str, port: int, challenger: Challenger | None = None) -> AsyncIterator[Challenger]:
+    challenger = challenger or Challenger()
+    application = web.Application(client_max_size=64 * 1024 * 1024)
+    application.router.add_post("/v2/models/{model}/versions/{version}/infer", challenger.infer)
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, host, port, reuse_address=True).start()
+    try:
+        yield challenger
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def raw_pod(host: str, port: int, talk: Talk) -> AsyncIterator[list[int]]:
+    """A server that speaks by `talk` after it has read a request's head; yields how many connections it took, as a list."""
+    connections: list[int] = []
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append(1)
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
+        try:
+            await reader.readuntil(b"\r\n\r\n")
+            await talk(reader, writer)
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass
+        finally:
+            tasks.discard(task)
+            writer.close()
+
+    server = await asyncio.start_server(serve, host, port)
+    try:
+        yield connections
+    finally:
+        server.close()
+        for task in list(tasks):
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
+    """Polls until `condition` holds. Raises TimeoutError."""
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110  what is waited for has no event
+            await asyncio.sleep(0.005)

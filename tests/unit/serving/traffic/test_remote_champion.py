@@ -1,0 +1,80 @@
+"""The champion lives in another pool: it is asked there until the deadline."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from podium_serving.exchange import Fallback, InferRequest, NotServing, ServingError
+from traffic_fixtures import (
+    CHAMPION_HOST,
+    Bench,
+    Challenger,
+    challenger_pod,
+    descriptor,
+    plan,
+    request,
+    serving,
+    until,
+)
+
+
+async def answer_of_another_pool(bench: Bench, asked: InferRequest) -> Any:
+    of = plan(pool="green", champion_host=CHAMPION_HOST)
+    responder = bench.factory(of, None, descriptor())
+    try:
+        return await responder.answer(asked, serving(of, responder, None))
+    finally:
+        await responder.close()
+
+
+async def test_a_champion_in_another_pool_is_asked_there(bench: Bench) -> None:
+    async with challenger_pod(CHAMPION_HOST, bench.port, Challenger(factor=1)) as pod:
+        answer = await answer_of_another_pool(bench, request((1, 2)))
+    assert (answer.version, answer.arm_answered, answer.fallback) == ("churn-3", "champion", Fallback.NONE)
+    assert json.loads(answer.body)["outputs"][0]["data"] == [3.0]
+    assert pod.seen[0].headers["Podium-Arm"] == "champion"
+    assert int(pod.seen[0].headers["Podium-Deadline-Milliseconds"]) > 900
+
+
+async def test_a_champion_in_another_pool_may_be_large_and_answer_null(bench: Bench) -> None:
+    def null(answer: dict[str, Any]) -> None:
+        answer["outputs"][0]["data"][0] = None
+
+    rows = tuple((float(row), 1.0) for row in range(100_000))
+    async with challenger_pod(CHAMPION_HOST, bench.port, Challenger(factor=1, change=null)):
+        answer = await answer_of_another_pool(bench, request(*rows, seconds=10))
+    assert len(json.loads(answer.body)["outputs"][0]["data"]) == 100_000
+
+
+async def test_a_champion_pod_that_comes_a_moment_late_is_waited_for(bench: Bench) -> None:
+    asking = asyncio.ensure_future(answer_of_another_pool(bench, request((1, 2))))
+    await asyncio.sleep(0.1)  # a pool without a listener, then with one that has not flipped yet, then flipped
+    async with challenger_pod(CHAMPION_HOST, bench.port, Challenger(factor=1, status=404)) as pod:
+        await until(lambda: bool(pod.seen))
+        pod.status = 200
+        assert (await asking).version == "churn-3"
+
+
+async def test_a_pooled_connection_to_a_champion_pod_that_went_is_replaced(bench: Bench) -> None:
+    of = plan(pool="green", champion_host=CHAMPION_HOST)
+    responder = bench.factory(of, None, descriptor())
+    admitted = serving(of, responder, None)
+    for _ in range(3):
+        async with challenger_pod(CHAMPION_HOST, bench.port, Challenger(factor=1)):
+            assert (await responder.answer(request(), admitted)).version == "churn-3"
+    await responder.close()
+
+
+async def test_a_champions_refusal_in_another_pool_is_the_clients(bench: Bench) -> None:
+    async with challenger_pod(CHAMPION_HOST, bench.port, Challenger(status=400)):
+        with pytest.raises(ServingError, match=r"^not now$") as refused:
+            await answer_of_another_pool(bench, request())
+    assert refused.value.http_status == 400
+
+
+async def test_a_champions_pool_that_stays_away_is_503_within_the_deadline(bench: Bench) -> None:
+    with pytest.raises(NotServing, match=CHAMPION_HOST):
+        async with asyncio.timeout(0.5):
+            await answer_of_another_pool(bench, request(seconds=0.3))

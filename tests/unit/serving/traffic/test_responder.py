@@ -1,0 +1,168 @@
+"""The responder with real challengers: who answers, and what goes on when a plan changes."""
+
+import asyncio
+import json
+
+from podium_crds.plan import PlannedSticky
+from podium_serving.exchange import Fallback
+from traffic_fixtures import (
+    HOST,
+    TOKEN,
+    Bench,
+    SumModel,
+    challenger_pod,
+    descriptor,
+    plan,
+    raw_pod,
+    request,
+    route,
+    serving,
+)
+from trouble_fixtures import hang
+
+
+async def test_without_routes_the_model_answers_and_no_task_is_made(bench: Bench) -> None:
+    model = SumModel()
+    of = plan()
+    responder = bench.factory(of, model, descriptor())
+    before = asyncio.all_tasks()
+    answer = await responder.answer(request((1, 2)), serving(of, responder, model))
+    assert asyncio.all_tasks() == before
+    assert (answer.version, answer.arm_assigned, answer.arm_answered, answer.fallback) == (
+        "churn-3",
+        "champion",
+        "champion",
+        "",
+    )
+    assert answer.columns is not None
+    assert answer.columns["score"].tolist() == [[3.0]]
+    await responder.close()
+
+
+async def test_a_canary_relays_the_challengers_bytes(bench: Bench) -> None:
+    model = SumModel()
+    of = plan(route("neural-net", HOST))
+    responder = bench.factory(of, model, descriptor())
+    async with challenger_pod(HOST, bench.port) as pod:
+        answer = await responder.answer(request((1, 2)), serving(of, responder, model))
+        assert answer.body is not None
+        assert json.loads(answer.body)["outputs"][0]["data"] == [30.0]
+        assert answer.columns is not None
+        assert answer.columns["score"].tolist() == [[30.0]]
+        assert (answer.version, answer.arm_assigned, answer.arm_answered) == ("neural-net-1", "neural-net", "neural-net")
+        assert (answer.queue_seconds, answer.inference_seconds) == (0.0015, 0.0025)
+        assert 0 < answer.forward_seconds < 0.2
+        seen = pod.seen[0]
+        assert seen.path == "/v2/models/churn/versions/neural-net-1/infer"
+        assert seen.headers["Authorization"] == f"Bearer {TOKEN}"
+        assert 1 <= int(seen.headers["Podium-Deadline-Milliseconds"]) <= 200
+        assert (seen.headers["Podium-Request-Id"], seen.headers["Podium-Arm"]) == ("request-1", "neural-net")
+        assert "Podium-Mirror" not in seen.headers
+        assert pod.bodies == [request((1, 2)).body]
+        await responder.close()
+    assert model.calls == 0
+
+
+async def test_a_request_id_that_no_header_can_carry_is_forwarded_all_the_same(bench: Bench) -> None:
+    of = plan(route("neural-net", HOST))
+    responder = bench.factory(of, SumModel(), descriptor())
+    async with challenger_pod(HOST, bench.port) as pod:
+        asked = request((1, 2), request_id="a\r\nX: y \N{SNOWMAN}")
+        answer = await responder.answer(asked, serving(of, responder, None))
+        assert answer.arm_answered == "neural-net"
+        assert pod.seen[0].headers["Podium-Request-Id"] == "a??X: y ?"
+        await responder.close()
+
+
+async def test_a_large_body_stays_with_the_champion(bench: Bench) -> None:
+    model = SumModel()
+    of = plan(route("neural-net", HOST))
+    responder = bench.factory(of, model, descriptor())
+    async with challenger_pod(HOST, bench.port) as pod:
+        answer = await responder.answer(request(raw=b" " * (1024 * 1024 + 1)), serving(of, responder, model))
+        await responder.close()
+    assert (answer.arm_assigned, answer.fallback, pod.seen) == ("neural-net", Fallback.BODY_TOO_LARGE, [])
+
+
+async def test_with_no_time_left_the_champion_is_asked_at_once(bench: Bench) -> None:
+    model = SumModel()
+    of = plan(route("neural-net", HOST))
+    responder = bench.factory(of, model, descriptor())
+    async with challenger_pod(HOST, bench.port) as pod:
+        answer = await responder.answer(request(seconds=0.02), serving(of, responder, model))
+        await responder.close()
+    assert (answer.fallback, pod.seen) == (Fallback.NO_TIME_LEFT, [])
+
+
+async def test_what_a_slow_champion_needs_is_kept_for_it(bench: Bench) -> None:
+    model = SumModel(0.1)
+    warm = plan()
+    responder = bench.factory(warm, model, descriptor())
+    await asyncio.gather(*(responder.answer(request(), serving(warm, responder, model)) for _ in range(30)))
+    of = plan(route("neural-net", HOST, timeout_milliseconds=900), epoch=2)
+    responder = bench.factory(of, model, descriptor())
+    async with raw_pod(HOST, bench.port, hang):
+        answer = await responder.answer(request(seconds=0.4), serving(of, responder, model))
+        await responder.close()
+    assert answer.fallback is Fallback.TIMEOUT
+    assert 0.1 < answer.forward_seconds < 0.25
+
+
+async def test_a_request_that_names_a_version_is_never_split(bench: Bench) -> None:
+    model = SumModel()
+    of = plan(route("neural-net", HOST))
+    responder = bench.factory(of, model, descriptor())
+    asked = request()
+    asked.pinned_version = "churn-3"
+    answer = await responder.answer(asked, serving(of, responder, model))
+    assert (answer.arm_assigned, answer.fallback) == ("champion", Fallback.NONE)
+    await responder.close()
+
+
+async def test_a_request_without_a_key_is_counted(bench: Bench) -> None:
+    model = SumModel()
+    of = plan(route("neural-net", HOST), sticky=PlannedSticky(type="Header", name="x-customer-id"))
+    responder = bench.factory(of, model, descriptor())
+    answer = await responder.answer(request(), serving(of, responder, model))
+    assert (answer.arm_assigned, answer.fallback) == ("champion", Fallback.MISSING_KEY)
+    assert bench.fallbacks() == {("", "MissingKey"): 1}
+    await responder.close()
+
+
+async def test_ten_percent_of_a_thousand_are_a_hundred(bench: Bench) -> None:
+    model = SumModel()
+    of = plan(route("neural-net", HOST, percent=10))
+    responder = bench.factory(of, model, descriptor())
+    admitted = serving(of, responder, model)
+    async with challenger_pod(HOST, bench.port) as pod:
+        arms = [(await responder.answer(request(), admitted)).arm_assigned for _ in range(1000)]
+        await responder.close()
+    assert arms.count("neural-net") == len(pod.seen) == 100
+
+
+async def test_the_split_goes_on_in_its_block_when_a_plan_changes_something_else(bench: Bench) -> None:
+    model = SumModel()
+    arms: list[str] = []
+    async with challenger_pod(HOST, bench.port):
+        for epoch in range(1, 11):
+            of = plan(route("neural-net", HOST, percent=10), epoch=epoch)
+            responder = bench.factory(of, model, descriptor())
+            admitted = serving(of, responder, model)
+            arms += [(await responder.answer(request(), admitted)).arm_assigned for _ in range(10)]
+            await responder.close()
+    assert arms.count("neural-net") == 10
+
+
+async def test_connections_and_the_breaker_survive_a_change_of_the_percentage(bench: Bench) -> None:
+    model = SumModel()
+    old_plan = plan(route("neural-net", HOST, timeout_milliseconds=20))
+    old = bench.factory(old_plan, model, descriptor())
+    async with raw_pod(HOST, bench.port, hang):
+        for _ in range(5):
+            await old.answer(request(), serving(old_plan, old, model))
+    new_plan = plan(route("neural-net", HOST, percent=99, timeout_milliseconds=20), epoch=2)
+    new = bench.factory(new_plan, model, descriptor())
+    await old.close()
+    answers = [await new.answer(request(), serving(new_plan, new, model)) for _ in range(3)]
+    assert Fallback.BREAKER_OPEN in {answer.fallback for answer in answers}
+    await new.close()

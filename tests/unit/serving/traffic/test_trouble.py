@@ -1,0 +1,120 @@
+"""Challengers that hang, crash, drip or talk nonsense: the client is answered in time all the same."""
+
+import asyncio
+
+import pytest
+
+from podium_serving.exchange import Fallback
+from traffic_fixtures import (
+    HOST,
+    LIMITS,
+    Bench,
+    Challenger,
+    SumModel,
+    Talk,
+    challenger_pod,
+    descriptor,
+    plan,
+    raw_pod,
+    request,
+    route,
+    serving,
+    until,
+)
+from trouble_fixtures import TROUBLE, hang
+
+
+@pytest.mark.parametrize(("talk", "reason"), TROUBLE)
+async def test_a_challenger_that_misbehaves_costs_its_budget_and_nothing_more(
+    bench: Bench, talk: Talk, reason: Fallback
+) -> None:
+    model = SumModel(0.01)
+    of = plan(route("neural-net", HOST, timeout_milliseconds=150))
+    responder = bench.factory(of, model, descriptor())
+    async with raw_pod(HOST, bench.port, talk) as connections:
+        asked = request((1, 2))
+        async with asyncio.timeout_at(asyncio.get_running_loop().time() + 0.4):
+            answer = await responder.answer(asked, serving(of, responder, model))
+        assert connections
+        await responder.close()
+    assert answer.columns is not None
+    assert answer.columns["score"].tolist() == [[3.0]]
+    assert answer.body is None
+    assert (answer.version, answer.arm_assigned, answer.arm_answered) == ("churn-3", "neural-net", "champion")
+    assert answer.fallback is reason
+    assert bench.fallbacks() == {("neural-net", reason.value): 1}
+
+
+async def test_a_challenger_that_is_not_there_costs_nothing(bench: Bench) -> None:
+    model = SumModel()
+    of = plan(route("neural-net", HOST))
+    responder = bench.factory(of, model, descriptor())
+    answer = await responder.answer(request(), serving(of, responder, model))
+    assert answer.fallback is Fallback.ERROR
+    await responder.close()
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 429, 500, 503])
+async def test_a_challengers_refusal_reaches_nobody(bench: Bench, status: int) -> None:
+    model = SumModel()
+    of = plan(route("neural-net", HOST))
+    responder = bench.factory(of, model, descriptor())
+    async with challenger_pod(HOST, bench.port, Challenger(status=status)):
+        answer = await responder.answer(request(), serving(of, responder, model))
+        await responder.close()
+    assert (answer.arm_answered, answer.fallback) == ("champion", Fallback.ERROR)
+
+
+async def test_a_hundred_requests_to_a_hanging_challenger_are_all_answered_in_time(bench: Bench) -> None:
+    model = SumModel(0.02)
+    of = plan(route("neural-net", HOST, timeout_milliseconds=900), timeout_milliseconds=400)
+    responder = bench.factory(of, model, descriptor())
+    admitted = serving(of, responder, model)
+    async with raw_pod(HOST, bench.port, hang):
+        answers = await asyncio.gather(*(responder.answer(request(seconds=0.4), admitted) for _ in range(100)))
+        await responder.close()
+    reasons = {answer.fallback for answer in answers}
+    assert reasons == {Fallback.TIMEOUT, Fallback.TOO_MANY_IN_FLIGHT}
+    assert sum(answer.fallback is Fallback.TIMEOUT for answer in answers) == LIMITS.max_in_flight
+
+
+async def test_the_breaker_opens_on_a_hanging_challenger_and_closes_when_it_is_well_again(bench: Bench) -> None:
+    model = SumModel()
+    of = plan(route("neural-net", HOST, timeout_milliseconds=20))
+    responder = bench.factory(of, model, descriptor())
+    admitted = serving(of, responder, model)
+    async with raw_pod(HOST, bench.port, hang):
+        reasons = [(await responder.answer(request(), admitted)).fallback for _ in range(6)]
+    assert reasons == [Fallback.TIMEOUT] * 5 + [Fallback.BREAKER_OPEN]
+    async with challenger_pod(HOST, bench.port), asyncio.timeout(5):
+        while (await responder.answer(request(), admitted)).arm_answered == "champion":  # noqa: ASYNC110  real answers
+            await asyncio.sleep(0.02)
+        await responder.close()
+
+
+async def test_clients_in_a_hurry_cannot_open_the_breaker(bench: Bench) -> None:
+    model = SumModel()
+    of = plan(route("neural-net", HOST, timeout_milliseconds=100))
+    responder = bench.factory(of, model, descriptor())
+    admitted = serving(of, responder, model)
+    async with challenger_pod(HOST, bench.port, Challenger(seconds=0.05)):
+        hurried = [(await responder.answer(request(seconds=0.04), admitted)).fallback for _ in range(8)]
+        assert set(hurried) == {Fallback.TIMEOUT}
+        assert (await responder.answer(request(), admitted)).arm_answered == "neural-net"
+        await responder.close()
+
+
+async def test_a_client_that_leaves_frees_its_place_and_blames_nobody(bench: Bench) -> None:
+    model = SumModel()
+    of = plan(route("neural-net", HOST, timeout_milliseconds=1000))
+    responder = bench.factory(of, model, descriptor())
+    admitted = serving(of, responder, model)
+    async with raw_pod(HOST, bench.port, hang) as connections:
+        for count in range(1, 8):
+            leaving = asyncio.ensure_future(responder.answer(request(), admitted))
+            await until(lambda: len(connections) == count)  # noqa: B023  awaited before the next turn
+            leaving.cancel()
+            await asyncio.gather(leaving, return_exceptions=True)
+    async with challenger_pod(HOST, bench.port):
+        assert (await responder.answer(request(), admitted)).arm_answered == "neural-net"
+        await responder.close()

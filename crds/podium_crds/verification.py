@@ -16,7 +16,8 @@ class VerificationReport(BaseModel):
     passed: bool
     reason: str = Field(max_length=64)
     """One CamelCase word: GoldenRowsReproduced, DigestMismatch, FetchFailed, GoldenRowsFailed, LoadFailed,
-    ImageTypeMismatch, TransformFailed, OutOfMemory, InvalidPackage."""
+    ImageTypeMismatch, TransformFailed, OutOfMemory, InvalidPackage, SchemaMismatch, PackageNotFound, DiskFull,
+    PreparationFailed (an error that nobody foresaw)."""
     message: str = Field(max_length=1200)
     """For people: what, where, and what would be right."""
     golden_rows: int = 0
@@ -31,7 +32,8 @@ class VerificationReport(BaseModel):
     """Short text for status: `tenure FP32 [-1,1], contract BYTES [-1,1], ... (19 inputs)`."""
     outputs: str = Field(default="", max_length=300)
     retryable: bool = False
-    """The registry did not answer: try again later. Anything else is the version's fault."""
+    """The registry did not answer, has no such package yet, or the node failed: try again later. Anything else is the
+    version's fault."""
 
 
 class BuildReport(BaseModel):

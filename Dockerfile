@@ -4,11 +4,9 @@
 ARG BASE_IMAGE=python:3.11-slim-bookworm
 
 FROM ${BASE_IMAGE} AS builder
-# A company's own index and CA bundle: pip.conf and ca.crt in .build/pip of the build context. Neither reaches a final image.
-ARG PIP_CONFIG_FILE=
-ARG PIP_CERT=
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONDONTWRITEBYTECODE=1
-COPY requirements/serving.txt requirements/operator.txt requirements/monitor.txt .build/pi[p]/ /build/
+# A company's own index and CA bundle: pip.conf and ca.crt in .build/pip of the build context. Neither reaches a final image.
+COPY requirements/serving.txt requirements/operator.txt requirements/monitor.txt .build/pip/pip.con[f] .build/pip/ca.cr[t] /build/
 COPY hack/images/install.sh /build/
 
 FROM builder AS operator-files

@@ -19,6 +19,7 @@ if __package__ in {None, ""}:  # run as a folder: make the folder the package th
 
 import docker
 from docker.errors import DockerException
+from urllib3.exceptions import HTTPError
 
 from images.context import PARTS, context, image_tag
 from images.registry import Pushed, pushed
@@ -39,16 +40,13 @@ def pip_files(environment: Mapping[str, str]) -> dict[str, bytes]:
 
 
 def build(client: docker.APIClient, part: str, reference: str, base_image: str, pip: Mapping[str, bytes]) -> None:
-    arguments = {"BASE_IMAGE": base_image}
-    arguments |= {"PIP_CONFIG_FILE": "/build/pip.conf"} if "pip.conf" in pip else {}
-    arguments |= {"PIP_CERT": "/build/ca.crt"} if "ca.crt" in pip else {}
     follow(
         client.build(
             fileobj=io.BytesIO(context(ROOT, pip)),
             custom_context=True,
             target=part,
             tag=reference,
-            buildargs=arguments,
+            buildargs={"BASE_IMAGE": base_image},
             rm=True,
             forcerm=True,
             decode=True,
@@ -107,7 +105,7 @@ def main(environment: Mapping[str, str]) -> int:
     try:
         client = docker.from_env(timeout=BUILD_TIMEOUT_SECONDS, environment=dict(environment)).api
         digests = {part: publish(client, part, registry, base_image, pip_files(environment)) for part in PARTS}
-    except (BuildFailed, DockerException, OSError) as failure:
+    except (BuildFailed, DockerException, HTTPError, OSError) as failure:
         print(failure, file=sys.stderr)
         return 1
     written = ROOT / ".build" / "images.json"
@@ -117,4 +115,6 @@ def main(environment: Mapping[str, str]) -> int:
 
 
 if __name__ == "__main__":
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        os.environ.pop(name, None)  # the HTTP library would take it in place of the Docker Engine's own CA
     sys.exit(main(os.environ))

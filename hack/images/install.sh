@@ -9,6 +9,8 @@ if [ "$1" = --compile ]; then
     exit 0
 fi
 
+[ ! -s /build/pip.conf ] || export PIP_CONFIG_FILE=/build/pip.conf
+[ ! -s /build/ca.crt ] || export PIP_CERT=/build/ca.crt
 python3 -m venv --without-pip "$venv"
 python3 -m pip --python "$venv/bin/python" install --require-hashes --only-binary :all: --no-compile -r "/build/$1.txt"
 packages=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')

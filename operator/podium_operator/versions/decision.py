@@ -91,7 +91,7 @@ def _image_step(seen: Observed, settings: Settings) -> _Step:
     run = _newest(seen.jobs, "build", inputs)
     if run is None:
         first = WantedJob("build", inputs, 1, settings.scoring_image)
-        return _begun(IMAGE_BUILT, "Building", "a Job builds the image", first)
+        return _begun(IMAGE_BUILT, "Building", "the image is being built", first)
     match build_outcome(run):
         case Pending(message):
             return _running(IMAGE_BUILT, "Building", message, run)
@@ -108,7 +108,7 @@ def _verification_step(seen: Observed, image: str, settings: Settings) -> _Step:
     inputs = verification_inputs(seen.version, image, settings)
     run = _newest(seen.jobs, "verify", inputs)
     if run is None:
-        return _begun(VERIFIED, "Verifying", "a Job verifies the version", WantedJob("verify", inputs, 1, image), image)
+        return _begun(VERIFIED, "Verifying", "the verification is running", WantedJob("verify", inputs, 1, image), image)
     match verification_outcome(run, settings.verification_memory):
         case Pending(message):
             return _running(VERIFIED, "Verifying", message, run, image)

@@ -1,5 +1,6 @@
-"""What the training library answers, in the shape of the model's outputs: the truth that parity and golden rows are held to."""
+"""What the training library answers, in the shape of the model's outputs: parity and golden rows are held to it."""
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,7 @@ from podium_crds.package import OutputSpec
 
 @dataclass(frozen=True)
 class Answers:
-    """Outputs by name, rows first. `margins` and `winners` (best probability) are there when the library gives probabilities."""
+    """Outputs by name, rows first. `margins` and `winners` (the best probability) come with probabilities only."""
 
     outputs: dict[str, Array]
     margins: Array | None = None
@@ -26,7 +27,13 @@ class Answers:
 
 
 def library_answers(pipeline: Pipeline, frame: Any) -> Answers:
-    """Raises whatever the library raises."""
+    """Raises whatever the library raises. Its warnings (unknown categories, say) are about rows that are wanted as they are."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return _answers(pipeline, frame)
+
+
+def _answers(pipeline: Pipeline, frame: Any) -> Answers:
     table = frame if hasattr(pipeline, "feature_names_in_") else frame.to_numpy()
     if not is_classifier(pipeline):
         predicted = np.asarray(pipeline.predict(table), dtype=float)

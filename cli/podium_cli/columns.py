@@ -1,4 +1,4 @@
-"""What a table's columns are on the wire: datatype, nullability, range and categories, and their values as tensors and as JSON.
+"""What a table's columns are on the wire: datatype, nullability, range, categories, and their values as tensors and as JSON.
 
 The one place that knows how pandas spells missing values, and that the wire spells them NaN in floats and "" in BYTES.
 """
@@ -95,7 +95,7 @@ def _tensor(series: Any, column: Column) -> Array:
 
 
 def json_value(value: Any, datatype: Datatype) -> Any:
-    """A cell as a client sends it. Missing is null. The full double is kept: the server rounds it as it rounds any client's."""
+    """A cell as a client sends it. Missing is null. The full double is kept: the server rounds it like any client's."""
     if pd.isna(value):
         return None
     if datatype == "BYTES":

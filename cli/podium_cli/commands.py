@@ -1,4 +1,4 @@
-"""What `package` and `push` do once their options are read. Apart from `main`, so that `podium --help` imports no library of models."""
+"""What `package` and `push` do once their options are read. Apart from `main`: `podium --help` imports no model library."""
 
 import sys
 from dataclasses import dataclass, replace

@@ -1,8 +1,8 @@
-"""A fitted pipeline as one ONNX graph with one input per column: transforms and model together, so that they cannot part ways.
+"""A fitted pipeline as one ONNX graph with one input per column: transforms and model together, they cannot part ways.
 
-The graph computes in doubles, as the libraries do, whatever the floats on the wire: after a float32 StandardScaler many a value
-lies on the other side of a tree's threshold (measured: 64 of 600 rows of one LightGBM pipeline). The wire's types are put
-around it by casts.
+The graph computes in doubles, as the libraries do, whatever the floats on the wire: after a float32 StandardScaler many a
+value lies on the other side of a tree's threshold (measured: 64 of 600 rows of one LightGBM pipeline). The wire's types are
+put around it by casts.
 """
 
 import warnings
@@ -40,7 +40,7 @@ def as_pipeline(estimator: Any) -> Pipeline:
     estimator = getattr(estimator, "best_estimator_", estimator)
     if not hasattr(estimator, "predict"):
         raise UserError(
-            f"a {type(estimator).__name__} has no predict; give a fitted classifier or regressor, or a pipeline that ends in one"
+            f"a {type(estimator).__name__} has no predict; give a fitted classifier, regressor, or pipeline that ends in one"
         )
     pipeline = estimator if isinstance(estimator, Pipeline) else Pipeline([("model", estimator)])
     if not (is_classifier(pipeline) or is_regressor(pipeline)):
@@ -60,7 +60,7 @@ def to_onnx(pipeline: Pipeline, columns: Sequence[Column], name: str) -> bytes:
     by_column = _takes_columns_by_name(pipeline)
     if not by_column and len({column.datatype == "BYTES" for column in columns}) == 2:
         raise ModelRefused(
-            "the pipeline takes strings and numbers in one matrix; begin it with a ColumnTransformer that encodes the string columns"
+            "the pipeline takes strings and numbers in one matrix; begin it with a ColumnTransformer that encodes the strings"
         )
     initial_types = _initial_types(columns, by_column)
     try:
@@ -87,7 +87,7 @@ def _converted(pipeline: Pipeline, name: str, initial_types: list[tuple[str, Any
     register_boosters(step for _, step in pipeline.steps)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the converters' own dependencies; parity judges the result
-        return convert_sklearn(
+        model: onnx.ModelProto = convert_sklearn(
             convertible(pipeline, float32_model),
             name=name,
             initial_types=initial_types,
@@ -96,6 +96,7 @@ def _converted(pipeline: Pipeline, name: str, initial_types: list[tuple[str, Any
             custom_conversion_functions=functions,
             custom_shape_calculators=shapes,
         )
+    return model
 
 
 def _outputs(pipeline: Pipeline) -> list[tuple[str, int]]:

@@ -1,6 +1,6 @@
 """Which converter each estimator gets: ours where skl2onnx's answers differ, onnxmltools' for XGBoost and LightGBM.
 
-The graph computes in doubles. A step that its library runs on float32 is told so here, for rounding decides between branches.
+The graph computes in doubles. A step that its library runs on float32 is told so here, for rounding decides branches.
 """
 
 import copy
@@ -46,7 +46,7 @@ def _library(step: Any) -> str:
 
 
 def convertible(pipeline: Pipeline, float32_model: bool) -> Pipeline:
-    """The pipeline to convert; the given one stays as it is. With `float32_model` what reaches its last step is rounded first."""
+    """The pipeline to convert; the given one stays as it is. With `float32_model` the last step's input is rounded."""
     *before, (name, model) = pipeline.steps
     if isinstance(model, VotingClassifier):  # skl2onnx refuses a setting that only concerns transform()
         model = copy.copy(model)

@@ -27,8 +27,8 @@ def show_package(console: Console, packaged: Packaged) -> None:
         found = packaged.parity
         flips = f", {found.flipped_labels} labels flipped within tolerance" if found.flipped_labels else ""
         console.print(
-            f"parity    {found.rows} rows answered like {described.training.framework} {described.training.framework_version}, "
-            f"worst difference {found.worst_absolute_error:.2g}{flips}"
+            f"parity    {found.rows} rows answered like {described.training.framework} "
+            f"{described.training.framework_version}, worst difference {found.worst_absolute_error:.2g}{flips}"
         )
     if described.training.metrics:
         console.print("training  " + ", ".join(f"{name} {value:.4f}" for name, value in described.training.metrics.items()))

@@ -1,9 +1,9 @@
 """ONNX for SimpleImputer, OneHotEncoder and OrdinalEncoder, where skl2onnx's own converters know no missing values.
 
-Theirs refuse strings with NaN, floats as categories, infrequent categories and mixed columns, or answer differently without a
-word. Here an encoder is a table: the fitted encoder itself is asked for the row of every category and for that of an unseen
-value; ONNX looks up the row. So drop, infrequent categories and missing values follow the library by construction.
-Missing is "" in string columns and NaN in numbers. Numbers arrive as doubles: the conversion casts integers and booleans first.
+Theirs refuse strings with NaN, floats as categories, infrequent categories and mixed columns, or answer differently
+without a word. Here an encoder is a table: the fitted encoder itself is asked for the row of every category and for that of
+an unseen value; ONNX looks up the row. So drop, infrequent categories and missing values follow the library by construction.
+Missing is "" in string columns and NaN in numbers. Numbers arrive as doubles: integers and booleans are cast before.
 """
 
 import copy

@@ -1,4 +1,4 @@
-"""What a user can do something about. `main` prints these as one sentence; anything else is our bug and keeps its traceback."""
+"""What a user can do something about. `main` prints these as one sentence; other errors are bugs and show a traceback."""
 
 EXIT_REFUSED = 1
 """The model was looked at and refused: parity, golden rows, transform."""

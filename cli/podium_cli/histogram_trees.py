@@ -1,7 +1,7 @@
-"""ONNX for HistGradientBoosting in doubles. skl2onnx rounds its thresholds to float32 and answers up to 4 % of rows otherwise.
+"""ONNX for HistGradientBoosting in doubles. skl2onnx rounds its thresholds to float32: up to 4 % of rows get another answer.
 
-The library compares doubles, and so does TreeEnsembleRegressor when thresholds come as a double tensor (ai.onnx.ml 3). It sums
-leaves in doubles too and gives floats, which costs at most 6e-8 of the raw score.
+The library compares doubles, and so does TreeEnsembleRegressor when thresholds come as a double tensor (ai.onnx.ml 3). It
+sums leaves in doubles too and gives floats, which costs at most 6e-8 of the raw score.
 """
 
 from typing import Any

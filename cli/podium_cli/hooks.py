@@ -1,4 +1,4 @@
-"""transform.py on the data scientist's machine: loaded once, run over the golden rows, checked against what pods will demand.
+"""transform.py on the data scientist's machine: loaded once, run over the golden rows, held to what pods will demand.
 
 A hook that fails, changes a shape, or answers a row differently in company than alone is refused here, not in production.
 """
@@ -28,7 +28,7 @@ def load_hooks(path: Path) -> Hooks:
     """Imports transform.py. Raises UserError when it cannot be imported or defines no hook."""
     if not path.is_file():
         raise UserError(
-            f"there is no file {path}; --transform takes the path of a Python file with before(columns) or after(outputs, inputs)"
+            f"there is no file {path}; --transform takes a Python file with before(columns) or after(outputs, inputs)"
         )
     spec = importlib.util.spec_from_file_location("podium_transform", path)
     assert spec is not None
@@ -58,7 +58,7 @@ def hooked_answers(hooks: Hooks, model: Any, columns: Mapping[str, Array]) -> Co
         for name, values in together.items():
             if not _alike(values[row : row + 1], alone[name]):
                 raise ModelRefused(
-                    f"transform.py answers row {row} with {name} {alone[name][0]} alone and {values[row]} in a batch of {rows}; "
+                    f"transform.py answers row {row} with {name} {alone[name][0]} alone, {values[row]} among {rows} rows; "
                     "hooks must treat each row by itself, for requests are joined into batches"
                 )
     return together
@@ -94,7 +94,7 @@ def _check(hook: str, returned: Any, wanted: Columns) -> None:
         if not isinstance(got, np.ndarray) or got.shape != values.shape or got.dtype != values.dtype:
             what = f"{got.dtype} {list(got.shape)}" if isinstance(got, np.ndarray) else type(got).__name__
             raise ModelRefused(
-                f"transform.py: {hook} returned {name!r} as {what}; it must be an array of {values.dtype} {list(values.shape)}"
+                f"transform.py: {hook} returned {name!r} as {what}; it must be a {values.dtype} array {list(values.shape)}"
             )
 
 

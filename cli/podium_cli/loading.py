@@ -1,7 +1,7 @@
 """What the user names on the command line, as objects: pickles, module attributes, tables, documents.
 
-A pickle runs code when it is loaded. That happens here and nowhere else: on the machine of whoever trained the model, never in
-the cluster.
+A pickle runs code when it is loaded. That happens here and nowhere else: on the machine of whoever trained the model,
+never in the cluster.
 """
 
 import importlib

@@ -70,8 +70,8 @@ def package_command(
 ) -> None:
     """Package a model: convert it to ONNX, prove that it answers as the training library does, write the folder.
 
-    A pickle runs code when it is loaded. Podium loads it here, on your machine, and nowhere else: the package holds ONNX. Load
-    only pickles that you trust. Classes that it refers to are looked for in the current folder too.
+    A pickle runs code when it is loaded. Podium loads it here, on your machine, and nowhere else: the package holds ONNX.
+    Load only pickles that you trust. Classes that it refers to are looked for in the current folder too.
     """
     from podium_cli.commands import PackageOptions, package
 
@@ -126,7 +126,7 @@ def serve_command(
 
 
 def main() -> None:
-    """Runs the command. A UserError becomes one sentence and its exit code; any other error is a bug and shows its traceback."""
+    """Runs the command. A UserError becomes one sentence and its exit code; other errors are bugs and show a traceback."""
     try:
         app()
     except UserError as error:

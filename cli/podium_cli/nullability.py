@@ -32,7 +32,7 @@ def imputed_columns(step: Any, names: list[str]) -> set[str]:
 
 
 def _names(chosen: Any, names: list[str]) -> list[str]:
-    """A ColumnTransformer's choice of columns, by name: a name, a number, a slice, or a list of names, numbers or booleans."""
+    """A ColumnTransformer's choice of columns: a name, a number, a slice, or a list of names, numbers or booleans."""
     if isinstance(chosen, str):
         return [chosen]
     if isinstance(chosen, slice):

@@ -101,7 +101,8 @@ def _read(path: Path) -> bytes:
         content: bytes = whole.SerializeToString(deterministic=True)
     except Exception as error:
         raise UserError(
-            f"{path} keeps weights in files beside it that cannot be taken in ({error}); they must lie there, and all be under {MAX_MODEL_BYTES} bytes"
+            f"{path} keeps weights in files beside it that cannot be taken in ({error}); "
+            f"they must lie there, and the whole must be under {MAX_MODEL_BYTES} bytes"
         ) from error
     return content
 
@@ -111,12 +112,12 @@ def _tensor(value: Any, role: str) -> dict[str, Any]:
     tensor = value.type.tensor_type
     if not value.type.HasField("tensor_type") or tensor.elem_type not in _DATATYPES:
         raise ModelRefused(
-            f"{role} {value.name!r} is no tensor of a datatype that clients can send; export without maps and sequences (zipmap=False)"
+            f"{role} {value.name!r} is no tensor of a datatype of the wire; export without maps and sequences (zipmap=False)"
         )
     shape = [int(size.dim_value) if size.HasField("dim_value") and size.dim_value > 0 else -1 for size in tensor.shape.dim]
     if role == "input" and (not shape or shape[0] != -1):
         raise ModelRefused(
-            f"input {value.name!r} has shape {shape}; its first axis must be free, for it counts rows: export with a dynamic batch axis"
+            f"input {value.name!r} has shape {shape}; its first axis counts rows: export it with a dynamic batch axis"
         )
     return {"name": value.name, "datatype": _DATATYPES[tensor.elem_type], "shape": shape}
 
@@ -145,7 +146,7 @@ def _sample_rows(sample: Any, inputs: Sequence[dict[str, Any]], limit: int = 100
             raise UserError(
                 f"the sample has no column {name!r}; the model's inputs are {', '.join(i['name'] for i in inputs)}"
             )
-        fixed = [size for size in fields["shape"][1:]]
+        fixed = list(fields["shape"][1:])
         stacked = np.array([_cell(value) for value in sample[name].head(limit)], dtype=NUMPY_TYPES[fields["datatype"]])
         wanted = [size if size > 0 else -1 for size in fixed]
         try:
@@ -173,7 +174,7 @@ def _checked_outputs(declared: Sequence[dict[str, Any]], outputs: dict[str, Arra
         values = outputs[fields["name"]]
         if values.ndim == 0 or len(values) != rows:
             raise ModelRefused(
-                f"output {fields['name']!r} has shape {list(values.shape)} for {rows} rows; the first axis of every output must count rows"
+                f"output {fields['name']!r} has shape {list(values.shape)} for {rows} rows; its first axis must count rows"
             )
         shape = fields["shape"] if len(fields["shape"]) == values.ndim else [-1] * values.ndim
         specs.append(OutputSpec(name=fields["name"], datatype=fields["datatype"], shape=[-1, *shape[1:]], kind="Raw"))

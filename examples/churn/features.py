@@ -32,7 +32,7 @@ def champion() -> Pipeline:
 
 def successor() -> Pipeline:
     """churn-2: the same columns, more and smaller steps."""
-    return _pipeline(GradientBoostingClassifier(n_estimators=150, max_depth=3, learning_rate=0.05, subsample=0.8, random_state=0))
+    return _pipeline(GradientBoostingClassifier(n_estimators=150, learning_rate=0.05, subsample=0.8, random_state=0))
 
 
 def challenger() -> Pipeline:

@@ -10,15 +10,14 @@ from podium_crds.package import canonical_json
 
 
 def production_requests(rows, package: Path, path: Path) -> int:
-    """Writes one JSON object a line, in the rows' order: `customer` for X-Customer-Id, `body` for POST …/infer. Returns how many."""
-    inputs = read_package(package).descriptor.inputs
-    columns = [Column(spec.name, spec.datatype, spec.nullable) for spec in inputs]
+    """Writes a JSON object a line, in the rows' order: `customer` for X-Customer-Id, `body` to be sent. Returns how many."""
+    specs = read_package(package).descriptor.inputs
+    columns = [Column(spec.name, spec.datatype, spec.nullable) for spec in specs]
     lines = []
     for position, customer in enumerate(rows[CUSTOMER]):
         values = json_row(rows, position, columns)
-        tensors = [
-            {"name": column.name, "shape": [1, 1], "datatype": column.datatype, "data": [values[column.name]]} for column in columns
-        ]
-        lines.append(canonical_json({"customer": customer, "body": {"id": f"{customer}-{position}", "inputs": tensors}}) + b"\n")
+        inputs = [{"name": c.name, "shape": [1, 1], "datatype": c.datatype, "data": [values[c.name]]} for c in columns]
+        body = {"id": f"{customer}-{position}", "inputs": inputs}
+        lines.append(canonical_json({"customer": customer, "body": body}) + b"\n")
     path.write_bytes(b"".join(lines))
     return len(lines)

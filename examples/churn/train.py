@@ -1,7 +1,7 @@
 """Trains and packages the models of the churn example: `python examples/churn/train.py --out DIR`.
 
-DIR then holds churn-1 (champion), churn-2 (its successor), churn-3 (a challenger that needs an image of its own), churn-broken
-(a consistent package whose golden rows no model reproduces) and requests.jsonl (production traffic).
+DIR then holds churn-1 (champion), churn-2 (its successor), churn-3 (a challenger that needs an image of its own),
+churn-broken (a consistent package whose golden rows no model reproduces) and requests.jsonl (production traffic).
 """
 
 import argparse
@@ -30,7 +30,9 @@ def main() -> None:
     out: Path = parser.parse_args().out
     console = Console(highlight=False)
     rows = split(load())
-    console.print(f"{len(rows.training)} customers to train on, {len(rows.validation)} to validate, {len(rows.production)} in production")
+    console.print(
+        f"{len(rows.training)} customers to train on, {len(rows.validation)} to validate, {len(rows.production)} for traffic"
+    )
     for version, make in (("1", features.champion), ("2", features.successor), ("3", features.challenger)):
         packaged = train(version, make(), rows, out)
         show_package(console, packaged)

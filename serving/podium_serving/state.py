@@ -76,8 +76,8 @@ class ServingState:
     draining: bool = False
     """SIGTERM came: keep accepting while endpoints update, answer `Connection: close`."""
     behind: bool = False
-    """A higher committed epoch is known than `current` holds. The pod leaves the Service (not ready); what still arrives is a
-    late answer, which `swap` bounds: after a grace it sets `current` to None."""
+    """A higher committed epoch is known than `current` holds. The pod leaves the Service (not ready); what still arrives is
+    a late answer, which `swap` bounds: after a grace it sets `current` to None."""
     retired: list[Serving] = field(default_factory=list)
     """Flipped away from but with open requests; `swap` drops them when they are done."""
 

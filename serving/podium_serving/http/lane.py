@@ -1,0 +1,297 @@
+"""The fast lane: a subclass of uvicorn's HTTP protocol that answers `POST …/infer` itself and hands the rest to FastAPI.
+
+ASGI's two sends alone cost half of a one-row request. A request is admitted when its head is complete: the current plan
+is read there, once, and answers it whatever flips meanwhile. Relies on these parts of uvicorn's HttpToolsProtocol:
+`cycle` (the newest request; only its response_complete, keep_alive, disconnected and message_event are touched),
+`pipeline`, `flow`, `_start_asgi_task` and `on_response_complete`.
+"""
+
+import asyncio
+import logging
+import time
+from typing import Any
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from podium_serving.exchange import InvalidRequest, Overloaded, ServingError
+from podium_serving.http.inference import Arrived
+from podium_serving.http.lane_state import LINGER_SECONDS, Exchange, Lane
+from podium_serving.http.requests import Target, inference_target, read_head
+from podium_serving.http.responses import BodyTooLarge, BodyTooSlow, answer_bytes, error_bytes
+
+logger = logging.getLogger(__name__)
+
+CLIENT_GONE = 499
+"""Counted where a client closed before its answer was there; nothing is sent."""
+
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class LaneProtocol(HttpToolsProtocol):
+    """One connection."""
+
+    cycle: Any
+
+    def __init__(self, lane: Lane, config: Config, server_state: ServerState, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(config, server_state, {}, loop)
+        self.lane = lane
+        self.quiet_since = time.monotonic()
+        """Monotonic seconds since when no request is open."""
+        self._lingering = False
+        self._open: list[Exchange] = []
+
+    # What uvicorn's parser calls
+
+    def on_message_begin(self) -> None:
+        # The ASGI scope is made only for those who need it.
+        self.url = b""
+        self.headers = []
+        self.expect_100_continue = False
+
+    def on_headers_complete(self) -> None:
+        if self._lingering:
+            return
+        target = inference_target(self.url) if self.parser.get_method() == b"POST" else None
+        if target is None:
+            self._hand_to_app()
+            return
+        exchange = self._admit(target)
+        previous, self.cycle = self.cycle, exchange
+        if previous is None or previous.response_complete:
+            self._come_to_front(exchange)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((exchange, self.app))  # type: ignore[arg-type]  # an Exchange stands in for a cycle
+
+    def on_body(self, body: bytes) -> None:
+        exchange = self.cycle
+        if type(exchange) is not Exchange:
+            super().on_body(body)
+        elif not exchange.complete:
+            exchange.chunks.append(body)
+            exchange.size += len(body)
+            self.lane.buffered_bytes += len(body)
+            if exchange.size > self.lane.settings.max_body_bytes:
+                self._refuse_rest(exchange, self._too_large(exchange.size))
+            elif self.lane.buffered_bytes > self.lane.settings.max_buffered_bytes:
+                self._refuse_rest(exchange, Overloaded("too many large requests are being received; try again"))
+
+    def on_message_complete(self) -> None:
+        exchange = self.cycle
+        if type(exchange) is not Exchange:
+            super().on_message_complete()
+        elif not exchange.complete:
+            exchange.complete = True
+            exchange.body_at = time.monotonic()
+            if exchange.front:
+                self._begin(exchange)
+
+    def data_received(self, data: bytes) -> None:
+        if not self._lingering:
+            super().data_received(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        for exchange in list(self._open):
+            exchange.disconnected = True
+            if exchange.task is not None:
+                exchange.task.cancel()
+            self.lane.inference.failed(None, exchange.admitted, CLIENT_GONE)
+            self._release(exchange)
+        super().connection_lost(exc)
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # asyncio reads the answer, uvicorn gives none
+        """True keeps the other direction open: who stops sending after a whole request still reads its answer."""
+        cycle = self.cycle
+        if self.quiet or self._lingering or (type(cycle) is Exchange and not cycle.complete):
+            return False
+        cycle.keep_alive = False
+        return True
+
+    def send_400_response(self, msg: str) -> None:
+        """What follows a request that is still open, or is in the middle of it, cannot be read."""
+        exchange = self.cycle
+        error = InvalidRequest(f"this is not HTTP/1.1: {msg}")
+        if exchange is None or exchange.response_complete:
+            self.transport.write(error_bytes(error, "", close=True))
+            self.transport.close()
+        elif type(exchange) is Exchange and not exchange.complete:
+            self._refuse_rest(exchange, error)
+        else:
+            exchange.keep_alive = False
+            self._lingering = True
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if not self.pipeline:
+            self.flow.resume_reading()
+
+    # What uvicorn's protocol calls when a request may start or is done
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        if type(cycle) is Exchange:
+            self._come_to_front(cycle)
+        else:
+            super()._start_asgi_task(cycle, app)
+
+    def on_response_complete(self) -> None:
+        # Not super's: it arms a timer per response. The server sweeps quiet connections instead.
+        self.server_state.total_requests += 1
+        self.quiet_since = time.monotonic()
+        if self.transport.is_closing():
+            return
+        if self.flow.write_paused:
+            self.flow.pause_reading()  # who does not read gets no more answers made
+        else:
+            self.flow.resume_reading()
+        if self.pipeline:
+            # In a turn of its own: a long row of refused requests would nest too deep.
+            self.loop.call_soon(self._start_asgi_task, *self.pipeline.pop())
+
+    # What the server calls
+
+    @property
+    def quiet(self) -> bool:
+        """No request is open. A half-sent head is none: nothing of it was promised."""
+        return self.cycle is None or bool(self.cycle.response_complete)
+
+    def sweep(self, now: float) -> None:
+        """Closes what was quiet for too long and refuses bodies that do not come."""
+        if self.quiet:
+            if now - self.quiet_since > self.lane.settings.keep_alive_seconds:
+                # close() waits until the client has read what was written: who does not read is cut off.
+                self.transport.abort() if self.flow.write_paused else self.transport.close()
+            return
+        for exchange in list(self._open):
+            if not exchange.complete and now - exchange.admitted_at > self.lane.body_seconds:
+                waited = now - exchange.admitted_at
+                self._refuse_rest(exchange, BodyTooSlow(f"the body did not arrive within {waited:.0f} s of its head"))
+
+    # The life of an exchange
+
+    def _hand_to_app(self) -> None:
+        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url = url
+        self.headers.extend(headers)
+        self.expect_100_continue = expects
+        super().on_headers_complete()
+        if self.lane.closing:
+            self.cycle.keep_alive = False
+
+    def _admit(self, target: Target) -> Exchange:
+        """The one place where a request reads the plan."""
+        inference = self.lane.inference
+        admitted = inference.state.current
+        head = read_head(self.headers, forwarded=inference.forwarded)
+        exchange = Exchange(target, self.headers, head, admitted)
+        exchange.keep_alive = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
+        exchange.wants_continue = self.expect_100_continue
+        exchange.refusal = inference.refusal(head, target, admitted)
+        self.lane.open_requests += 1
+        self._open.append(exchange)
+        if admitted is not None:
+            admitted.open_requests += 1
+            if not inference.forwarded:
+                admitted.last_admitted = time.time()
+                if admitted.first_admitted is None:
+                    admitted.first_admitted = admitted.last_admitted
+        return exchange
+
+    def _come_to_front(self, exchange: Exchange) -> None:
+        exchange.front = True
+        if exchange.complete:
+            self._begin(exchange)
+        elif exchange.head.content_length > self.lane.settings.max_body_bytes:
+            self._refuse_rest(exchange, self._too_large(exchange.head.content_length))
+        elif exchange.wants_continue:
+            if exchange.refusal is not None:
+                self._refuse_rest(exchange, exchange.refusal)
+            else:
+                self.transport.write(_CONTINUE)
+
+    def _too_large(self, size: int) -> BodyTooLarge:
+        limit = self.lane.settings.max_body_bytes
+        return BodyTooLarge(f"the body has {size} bytes or more, at most {limit} are taken; send fewer rows at a time")
+
+    def _refuse_rest(self, exchange: Exchange, error: ServingError) -> None:
+        """Refuses a request whose body has not ended; nothing that follows on this connection can be read."""
+        exchange.complete = True
+        exchange.refusal = error
+        exchange.keep_alive = False
+        self._lingering = True
+        if exchange.front:
+            self._begin(exchange)
+
+    def _begin(self, exchange: Exchange) -> None:
+        if exchange.disconnected:
+            return
+        admitted = exchange.admitted
+        if exchange.refusal is not None or admitted is None:
+            self._fail(exchange, None, exchange.refusal or ServingError("admitted by nobody"))
+            return
+        body = exchange.chunks[0] if len(exchange.chunks) == 1 else b"".join(exchange.chunks)
+        arrived = Arrived(
+            exchange.target, exchange.head, exchange.headers, admitted, exchange.admitted_at, body, exchange.body_at
+        )
+        exchange.task = task = self.loop.create_task(self._answer(exchange, arrived))
+        self.lane.tasks.add(task)
+        task.add_done_callback(self.lane.tasks.discard)
+
+    async def _answer(self, exchange: Exchange, arrived: Arrived) -> None:
+        inference = self.lane.inference
+        request_id = arrived.head.request_id
+        try:
+            request = inference.request(arrived)
+            request_id = request.request_id
+            answer = await inference.answer(arrived, request)
+            body = inference.body(arrived, request, answer)
+        except ServingError as error:
+            self._fail(exchange, arrived, error, request_id)
+        except Exception:
+            logger.exception("request %s failed", request_id)
+            self._fail(exchange, arrived, ServingError("this server failed; its log says more"), request_id)
+        else:
+            close = self._closes_after(exchange)
+            self._write(exchange, answer_bytes(answer, body, request_id, close=close, timings=inference.timings), close)
+            inference.answered(arrived, request, answer)
+
+    def _fail(self, exchange: Exchange, arrived: Arrived | None, error: ServingError, request_id: str = "") -> None:
+        close = self._closes_after(exchange)
+        self.lane.inference.failed(arrived, exchange.admitted, error.http_status)
+        self._write(exchange, error_bytes(error, request_id, close=close), close)
+
+    def _closes_after(self, exchange: Exchange) -> bool:
+        """Requests that were read behind this one on the connection are answered first."""
+        return not self.pipeline and (self.lane.closing or not exchange.keep_alive or not self.cycle.keep_alive)
+
+    def _write(self, exchange: Exchange, response: bytes, close: bool) -> None:
+        self._release(exchange)
+        if exchange.disconnected or self.transport.is_closing():
+            return
+        exchange.response_complete = True
+        self.transport.write(response)
+        if close and self._lingering:
+            self._linger()
+        elif close:
+            self.transport.close()
+        else:
+            self.on_response_complete()
+
+    def _linger(self) -> None:
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.flow.resume_reading()
+        self.loop.call_later(LINGER_SECONDS, self.transport.close)
+
+    def _release(self, exchange: Exchange) -> None:
+        """Exactly once per exchange: answered, refused, or its client is gone."""
+        if exchange not in self._open:
+            return
+        self._open.remove(exchange)
+        self.lane.open_requests -= 1
+        self.lane.buffered_bytes -= exchange.size
+        exchange.chunks = []
+        if exchange.admitted is not None:
+            exchange.admitted.open_requests -= 1

@@ -1,0 +1,72 @@
+"""What the lane keeps: per port (Lane) and per request (Exchange)."""
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+
+from podium_serving.exchange import ServingError
+from podium_serving.http.inference import Inference
+from podium_serving.http.requests import Head, Target
+from podium_serving.settings import HttpSettings
+from podium_serving.state import Serving
+
+LINGER_SECONDS = 2.0
+"""How long what a refused client still sends is thrown away, so that it reads the refusal and no connection reset."""
+
+
+@dataclass
+class Lane:
+    """What all connections of one port share."""
+
+    inference: Inference
+    settings: HttpSettings
+    buffered_bytes: int = 0
+    """Of bodies that are being received."""
+    open_requests: int = 0
+    """Inference requests between their head and their response."""
+    hurried: bool = False
+    """Half-sent requests get LINGER_SECONDS more: the server is stopping."""
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    @property
+    def closing(self) -> bool:
+        return self.inference.state.draining
+
+    @property
+    def body_seconds(self) -> float:
+        limit = self.settings.body_timeout_seconds
+        return min(limit, LINGER_SECONDS) if self.hurried else limit
+
+
+class _NoEvent:
+    """Nobody waits for the body's parts of an Exchange; uvicorn tells all the same."""
+
+    def set(self) -> None: ...
+
+
+class Exchange:
+    """One inference request and its response; stands where uvicorn's protocol keeps its request cycle."""
+
+    __slots__ = (
+        "admitted", "admitted_at", "body_at", "chunks", "complete", "disconnected", "front", "head", "headers", "keep_alive",
+        "message_event", "refusal", "response_complete", "size", "target", "task", "wants_continue",
+    )  # fmt: skip
+
+    def __init__(self, target: Target, headers: list[tuple[bytes, bytes]], head: Head, admitted: Serving | None) -> None:
+        self.target = target
+        self.headers = headers
+        self.head = head
+        self.admitted = admitted
+        self.admitted_at = time.monotonic()
+        self.body_at = 0.0
+        self.chunks: list[bytes] = []
+        self.size = 0
+        self.complete = False
+        self.front = False
+        self.keep_alive = True
+        self.wants_continue = False
+        self.refusal: ServingError | None = None
+        self.response_complete = False
+        self.disconnected = False
+        self.message_event = _NoEvent()
+        self.task: asyncio.Task[None] | None = None

@@ -1,0 +1,165 @@
+"""What the lane reads from a request's head. Pure."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import count
+from os import urandom
+from urllib.parse import quote, unquote
+
+from podium_serving.exchange import InvalidRequest
+
+RawHeaders = list[tuple[bytes, bytes]]
+"""Lower-case names, as the parser gives them."""
+
+_MAX_ID = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What an inference path names."""
+
+    model: str
+    version: str
+    """Empty: none was named."""
+
+
+def inference_target(url: bytes) -> Target | None:
+    """`/v2/models/{m}[/versions/{v}]/infer`, with or without a query; None for any other path."""
+    parts = url.partition(b"?")[0].split(b"/")
+    if parts[:3] != [b"", b"v2", b"models"] or parts[-1] != b"infer":
+        return None
+    if len(parts) == 5:
+        return Target(_unquoted(parts[3]), "")
+    if len(parts) == 7 and parts[4] == b"versions":
+        return Target(_unquoted(parts[3]), _unquoted(parts[5]))
+    return None
+
+
+def _unquoted(part: bytes) -> str:
+    return unquote(part.decode("latin-1"))
+
+
+class ClientHeaders(Mapping[str, str]):
+    """Header values by lower-case name, decoded when asked: most requests are answered without a look. No podium-* ones."""
+
+    __slots__ = ("_raw",)
+
+    def __init__(self, raw: RawHeaders) -> None:
+        self._raw = raw
+
+    def __getitem__(self, name: str) -> str:
+        """Values of a repeated header are joined by commas, as HTTP says."""
+        wanted = name.encode("latin-1", "replace")
+        if not wanted.startswith(b"podium-"):
+            values = [value.decode("latin-1") for raw_name, value in self._raw if raw_name == wanted]
+            if values:
+                return ", ".join(values)
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        names = dict.fromkeys(name for name, _ in self._raw if not name.startswith(b"podium-"))
+        return (name.decode("latin-1") for name in names)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+@dataclass(slots=True)
+class Head:
+    """The headers that the lane itself acts on."""
+
+    content_length: int = 0
+    timeout_milliseconds: int | None = None
+    deadline_milliseconds: int | None = None
+    request_id: str = ""
+    """X-Request-Id; on the forward port Podium-Request-Id."""
+    arm: str = ""
+    mirror: bool = False
+    authorization: bytes = b""
+    refusal: InvalidRequest | None = None
+    """Something in the headers cannot be served."""
+
+
+class UnsupportedMedia(InvalidRequest):
+    http_status = 415
+    reason = "UnsupportedMedia"
+
+
+_READ = frozenset(
+    {
+        b"content-length",
+        b"content-encoding",
+        b"inference-header-content-length",
+        b"authorization",
+        b"x-request-id",
+        b"podium-timeout-milliseconds",
+        b"podium-deadline-milliseconds",
+        b"podium-request-id",
+        b"podium-arm",
+        b"podium-mirror",
+    }
+)
+
+
+def read_head(headers: RawHeaders, *, forwarded: bool) -> Head:
+    """On the public port only Podium-Timeout-Milliseconds is taken of a client's podium-* headers."""
+    head = Head()
+    for name, value in headers:
+        if name in _READ:
+            _take(head, name, value, forwarded)
+    return head
+
+
+def _take(head: Head, name: bytes, value: bytes, forwarded: bool) -> None:
+    match name:
+        case b"content-length":
+            head.content_length = int(value) if value.isdigit() and len(value) < 19 else 0
+        case b"content-encoding":
+            if value.lower() != b"identity":
+                head.refusal = UnsupportedMedia(
+                    f"content-encoding {value.decode('latin-1')!r} is not taken; send plain JSON"
+                )
+        case b"inference-header-content-length":
+            head.refusal = UnsupportedMedia("binary tensors are not taken here; send data as JSON")
+        case b"podium-timeout-milliseconds":
+            if value.isdigit() and 0 < len(value) < 10 and int(value) > 0:
+                head.timeout_milliseconds = int(value)
+            else:
+                head.refusal = InvalidRequest(
+                    f"Podium-Timeout-Milliseconds is {value.decode('latin-1')!r}, must be a positive integer"
+                )
+        case b"x-request-id":
+            head.request_id = head.request_id or value.decode("latin-1")
+        case b"authorization":
+            head.authorization = value
+        case _ if forwarded:
+            _take_forwarded(head, name, value)
+
+
+def _take_forwarded(head: Head, name: bytes, value: bytes) -> None:
+    if name == b"podium-deadline-milliseconds" and value.isdigit() and len(value) < 10:
+        head.deadline_milliseconds = int(value)
+    elif name == b"podium-request-id":
+        head.request_id = value.decode("latin-1")
+    elif name == b"podium-arm":
+        head.arm = value.decode("latin-1")
+    elif name == b"podium-mirror":
+        head.mirror = value == b"1"
+
+
+class RequestIds:
+    """Ids that no other process or pod makes."""
+
+    def __init__(self) -> None:
+        self._prefix = urandom(8).hex()
+        self._numbers = count()
+
+    def __call__(self) -> str:
+        return f"{self._prefix}-{next(self._numbers):x}"
+
+
+def header_safe(text: str) -> str:
+    """`text` as a header value: what is no printable ASCII is percent-encoded, so an id cannot add headers."""
+    if text.isascii() and text.isprintable() and len(text) <= _MAX_ID:
+        return text
+    return quote(text)[:_MAX_ID]

@@ -1,0 +1,102 @@
+"""The serving process, wired: state, traffic, ports; and its end, in the order in which nothing is lost."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from podium_crds.package import Descriptor
+from podium_crds.plan import Commit, DeploymentKey, Plan, PlannedChampion, PlannedVersion, SigningKey
+from podium_serving.control.running import HotSwap
+from podium_serving.http.app import forward_app, public_app
+from podium_serving.http.inference import ForwardedInference, PublicInference
+from podium_serving.http.server import HttpServer
+from podium_serving.metrics import Metrics
+from podium_serving.model.loaded import LoadedModel
+from podium_serving.model.package import InvalidPackage
+from podium_serving.settings import Settings
+from podium_serving.state import Serving, ServingState
+from podium_serving.traffic.factory import make_responder_factory
+
+logger = logging.getLogger(__name__)
+
+LOCAL_POOL = "local"
+
+
+async def serve(settings: Settings, stop: asyncio.Event) -> None:
+    """Serves as a pod of a deployment until `stop`. Raises OSError when a port is taken."""
+    state = ServingState()
+    metrics = Metrics(settings.namespace, settings.deployment)
+    traffic = make_responder_factory(settings, metrics)
+    public = _public(settings, state, metrics)
+    forward = HttpServer(
+        ForwardedInference(state, metrics, settings.deployment, settings.secrets.token), forward_app(), settings.http
+    )
+    # The public port first: liveness answers while a large model is fetched and loaded.
+    await public.start(settings.bind, settings.http_port)
+    await forward.start(settings.bind, settings.forward_port)
+    swap = await HotSwap.start(settings, state, metrics, traffic)
+    logger.info("serving %s/%s on port %d", settings.namespace, settings.deployment, public.port)
+    try:
+        await stop.wait()
+    finally:
+        await _drain(settings, state, [public, forward])
+        await traffic.close()
+        await swap.close()
+
+
+async def _drain(settings: Settings, state: ServingState, servers: list[HttpServer]) -> None:
+    """New connections are taken until endpoints had time to update; what is open then gets the rest of the time."""
+    started = time.monotonic()
+    state.draining = True
+    logger.info("draining: accepting for %g s more", settings.http.drain_grace_seconds)
+    await asyncio.sleep(settings.http.drain_grace_seconds)
+    left = settings.http.drain_limit_seconds - (time.monotonic() - started)
+    await asyncio.gather(*(server.stop(max(left, 0.0)) for server in servers))
+    logger.info("drained in %.1f s", time.monotonic() - started)
+
+
+def _public(settings: Settings, state: ServingState, metrics: Metrics) -> HttpServer:
+    app = public_app(state, settings.deployment, metrics.exposition)
+    return HttpServer(PublicInference(state, metrics, settings.deployment), app, settings.http)
+
+
+@asynccontextmanager
+async def local(model: LoadedModel, settings: Settings) -> AsyncIterator[int]:
+    """The same server on a laptop, without control and forward port: the package is the whole plan. Yields the port.
+
+    Raises InvalidPackage when golden rows are not reproduced, OSError when the port is taken.
+    """
+    verdict = await model.reproduce()
+    if not verdict.passed:
+        raise InvalidPackage(
+            f"{verdict.failed_rows} of {verdict.rows} golden rows are not reproduced; {verdict.worst}", "GoldenRowsFailed"
+        )
+    state = ServingState()
+    metrics = Metrics(settings.namespace, settings.deployment)
+    traffic = make_responder_factory(settings, metrics)
+    plan = local_plan(model.descriptor, model.digest)
+    commit = SigningKey.generate().sign(Commit(plan=plan))
+    responder = traffic(plan, model, model.descriptor)
+    state.current = Serving(plan, commit, model, model.descriptor, responder)
+    public = _public(settings, state, metrics)
+    await public.start(settings.bind, settings.http_port)
+    try:
+        yield public.port
+    finally:
+        await _drain(settings, state, [public])
+        await responder.close()
+        await traffic.close()
+
+
+def local_plan(descriptor: Descriptor, digest: str) -> Plan:
+    """The package alone, as a plan: model and version are named as the package names itself."""
+    version = PlannedVersion(name=descriptor.version, uri="file://", digest=digest, image="")
+    return Plan(
+        deployment=DeploymentKey(namespace=LOCAL_POOL, name=descriptor.name, uid=LOCAL_POOL),
+        term=0,
+        epoch=1,
+        champion=PlannedChampion(version=version, pool=LOCAL_POOL, host=""),
+        timeout_milliseconds=30_000,
+    )

@@ -21,7 +21,7 @@ from podium_operator.errors import ClusterError
 from podium_operator.events import Events
 from podium_operator.keys import collector_key, signing_key
 from podium_operator.kinds import Manifest
-from podium_operator.runtime.context import Context
+from podium_operator.runtime.context import Context, Reconciler
 from podium_operator.runtime.health import HealthServer
 from podium_operator.runtime.heartbeat import Heartbeat
 from podium_operator.runtime.lease import Lease
@@ -128,7 +128,7 @@ async def _until_our_kinds_are_there(cluster: Cluster, settings: Settings) -> No
 
 def _leading_tasks(context: Context, heartbeat: Heartbeat) -> dict[str, Callable[[], Coroutine[None, None, None]]]:
     deployments = DeploymentReconciler(context)
-    reconcilers = {"ModelVersion": VersionReconciler(context), "ModelDeployment": deployments}
+    reconcilers: dict[str, Reconciler] = {"ModelVersion": VersionReconciler(context), "ModelDeployment": deployments}
     workers = Workers(context.queue, reconcilers, context.settings, context.metrics, heartbeat, context.clock)
     watch = Watch(context.settings, context.cluster.credentials, _feeds(context))
     return {

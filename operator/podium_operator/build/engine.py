@@ -62,7 +62,7 @@ class DockerEngine:
         self._logins = logins
         self._network = network
         try:
-            self._api = docker.from_env(timeout=_SILENCE_SECONDS).api
+            self._api: Any = docker.from_env(timeout=_SILENCE_SECONDS).api
             self._api.ping()
         except (DockerException, OSError) as error:
             raise EngineFault(f"the Docker Engine cannot be reached: {error}", retryable=True) from error

@@ -45,10 +45,10 @@ def install(context: Path, extra: Path, constraints: Path) -> int:
     return subprocess.run(command, env=environment, check=False).returncode
 
 
-def installed(folders: "list[str] | None" = None) -> "list[tuple[str, str]]":
+def installed(folders: list[str] | None = None) -> list[tuple[str, str]]:
     """Names and versions of what is importable; `folders` come on top."""
     paths = [*(folders or []), *(path for path in sys.path if path.endswith("site-packages"))]
-    found = {}
+    found: dict[str, str] = {}
     for distribution in distributions(path=paths):
         name = distribution.metadata["Name"]
         if name:
@@ -56,7 +56,7 @@ def installed(folders: "list[str] | None" = None) -> "list[tuple[str, str]]":
     return sorted(found.items())
 
 
-def debian_packages(status: Path) -> "list[tuple[str, str]]":
+def debian_packages(status: Path) -> list[tuple[str, str]]:
     if not status.exists():
         return []
     fields = [
@@ -66,7 +66,7 @@ def debian_packages(status: Path) -> "list[tuple[str, str]]":
     return sorted((field["Package"], field["Version"]) for field in fields if "Package" in field and "Version" in field)
 
 
-def bill_of_materials(python: "list[tuple[str, str]]", debian: "list[tuple[str, str]]") -> "dict[str, object]":
+def bill_of_materials(python: list[tuple[str, str]], debian: list[tuple[str, str]]) -> dict[str, object]:
     """CycloneDX. Without time and serial number: equal images have equal bills."""
     components = [
         {"type": "library", "name": name, "version": version, "purl": f"pkg:{kind}/{name}@{version}"}

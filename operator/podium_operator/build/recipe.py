@@ -86,7 +86,7 @@ def checked_requirements(lines: Sequence[str]) -> list[str]:
             raise UnusableRequirement(f"requirement {text!r} is more than one line; list each on its own")
         if text.startswith("-"):
             raise UnusableRequirement(
-                f"requirement {text!r} is a pip option; only packages may be listed, and the index is set by the operator's pip.conf"
+                f"requirement {text!r} is a pip option; list packages only: the index is set by the operator's pip.conf"
             )
         if text and not text.startswith("#"):
             kept.append(text)

@@ -1,0 +1,216 @@
+"""Carries out the steps of a swap: writes of the record by compare-and-swap, messages to pods, deletion of a pod.
+
+The order inside each act is the fence: the record first, the pods after it. An act that fails half way is not repaired here;
+the next observation sees what is so.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+
+from podium_crds.plan import HeldPlan, Plan, RegistryCredential
+from podium_operator.conditions import timestamp
+from podium_operator.deployments import swap
+from podium_operator.deployments.control import Answer, ControlClient
+from podium_operator.deployments.credentials import credential_for
+from podium_operator.deployments.memory import Memory
+from podium_operator.deployments.observed import Observed, PodListed
+from podium_operator.deployments.pools import memory_limit_bytes
+from podium_operator.deployments.swap import PodSeen, Sealed, Step
+from podium_operator.deployments.wish import FailedPlan, Wish
+from podium_operator.kinds import Manifest
+from podium_operator.manifests.record import Notes, record_config_map
+from podium_operator.runtime.context import Context
+
+Send = Callable[[PodListed], Awaitable[Answer]]
+
+
+class SwapActs:
+    """The effects of `swap.next_step`."""
+
+    def __init__(self, context: Context, control: ControlClient) -> None:
+        self._context = context
+        self._control = control
+
+    async def carry_out(self, step: Step, seen: Observed, wish: Wish, memory: Memory) -> None:
+        """Raises ClusterError. `Wait` and `Settled` do nothing."""
+        match step:
+            case swap.Initialise(plan):
+                await self._initialise(seen, wish, plan)
+            case swap.Rebuild(commit):
+                await self._rebuild(seen, commit)
+            case swap.TakeBack():
+                await self._take_back(seen, step, memory)
+            case swap.AbortStray(stray):
+                await self._abort_stray(seen, stray)
+            case swap.Begin(plan):
+                await self._begin(seen, plan)
+            case swap.Prepare(plan, pods):
+                await self._prepare(seen, plan, pods)
+            case swap.Replace():
+                await self._replace(seen, step)
+            case swap.WriteCommit(plan):
+                await self._write_commit(seen, wish, plan)
+            case swap.SendCommit(commit, pods):
+                await self._send_commit(seen, commit, pods)
+            case swap.Wait() | swap.Settled():
+                return
+
+    async def _initialise(self, seen: Observed, wish: Wish, plan: Plan) -> None:
+        notes = self._notes_of_swap(seen, wish, plan)
+        await self._write(seen, self._control.seal(plan), None, notes)
+
+    async def _rebuild(self, seen: Observed, commit: Sealed) -> None:
+        notes = self._notes_rebuilt(seen, commit.plan)
+        await self._write(seen, commit, None, notes)
+        message = f"the record was gone or changed; it is again what the pods hold: epoch {commit.plan.epoch}"
+        await self._context.events.record(seen.manifest, "RecordRebuilt", message, "Warning", "Repair")
+
+    async def _begin(self, seen: Observed, plan: Plan) -> None:
+        await self._write(seen, _committed(seen), plan, _used(seen.record.notes, plan.epoch))
+
+    async def _take_back(self, seen: Observed, step: swap.TakeBack, memory: Memory) -> None:
+        await self._write(seen, _committed(seen), None, _used(seen.record.notes, step.plan.epoch))
+        if step.failure is not None:
+            memory.fail(FailedPlan(step.plan, step.failure), seen.generation, self._context.clock())
+        key, term = seen.owner.key, self._context.term
+        await self._to(seen.champion_pods, lambda pod: self._control.abort(pod.address, pod.uid, key, term, step.plan))
+        message = f"epoch {step.plan.epoch} was taken back: {step.message}"
+        await self._context.events.record(
+            seen.manifest, "SwapTakenBack", message, "Warning" if step.failure else "Normal", "Swap"
+        )
+
+    async def _abort_stray(self, seen: Observed, stray: Iterable[tuple[PodSeen, HeldPlan]]) -> None:
+        held = {pod.uid: plan for pod, plan in stray}
+        key, term = seen.owner.key, self._context.term
+        await self._to(
+            (pod for pod in seen.champion_pods if pod.uid in held),
+            lambda pod: self._control.abort(pod.address, pod.uid, key, term, held[pod.uid]),
+        )
+
+    async def _prepare(self, seen: Observed, plan: Plan, pods: tuple[PodSeen, ...]) -> None:
+        """Returns when each pod has answered: done, or not yet."""
+        uids = {pod.uid for pod in pods}
+        limit = memory_limit_bytes(seen.spec.serving.template)
+        credential = await self.credential(seen, plan.champion.version.name)
+        answers = await self._to(
+            (pod for pod in seen.champion_pods if pod.uid in uids),
+            lambda pod: self._control.prepare(pod.address, pod.uid, plan, limit, credential),
+        )
+        if not any(swap.is_prepared(answer, plan.digest) for answer in answers):
+            # All of them failed or fell silent at once: do not ask in a tight loop.
+            await asyncio.sleep(swap.POLL_SECONDS)
+
+    async def _write_commit(self, seen: Observed, wish: Wish, plan: Plan) -> None:
+        sealed = self._control.seal(plan)
+        await self._write(seen, sealed, None, self._notes_of_swap(seen, wish, plan))
+        await self._to(seen.champion_pods, lambda pod: self._control.commit(pod.address, pod.uid, sealed.envelope))
+        await self._tell_routes(seen, plan)
+
+    async def _send_commit(self, seen: Observed, commit: Sealed, pods: tuple[PodSeen, ...]) -> None:
+        uids = {pod.uid for pod in pods}
+        behind = [pod for pod in seen.champion_pods if pod.uid in uids]
+        await self.hand_credential(seen, commit.plan.champion.version.name, behind)
+        await self._to(behind, lambda pod: self._control.commit(pod.address, pod.uid, commit.envelope))
+
+    async def _replace(self, seen: Observed, step: swap.Replace) -> None:
+        pod = next(pod for pod in seen.champion_pods if pod.uid == step.pod.uid)
+        await self._context.cluster.delete(pod.manifest)
+        message = f"pod {pod.name} is replaced: {step.reason}: {step.message}"
+        await self._context.events.record(seen.manifest, "PodReplaced", message, "Warning", "Swap")
+
+    async def help_challengers(self, seen: Observed, records: dict[str, Sealed]) -> None:
+        """Starting challenger pods get their record's commit, and a credential if their registry asks for one."""
+        for pod in seen.pods:
+            status = seen.status_of(pod)
+            commit = records.get(pod.pool)
+            if pod.challenger and not pod.ready and status is not None and status.committed is None and commit is not None:
+                await self.hand_credential(seen, commit.plan.champion.version.name, [pod])
+                await self._control.commit(pod.address, pod.uid, commit.envelope)
+
+    async def hand_credential(self, seen: Observed, version: str, pods: list[PodListed]) -> None:
+        credential = await self.credential(seen, version)
+        if credential is not None:
+            key = seen.owner.key
+            await self._to(pods, lambda pod: self._control.hand_credential(pod.address, pod.uid, key, credential))
+
+    async def credential(self, seen: Observed, version: str) -> RegistryCredential | None:
+        found = seen.versions.get(version)
+        if found is None or not found.pull_secret:
+            return None
+        secret = await self._context.cluster.get("Secret", seen.owner.namespace, found.pull_secret)
+        return credential_for(found.uri, secret)
+
+    async def _to(self, pods: Iterable[PodListed], send: Send) -> list[Answer]:
+        """To all at once: the flip is as wide as this is slow."""
+        return await asyncio.gather(*(send(pod) for pod in pods if pod.address))
+
+    async def _write(self, seen: Observed, commit: Sealed, pending: Plan | None, notes: Notes) -> None:
+        """Raises Conflict when somebody else wrote since the record was read."""
+        manifest = record_config_map(seen.owner, commit.envelope, pending, notes)
+        if seen.record.manifest is None:
+            await self._context.cluster.create(manifest)
+        else:
+            await self._context.cluster.replace(_as_read(manifest, seen.record.manifest))
+
+    def _notes_of_swap(self, seen: Observed, wish: Wish, plan: Plan) -> Notes:
+        """With another version than before a swap begins to count."""
+        used = _used(seen.record.notes, plan.epoch)
+        facts, before = wish.champion, seen.committed.champion.version if seen.committed else None
+        version = plan.champion.version
+        if before is not None and (before.name, before.digest) == (version.name, version.digest):
+            return used
+        return Notes(
+            highest_epoch=used.highest_epoch,
+            since=timestamp(self._context.now()),
+            swap_epoch=plan.epoch,
+            from_version=before.name if before else "",
+            schema_digest=facts.schema_digest if facts else "",
+            inputs=facts.inputs if facts else "",
+            outputs=facts.outputs if facts else "",
+            peak_memory_bytes=facts.peak_memory_bytes if facts else 0,
+        )
+
+    def _notes_rebuilt(self, seen: Observed, plan: Plan) -> Notes:
+        """From what stands elsewhere: the notes if they are of this champion, else status and the ModelVersion."""
+        notes = _used(seen.record.notes, plan.epoch)
+        if notes.since and (seen.committed is None or seen.committed.champion.version == plan.champion.version):
+            return notes
+        version, shown = plan.champion.version, seen.status.champion
+        found = seen.versions.get(version.name)
+        facts = found if found and found.digest == version.digest else None
+        return Notes(
+            highest_epoch=max(notes.highest_epoch, seen.status.epoch or 0),
+            since=shown.since if shown and shown.digest == version.digest else timestamp(self._context.now()),
+            schema_digest=facts.schema_digest if facts else "",
+            inputs=facts.inputs if facts else "",
+            outputs=facts.outputs if facts else "",
+            peak_memory_bytes=facts.peak_memory_bytes if facts else 0,
+        )
+
+    async def _tell_routes(self, seen: Observed, plan: Plan) -> None:
+        before = {route.name: route for route in seen.committed.routes} if seen.committed else {}
+        after = {route.name: route for route in plan.routes}
+        for name, route in after.items():
+            if name not in before or before[name].version != route.version:
+                message = f"challenger '{name}' joined with version '{route.version.name}' as {route.mode}"
+                await self._context.events.record(seen.manifest, "ChallengerJoined", message, action="Route")
+        for name in before.keys() - after.keys():
+            message = f"challenger '{name}' gets no requests any more"
+            await self._context.events.record(seen.manifest, "ChallengerLeft", message, action="Route")
+
+
+def _committed(seen: Observed) -> Sealed:
+    assert seen.record.committed is not None  # the decision asks for this act only with a committed plan
+    return seen.record.committed
+
+
+def _used(notes: Notes, epoch: int) -> Notes:
+    return notes.model_copy(update={"highest_epoch": max(notes.highest_epoch, epoch)})
+
+
+def _as_read(manifest: Manifest, read: Manifest) -> Manifest:
+    """`manifest` in place of `read`, and of nothing else; other people's labels and annotations stay."""
+    metadata = {**read["metadata"], **manifest["metadata"]}
+    metadata["labels"] = {**read["metadata"].get("labels", {}), **manifest["metadata"]["labels"]}
+    metadata.pop("managedFields", None)
+    return {**manifest, "metadata": metadata}

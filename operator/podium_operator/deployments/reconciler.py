@@ -1,0 +1,234 @@
+"""Reconcile of a ModelDeployment: observe, decide, act, look again, until there is nothing to do, or something to wait for.
+
+A swap runs inside one reconcile, round by round, each on a fresh observation: so a changed manifest is seen at once, a crash
+leaves nothing half done in memory, and no step waits in the queue.
+"""
+
+from base64 import b64decode
+from dataclasses import replace
+from datetime import datetime
+
+from podium_crds.plan import SigningKey
+from podium_crds.v1alpha1.model_deployment import ModelDeploymentStatus, TrafficShare
+from podium_operator.conditions import RECONCILING, STALLED, find, is_true
+from podium_operator.deployments import swap
+from podium_operator.deployments.acts import SwapActs
+from podium_operator.deployments.appliers import ChildAppliers
+from podium_operator.deployments.children import Installation, pool_wishes
+from podium_operator.deployments.control import ControlClient
+from podium_operator.deployments.last_swap import last_swap
+from podium_operator.deployments.memory import Memory
+from podium_operator.deployments.observed import Observed
+from podium_operator.deployments.observer import Observer
+from podium_operator.deployments.pools import memory_limit_bytes, quantity_bytes
+from podium_operator.deployments.scrape import Scraper
+from podium_operator.deployments.status import Outcome, announcement, status_for
+from podium_operator.deployments.swap import Sealed, Step, SwapSeen
+from podium_operator.deployments.traffic import shown
+from podium_operator.deployments.wish import Wish, WishInput, wish
+from podium_operator.errors import Conflict
+from podium_operator.kinds import Key, Manifest
+from podium_operator.manifests.pods import CONTAINER, Surroundings
+from podium_operator.manifests.record import Notes
+from podium_operator.manifests.secret import TOKEN
+from podium_operator.runtime.context import Context, Result
+
+ROUNDS_SECONDS = 20.0
+"""A reconcile gives its worker back after so long; the swap goes on in the next one."""
+FIGURES_SECONDS = 10.0
+"""The figures of a swap are waited for so long after its commit."""
+_TRAFFIC_SECONDS = 60.0
+
+
+class DeploymentReconciler:
+    """One per leader."""
+
+    def __init__(self, context: Context) -> None:
+        settings, key = context.settings, SigningKey(context.signing_key)
+        self._context = context
+        self._control = ControlClient(key, context.fence, context.now)
+        self._observer = Observer(context.cluster, self._control)
+        self._acts = SwapActs(context, self._control)
+        installation = Installation(
+            surroundings=Surroundings((key.public,), settings.insecure_registries),
+            operator_namespace=settings.namespace,
+            collector_url=settings.collector_url,
+            secret_root=b64decode(key.to_text()),
+            collector_key=context.collector_key,
+        )
+        self._appliers = ChildAppliers(context, self._control, installation)
+        self._scraper = Scraper(context.cluster, context.metrics, settings.watch_namespaces, context.clock)
+        self._memories: dict[Key, Memory] = {}
+        self._traffic_written: dict[Key, float] = {}
+        self._traffic_shown: dict[Key, list[TrafficShare]] = {}
+
+    async def run(self) -> None:
+        """Scrapes until cancelled, and asks for a reconcile where status has new figures to show."""
+        try:
+            await self._scraper.run(self._notice_traffic)
+        finally:
+            await self._control.close()
+
+    async def reconcile(self, key: Key) -> Result:
+        memory = self._memories.setdefault(key, Memory())
+        ends = self._context.clock() + ROUNDS_SECONDS
+        while True:
+            seen = await self._observer.observe(key)
+            if seen is None:
+                self._forget(key)
+                return Result()
+            if seen.status.observed_generation != seen.generation:
+                seen = await self._announce(seen)
+            memory.note(seen, self._context.clock())
+            wished = wish(self._wish_input(seen, memory))
+            applied = await self._appliers.apply(seen, wished)
+            step = swap.next_step(await self._swap_seen(seen, wished, memory))
+            going = await self._help(seen, wished)
+            if not isinstance(step, swap.Wait | swap.Settled) and self._context.clock() < ends:
+                await self._carry_out(step, seen, wished, memory)
+                continue
+            outcome = Outcome(step, applied.problems, applied.conflict)
+            return Result(await self._conclude(key, seen, wished, outcome, memory, going=going))
+
+    def _forget(self, key: Key) -> None:
+        for known in (self._memories, self._traffic_written, self._traffic_shown):
+            known.pop(key, None)
+
+    async def _announce(self, seen: Observed) -> Observed:
+        status = announcement(seen, self._context.now())
+        written = await self._context.cluster.apply_status(seen.manifest, as_manifest(status))
+        return replace(seen, manifest=written, status=status)
+
+    async def _help(self, seen: Observed, wished: Wish) -> bool:
+        """What goes on beside a swap: challenger pods get their plan, old pools go. Whether a pool is still to go."""
+        records = await self._appliers.challenger_records(seen, wished)
+        await self._acts.help_challengers(seen, records)
+        return await self._appliers.remove_unneeded(seen, wished)
+
+    async def _carry_out(self, step: Step, seen: Observed, wished: Wish, memory: Memory) -> None:
+        try:
+            await self._acts.carry_out(step, seen, wished, memory)
+        except Conflict:
+            # Somebody else wrote the record: another look tells who, and what is to be done now.
+            return
+
+    def _wish_input(self, seen: Observed, memory: Memory) -> WishInput:
+        ready = {pod.pool for pod in seen.pods if pod.challenger and pod.ready and not pod.terminating}
+        return WishInput(
+            owner=seen.owner,
+            spec=seen.spec,
+            versions=seen.versions,
+            committed=seen.committed,
+            notes=seen.record.notes,
+            ready_pools=frozenset(ready),
+            memory_limits=memory_limits(seen),
+            capture_url=self._context.settings.collector_url,
+            failed=memory.failed,
+        )
+
+    async def _swap_seen(self, seen: Observed, wished: Wish, memory: Memory) -> SwapSeen:
+        now = self._context.clock()
+        record = seen.record
+        found = SwapSeen(
+            term=self._context.term,
+            committed=record.committed,
+            pending=record.pending,
+            highest_epoch=max(record.notes.highest_epoch, seen.status.epoch or 0),
+            wished=wished.plan,
+            pods=memory.pods_seen(seen, now),
+            pool_ready=is_pool_ready(seen, wished),
+            unserved_seconds=memory.unserved_seconds(now),
+            pending_seconds=memory.pending_seconds(record.pending, now),
+        )
+        if not swap.asks_peers(found):
+            return found
+        return replace(found, peers=await self._peers(seen))
+
+    async def _peers(self, seen: Observed) -> Sealed | None:
+        secret = seen.children.get(("Secret", seen.owner.child("serving")), {})
+        token = b64decode((secret.get("data") or {}).get(TOKEN, "")).decode()
+        return await self._observer.highest_peer_commit(seen, token)
+
+    async def _conclude(
+        self, key: Key, seen: Observed, wished: Wish, outcome: Outcome, memory: Memory, *, going: bool
+    ) -> float | None:
+        """Writes status and tells what happened. When to look again, in seconds."""
+        now = self._context.now()
+        notes, before = seen.record.notes, seen.status.last_swap
+        age = age_seconds(notes, now)
+        version = seen.committed.champion.version.name if seen.committed else ""
+        newest = last_swap(notes, version, memory.flips.values(), before, age)
+        outcome = replace(outcome, last_swap=newest, traffic=tuple(self._traffic(key, seen)))
+        status = status_for(seen, wished, outcome, now)
+        await self._tell(seen, status)
+        await self._context.cluster.apply_status(seen.manifest, as_manifest(status))
+        figures_due = bool(notes.from_version) and age < FIGURES_SECONDS and (before is None or before.at != notes.since)
+        unsettled = going or (figures_due and newest == before) or is_true(status.conditions, RECONCILING)
+        delay = memory.look_again_seconds(self._context.clock(), unsettled=unsettled)
+        return delay if isinstance(outcome.step, swap.Wait | swap.Settled) else 0.0
+
+    def _traffic(self, key: Key, seen: Observed) -> list[TrafficShare]:
+        """At most once a minute something new."""
+        before, now = seen.status.traffic, self._context.clock()
+        written = self._traffic_written.get(key)
+        if written is not None and now - written < _TRAFFIC_SECONDS:
+            return before
+        found = shown(before, self._scraper.traffic(key))
+        self._traffic_shown[key] = found
+        if found != before:
+            self._traffic_written[key] = now
+        return found
+
+    def _notice_traffic(self, key: Key) -> None:
+        """After a scrape: a reconcile only where status would say something new."""
+        before = self._traffic_shown.get(key)
+        if before is not None and shown(before, self._scraper.traffic(key)) != before:
+            self._context.queue.add(key)
+
+    async def _tell(self, seen: Observed, status: ModelDeploymentStatus) -> None:
+        stalled, before = find(status.conditions, STALLED), find(seen.status.conditions, STALLED)
+        if stalled is not None and (before is None or (before.reason, before.message) != (stalled.reason, stalled.message)):
+            reason = "SwapRefused" if seen.committed else "Refused"
+            await self._context.events.record(
+                seen.manifest, reason, f"{stalled.reason}: {stalled.message}", "Warning", "Swap"
+            )
+        newest = status.last_swap
+        if newest is not None and newest != seen.status.last_swap:
+            message = (
+                f"version '{newest.to_version}' took over from '{newest.from_version}' on {newest.pods} pods, "
+                f"flipped within {newest.flip_milliseconds} ms"
+            )
+            await self._context.events.record(seen.manifest, "Swapped", message, action="Swap")
+
+
+def as_manifest(status: ModelDeploymentStatus) -> Manifest:
+    """As it goes to the API server; equal status gives equal manifests."""
+    return status.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def age_seconds(notes: Notes, now: datetime) -> float:
+    """How long ago the champion's version was committed; very long where that is not known."""
+    try:
+        return (now - datetime.fromisoformat(notes.since)).total_seconds()
+    except ValueError:
+        return float("inf")
+
+
+def is_pool_ready(seen: Observed, wished: Wish) -> bool:
+    """Whether the wished champion's pool can take over. The pool in use can always."""
+    if wished.plan is None or seen.committed is None or wished.plan.champion.pool == seen.committed.champion.pool:
+        return True
+    pool = seen.pools.get(wished.plan.champion.pool)
+    return pool is not None and pool.current and pool.replicas >= pool_wishes(seen, wished)[pool.id].replicas
+
+
+def memory_limits(seen: Observed) -> tuple[int, ...]:
+    """Bytes per champion pod: as wished, and as the running ones have it."""
+    containers = [
+        container
+        for pod in seen.champion_pods
+        for container in pod.manifest["spec"]["containers"]
+        if container["name"] == CONTAINER
+    ]
+    running = [container.get("resources", {}).get("limits", {}).get("memory", "0") for container in containers]
+    return (memory_limit_bytes(seen.spec.serving.template), *(quantity_bytes(text) for text in running))

@@ -1,0 +1,248 @@
+"""What status says: conditions that kstatus reads right, and the strings that `kubectl get` shows. Pure.
+
+Ready means that the whole spec is as asked: a refused champion is Ready=False and Stalled while the committed one goes on
+serving, and the condition ChampionServing says that it does.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from podium_crds.plan import Plan
+from podium_crds.v1alpha1.model_deployment import (
+    ChallengerStatus,
+    ChampionStatus,
+    Endpoint,
+    LastSwap,
+    ModelDeploymentStatus,
+    TrafficShare,
+)
+from podium_operator.conditions import READY, Wanted, current, failed, in_progress, merged
+from podium_operator.deployments import swap
+from podium_operator.deployments.observed import Observed, PodListed, PoolLive
+from podium_operator.deployments.swap import Step
+from podium_operator.deployments.traffic import summary
+from podium_operator.deployments.wish import ChallengerWish, Wish
+
+CHAMPION_SERVING = "ChampionServing"
+CHALLENGERS_SERVING = "ChallengersServing"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a round came to."""
+
+    step: Step
+    problems: tuple[str, ...] = ()
+    """Children that the API server refused, in its words."""
+    conflict: str = ""
+    """An object of somebody else stands where a child should be."""
+    traffic: tuple[TrafficShare, ...] = field(default_factory=tuple)
+    last_swap: LastSwap | None = None
+
+
+def status_for(seen: Observed, wish: Wish, outcome: Outcome, now: datetime) -> ModelDeploymentStatus:
+    wanted = conditions(seen, wish, outcome)
+    challengers = challenger_statuses(seen.committed, wish.challengers)
+    ready = next(item for item in wanted if item.type == READY)
+    traffic = list(outcome.traffic)
+    return ModelDeploymentStatus(
+        observed_generation=seen.generation,
+        conditions=merged(seen.status.conditions, wanted, seen.generation, now),
+        champion=_champion(seen),
+        challengers=challengers,
+        endpoint=endpoint(seen.owner.name, seen.owner.namespace),
+        epoch=seen.committed.epoch if seen.committed else None,
+        traffic=traffic,
+        last_swap=outcome.last_swap,
+        challenger_summary=challenger_summary(challengers),
+        traffic_summary=summary(traffic),
+        reason=ready.reason,
+    )
+
+
+def announcement(seen: Observed, now: datetime) -> ModelDeploymentStatus:
+    """A new generation was seen and nothing is judged yet."""
+    wanted = in_progress("Reconciling", f"generation {seen.generation} of the manifest is being looked at")
+    kept = _serving_conditions(seen, None)
+    return seen.status.model_copy(
+        update={
+            "observed_generation": seen.generation,
+            "conditions": merged(seen.status.conditions, [*wanted, *kept], seen.generation, now),
+            "reason": "Reconciling",
+        }
+    )
+
+
+def conditions(seen: Observed, wish: Wish, outcome: Outcome) -> list[Wanted]:
+    verdict = _trouble(seen, wish, outcome) or _progress(seen, wish, outcome)
+    return [*(verdict or current("Serving", _answers(seen))), *_serving_conditions(seen, wish)]
+
+
+def _trouble(seen: Observed, wish: Wish, outcome: Outcome) -> list[Wanted] | None:
+    """What a person has to look at, the worst first."""
+    if outcome.conflict:
+        return failed("NameTaken", outcome.conflict + _still(seen))
+    if wish.refusal is not None:
+        message = wish.refusal.message + _still(seen)
+        terminal = wish.refusal.terminal
+        return failed(wish.refusal.reason, message) if terminal else in_progress(wish.refusal.reason, message, ready="False")
+    if outcome.problems:
+        return failed("ChildRefused", "; ".join(outcome.problems)[:4000] + _still(seen))
+    for pool in _champion_pools(seen, wish):
+        if pool is not None and pool.stalled and not pool.current:
+            return failed("PodsNotReady", f"{_pods_message(seen, pool)}: {pool.stalled}" + _still(seen))
+    return None
+
+
+def _progress(seen: Observed, wish: Wish, outcome: Outcome) -> list[Wanted] | None:
+    if (found := _swap_progress(seen, outcome.step)) is not None:
+        return in_progress(*found, ready="False")
+    committed = seen.committed
+    pool = seen.pools.get(committed.champion.pool) if committed else None
+    if committed is None or pool is None or not pool.current:
+        message = _pods_message(seen, pool) if pool else "the champion's pool is being made"
+        return in_progress("PodsStarting", message, ready="False")
+    if not _public_pods(seen):
+        return in_progress(
+            "SwitchingService", f"Service '{seen.owner.name}' is about to lead to pool {pool.id}", ready="False"
+        )
+    refused = [item for item in wish.challengers if item.state == "Refused"]
+    if refused:
+        return failed("ChallengerRefused", f"challenger '{refused[0].name}' is left out: {refused[0].message}")
+    waiting = [item for item in challenger_statuses(committed, wish.challengers) if item.state != "Serving"]
+    if waiting:
+        return in_progress("ChallengersStarting", f"challenger '{waiting[0].name}': {waiting[0].message}", ready="False")
+    return None
+
+
+def _swap_progress(seen: Observed, step: Step) -> tuple[str, str] | None:
+    match step:
+        case swap.Settled():
+            return None
+        case swap.Wait(reason, message):
+            return reason, message
+        case swap.Begin(plan) | swap.Prepare(plan, _) | swap.WriteCommit(plan):
+            return "Swapping", f"epoch {plan.epoch} with version '{plan.champion.version.name}' is on its way to the pods"
+        case swap.SendCommit(_, pods):
+            return "PodsStarting", f"{len(pods)} pods get the committed plan"
+        case _:
+            return "Swapping", "the plan of the pods is being put in order"
+
+
+def _champion_pools(seen: Observed, wish: Wish) -> list[PoolLive | None]:
+    plans = [plan for plan in (wish.plan, seen.committed) if plan is not None]
+    return [seen.pools.get(plan.champion.pool) for plan in plans]
+
+
+def _pods_message(seen: Observed, pool: PoolLive) -> str:
+    """`1 of 3 pods are ready (churn-champion-abc-1: CrashLoopBackOff: …)`."""
+    waiting = [
+        f"{pod.name}: {why}"
+        for pod in seen.champion_pods
+        if pod.pool == pool.id and not pod.ready and (why := _why(seen, pod))
+    ]
+    return f"{pool.ready_replicas} of {pool.replicas} pods are ready" + (f" ({waiting[0]})" if waiting else "")
+
+
+def _why(seen: Observed, pod: PodListed) -> str:
+    status = seen.status_of(pod)
+    if status is not None and status.failure is not None:
+        return f"{status.failure.reason}: {status.failure.message}"
+    return pod.waiting
+
+
+def _still(seen: Observed) -> str:
+    return f"; '{seen.committed.champion.version.name}' keeps serving" if seen.committed and _answering(seen) else ""
+
+
+def _answers(seen: Observed) -> str:
+    assert seen.committed is not None
+    return f"version '{seen.committed.champion.version.name}' answers on {_counted(len(_answering(seen)))}"
+
+
+def _counted(pods: int) -> str:
+    return "1 pod" if pods == 1 else f"{pods} pods"
+
+
+def _answering(seen: Observed) -> list[PodListed]:
+    """Pods in service that answer with the committed champion."""
+    committed = seen.committed
+    if committed is None:
+        return []
+    return [
+        pod
+        for pod in seen.champion_pods
+        if pod.pool == committed.champion.pool
+        and seen.in_service(pod)
+        and (status := seen.status_of(pod)) is not None
+        and status.committed is not None
+        and status.committed.version_digest == committed.champion.version.digest
+    ]
+
+
+def _public_pods(seen: Observed) -> list[PodListed]:
+    return [pod for pod in _answering(seen) if pod.uid in seen.public_endpoints]
+
+
+def _serving_conditions(seen: Observed, wish: Wish | None) -> list[Wanted]:
+    found = []
+    if _answering(seen):
+        found.append(Wanted(CHAMPION_SERVING, "True", "Serving", _answers(seen)))
+    else:
+        found.append(Wanted(CHAMPION_SERVING, "False", "NoPodReady", "no pod answers with a committed version"))
+    if wish is not None and wish.challengers:
+        others = [item for item in challenger_statuses(seen.committed, wish.challengers) if item.state != "Serving"]
+        message = "; ".join(f"'{item.name}' {item.state}: {item.message}" for item in others)
+        found.append(
+            Wanted(CHALLENGERS_SERVING, "False", f"Challengers{others[0].state}", message)
+            if others
+            else Wanted(CHALLENGERS_SERVING, "True", "Serving", "all challengers get their share")
+        )
+    return found
+
+
+def challenger_statuses(committed: Plan | None, challengers: Sequence[ChallengerWish]) -> list[ChallengerStatus]:
+    """As committed: a challenger that could join serves only once the plan says so."""
+    routes = {route.name: route for route in committed.routes} if committed else {}
+    found = []
+    for item in challengers:
+        route = routes.get(item.name)
+        joined = item.state == "Serving" and route is not None and item.planned == route.version
+        state = "Serving" if joined else ("Starting" if item.state == "Serving" else item.state)
+        found.append(
+            ChallengerStatus(
+                name=item.name,
+                model_version=item.version,
+                digest=item.planned.digest if item.planned else "",
+                mode=route.mode if route and joined else item.mode,
+                percent=route.percent if route else 0,
+                state=state,
+                message=(item.message or ("" if joined else "joins with the next plan"))[:1024],
+            )
+        )
+    return found
+
+
+def challenger_summary(challengers: Sequence[ChallengerStatus]) -> str:
+    """`gradient-boosting Shadow, neural-net 10%`; one that does not serve says why in a word."""
+
+    def told(item: ChallengerStatus) -> str:
+        if item.state != "Serving":
+            return f"{item.name} {item.state}"
+        return f"{item.name} Shadow" if item.mode == "Shadow" else f"{item.name} {item.percent}%"
+
+    return ", ".join(told(item) for item in challengers)[:512]
+
+
+def endpoint(name: str, namespace: str) -> Endpoint:
+    host = f"http://{name}.{namespace}.svc"
+    return Endpoint(url=f"{host}/v2/models/{name}/infer", docs=f"{host}/docs")
+
+
+def _champion(seen: Observed) -> ChampionStatus | None:
+    if seen.committed is None:
+        return None
+    version = seen.committed.champion.version
+    since = seen.record.notes.since
+    return ChampionStatus(model_version=version.name, digest=version.digest, since=since, replicas=len(_answering(seen)))

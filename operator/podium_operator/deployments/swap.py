@@ -1,0 +1,392 @@
+"""The next step of a hot swap: a function of the record, the pods and the wish. Pure.
+
+The order is the policy: mend the record, take back what nobody wants, go on with what is pending, then begin, then help
+those who lag. Every step leaves a state from which the next call, of this operator or of its successor, goes on.
+
+Rules that hold in every step: a commit is sent only if it stands in the record; an abort only after the record says that the
+plan will not be; an epoch is used once, and never lowered.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+
+from podium_crds.plan import Commit, ControlStatus, Envelope, Failure, HeldPlan, Plan
+
+PATIENCE_SECONDS = 10.0
+"""A pod that does not answer, or cannot prepare, may hold a swap up for so long."""
+PREPARE_DEADLINE_SECONDS = 600.0
+"""A preparation that still runs on a serving pod after so long is taken back."""
+POLL_SECONDS = 0.5
+
+
+class Silence(Enum):
+    """Why a pod's status is not known."""
+
+    NOT_STARTED = "NotStarted"
+    """No address or no running container yet: it holds nothing."""
+    UNREACHABLE = "Unreachable"
+    DENIED = "Denied"
+    """It answered, but does not take our signature."""
+
+
+@dataclass(frozen=True)
+class PodSeen:
+    """A champion pod as listed and asked in one observation."""
+
+    name: str
+    uid: str
+    pool: str
+    answer: ControlStatus | Silence
+    in_service: bool
+    """Ready, or in an EndpointSlice: requests may reach it."""
+    terminating: bool = False
+    troubled_seconds: float = 0.0
+    """How long it has been silent, or failing the pending plan."""
+    confirmed: bool = False
+    """It was seen on the committed plan since this operator leads."""
+
+    @property
+    def status(self) -> ControlStatus | None:
+        return self.answer if isinstance(self.answer, ControlStatus) else None
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """A commit whose signature was checked."""
+
+    commit: Commit
+    envelope: Envelope
+
+    @property
+    def plan(self) -> Plan:
+        return self.commit.plan
+
+
+@dataclass(frozen=True)
+class SwapSeen:
+    term: int
+    committed: Sealed | None
+    """From the record. None: it is absent, or what stands there is no commit of ours."""
+    pending: Plan | None
+    highest_epoch: int
+    """Of the record's notes and of status."""
+    wished: Plan | None
+    """None: refused. The committed plan is then what is wanted."""
+    pods: tuple[PodSeen, ...]
+    peers: Sealed | None = None
+    """The highest commit that a pod holds, where it is above the record or the record is damaged."""
+    pool_ready: bool = True
+    """The wished champion's pool has all its pods ready."""
+    unserved_seconds: float = 0.0
+    """How long no pod has been in service."""
+    pending_seconds: float = 0.0
+    """How long this operator has been at the pending plan."""
+
+
+@dataclass(frozen=True)
+class Initialise:
+    """Create the record with this plan committed: nothing was ever served."""
+
+    plan: Plan
+
+
+@dataclass(frozen=True)
+class Rebuild:
+    """The record becomes what the pods hold."""
+
+    commit: Sealed
+
+
+@dataclass(frozen=True)
+class TakeBack:
+    """Remove the pending plan from the record, then abort it on all pods."""
+
+    plan: Plan
+    reason: str
+    message: str
+    failure: Failure | None = None
+    """The version's fault, to be remembered."""
+
+
+@dataclass(frozen=True)
+class AbortStray:
+    """Pods hold preparations that no record names: their operator died between record and pods."""
+
+    stray: tuple[tuple[PodSeen, HeldPlan], ...]
+
+
+@dataclass(frozen=True)
+class Begin:
+    """Write the plan as pending."""
+
+    plan: Plan
+
+
+@dataclass(frozen=True)
+class Prepare:
+    plan: Plan
+    pods: tuple[PodSeen, ...]
+
+
+@dataclass(frozen=True)
+class Replace:
+    """Delete this pod: the fault is its own."""
+
+    pod: PodSeen
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
+class WriteCommit:
+    """Write the pending plan as committed, then send it to all pods."""
+
+    plan: Plan
+
+
+@dataclass(frozen=True)
+class SendCommit:
+    """Pods are behind the record."""
+
+    commit: Sealed
+    pods: tuple[PodSeen, ...]
+
+
+@dataclass(frozen=True)
+class Wait:
+    reason: str
+    message: str
+    seconds: float = POLL_SECONDS
+
+
+@dataclass(frozen=True)
+class Settled:
+    """All pods that serve hold the committed plan, and it is the wished one, or the wish is refused."""
+
+
+Step = Initialise | Rebuild | TakeBack | AbortStray | Begin | Prepare | Replace | WriteCommit | SendCommit | Wait | Settled
+
+
+def next_step(seen: SwapSeen) -> Step:
+    if (step := _mend_record(seen)) is not None:
+        return step
+    if seen.committed is None:
+        return Settled()
+    if seen.pending is not None:
+        return _take_back(seen, seen.pending, seen.committed.plan) or _advance(seen, seen.pending)
+    step = _begin(seen, seen.committed.plan)
+    if step is None or isinstance(step, Wait):
+        return _converge(seen, seen.committed) or step or Settled()
+    return step
+
+
+def asks_peers(seen: SwapSeen) -> bool:
+    """Whether the pods' signed commits are needed: the record is damaged, or a pod knows a plan that it does not explain."""
+    if seen.committed is None:
+        return any(pod.status is not None for pod in seen.pods)
+    known = {seen.committed.plan.digest, seen.pending.digest if seen.pending else ""}
+    held = [plan for pod in seen.pods if pod.status for plan in _held(pod.status)]
+    return any(plan.epoch > seen.committed.plan.epoch and plan.plan_digest not in known for plan in held)
+
+
+def next_epoch(seen: SwapSeen) -> int:
+    """Above every epoch that anybody has seen."""
+    held = [plan.epoch for pod in seen.pods if pod.status for plan in _held(pod.status)]
+    record = [plan.epoch for plan in (seen.pending, seen.committed.plan if seen.committed else None) if plan]
+    peers = [seen.peers.plan.epoch] if seen.peers else []
+    return max([seen.highest_epoch, *held, *record, *peers]) + 1
+
+
+def _held(status: ControlStatus) -> list[HeldPlan]:
+    return [plan for plan in (status.committed, status.preparing, status.prepared) if plan is not None]
+
+
+def _mend_record(seen: SwapSeen) -> Step | None:
+    if seen.committed is not None:
+        above = seen.peers is not None and seen.peers.plan.epoch > seen.committed.plan.epoch
+        return Rebuild(seen.peers) if seen.peers is not None and above else None
+    if seen.peers is not None:
+        return Rebuild(seen.peers)
+    quiet = [pod for pod in seen.pods if pod.answer is Silence.UNREACHABLE and pod.troubled_seconds < PATIENCE_SECONDS]
+    if quiet:
+        # What they hold would be lost, and a lower epoch begun.
+        return Wait("RecordMissing", f"the record is gone, and {quiet[0].name} may hold the committed plan but is silent")
+    if seen.wished is None:
+        return None
+    return Initialise(_numbered(seen, seen.wished))
+
+
+def _numbered(seen: SwapSeen, plan: Plan) -> Plan:
+    return plan.model_copy(update={"term": seen.term, "epoch": next_epoch(seen)})
+
+
+def _take_back(seen: SwapSeen, pending: Plan, committed: Plan) -> Step | None:
+    if pending.term != seen.term:
+        return TakeBack(pending, "LeaderChanged", f"epoch {pending.epoch} was begun by the leader of term {pending.term}")
+    if pending.epoch <= committed.epoch:
+        return TakeBack(pending, "Superseded", f"epoch {committed.epoch} is committed")
+    if seen.wished is None or not pending.says_the_same(seen.wished):
+        return TakeBack(pending, "WishChanged", "the manifest asks for something else now")
+    return None
+
+
+class Part(Enum):
+    """How a pod stands to the pending plan."""
+
+    PREPARED = "Prepared"
+    UNPREPARED = "Unprepared"
+    """It answers, and is to be sent the plan (again)."""
+    FAILING = "Failing"
+    """It says that the fault is its own. Sent again until its time is over: a registry may come back."""
+    SILENT = "Silent"
+    """In service, and not to be reached."""
+    EXCLUDED = "Excluded"
+    """Serves nobody and cannot be asked: it starts on what its peers or the record say."""
+
+
+def is_prepared(answer: ControlStatus | Silence, plan_digest: str) -> bool:
+    if isinstance(answer, Silence):
+        return False
+    return answer.prepared is not None and answer.prepared.plan_digest == plan_digest
+
+
+def part(pod: PodSeen, plan_digest: str) -> Part:
+    status = pod.status
+    if status is None:
+        return Part.SILENT if pod.in_service else Part.EXCLUDED
+    if is_prepared(status, plan_digest):
+        return Part.PREPARED
+    if status.failure is not None and status.failure.plan_digest == plan_digest:
+        return Part.FAILING
+    return Part.UNPREPARED
+
+
+@dataclass(frozen=True)
+class _Parts:
+    of: dict[Part, list[PodSeen]] = field(default_factory=dict)
+
+    def __getitem__(self, wanted: Part) -> list[PodSeen]:
+        return self.of.get(wanted, [])
+
+
+def _parts(pods: Sequence[PodSeen], plan_digest: str) -> _Parts:
+    parts: dict[Part, list[PodSeen]] = {}
+    for pod in pods:
+        parts.setdefault(part(pod, plan_digest), []).append(pod)
+    return _Parts(parts)
+
+
+def _advance(seen: SwapSeen, plan: Plan) -> Step:
+    parts = _parts(seen.pods, plan.digest)
+    for pod in parts[Part.FAILING]:
+        if pod.status and pod.status.failure and pod.status.failure.fault == "Version":
+            found = pod.status.failure
+            return TakeBack(plan, found.reason, found.message, failure=found)
+    serving_prepared = any(pod.pool == plan.champion.pool for pod in parts[Part.PREPARED])
+    holding_up = _holding_up(seen, parts, served=serving_prepared)
+    if (step := _overdue(seen, plan, parts, served=serving_prepared)) is not None:
+        return step
+    if to_prepare := tuple(pod for pod in holding_up if pod.status is not None):
+        return Prepare(plan, to_prepare)
+    if holding_up:
+        return Wait("PodUnreachable", f"{holding_up[0].name} is in service and does not answer on its control port")
+    if serving_prepared or seen.unserved_seconds >= PATIENCE_SECONDS:
+        return WriteCommit(plan)
+    return Wait("NoPodReady", "no pod of the champion's pool answers yet", seconds=1.0)
+
+
+def _holding_up(seen: SwapSeen, parts: _Parts, *, served: bool) -> list[PodSeen]:
+    """The pods that the commit must wait for. One that serves nobody may hold others up for a while only."""
+    answering = [*parts[Part.UNPREPARED], *parts[Part.FAILING]]
+    unserved = seen.unserved_seconds >= PATIENCE_SECONDS
+    patient = seen.pending_seconds < PATIENCE_SECONDS or not (served or unserved)
+    return [*(pod for pod in answering if pod.in_service or patient), *parts[Part.SILENT]]
+
+
+def _overdue(seen: SwapSeen, plan: Plan, parts: _Parts, *, served: bool) -> Step | None:
+    """Pods whose time is over are replaced, if another one holds the plan; else the plan is taken back."""
+    late = [pod for pod in [*parts[Part.FAILING], *parts[Part.SILENT]] if pod.troubled_seconds >= PATIENCE_SECONDS]
+    for pod in late:
+        if served and pod.in_service and not pod.terminating:
+            return Replace(pod, *_trouble(pod))
+    blocked = [pod for pod in late if pod.in_service and not served]
+    if blocked and len(late) == len([*parts[Part.FAILING], *parts[Part.SILENT], *parts[Part.UNPREPARED]]):
+        reason, message = _trouble(blocked[0])
+        return TakeBack(
+            plan, reason, f"no pod could prepare epoch {plan.epoch}: {message}", failure=_as_failure(plan, blocked[0])
+        )
+    if seen.pending_seconds >= PREPARE_DEADLINE_SECONDS and any(pod.in_service for pod in parts[Part.UNPREPARED]):
+        message = f"the pods did not prepare epoch {plan.epoch} within {PREPARE_DEADLINE_SECONDS:.0f} s"
+        failure = Failure(fault="Version", reason="PrepareTimedOut", message=message, plan_digest=plan.digest)
+        return TakeBack(plan, "PrepareTimedOut", message, failure=failure)
+    return None
+
+
+def _as_failure(plan: Plan, pod: PodSeen) -> Failure:
+    """Remembered like a version's fault: beginning anew at once would end the same way."""
+    reason, message = _trouble(pod)
+    return Failure(fault="Pod", reason=reason, message=f"{pod.name}: {message}", plan_digest=plan.digest)
+
+
+def _trouble(pod: PodSeen) -> tuple[str, str]:
+    if pod.status is not None and pod.status.failure is not None:
+        return pod.status.failure.reason, pod.status.failure.message
+    if pod.answer is Silence.DENIED:
+        return "PodDenied", "the pod does not take the operator's signature"
+    return "PodUnreachable", f"the pod did not answer on its control port for {pod.troubled_seconds:.0f} s"
+
+
+def _begin(seen: SwapSeen, committed: Plan) -> Step | None:
+    wanted = seen.wished or committed
+    disputed = any(_disputes(pod, committed) for pod in seen.pods)
+    if wanted.says_the_same(committed) and not disputed:
+        return None
+    if not seen.pool_ready and seen.unserved_seconds < PATIENCE_SECONDS:
+        pool = wanted.champion.pool
+        return Wait("PoolStarting", f"pool {pool} is coming up for version '{wanted.champion.version.name}'", seconds=1.0)
+    return Begin(_numbered(seen, wanted))
+
+
+def _disputes(pod: PodSeen, committed: Plan) -> bool:
+    """It holds another plan as committed under the record's epoch, or a higher one that nobody can show signed."""
+    held = pod.status.committed if pod.status else None
+    if held is None or held.epoch < committed.epoch:
+        return False
+    return held.epoch > committed.epoch or held.plan_digest != committed.digest
+
+
+def _converge(seen: SwapSeen, committed: Sealed) -> Step | None:
+    plan = committed.plan
+    strays = tuple(
+        (pod, held)
+        for pod in seen.pods
+        if pod.status
+        for held in (pod.status.preparing, pod.status.prepared)
+        if held is not None and held.plan_digest != plan.digest
+    )
+    if strays:
+        return AbortStray(strays)
+    behind = tuple(pod for pod in seen.pods if pod.status and _is_behind(pod.status, plan))
+    if behind:
+        return SendCommit(committed, behind)
+    return _replace_doubtful(seen)
+
+
+def _is_behind(status: ControlStatus, plan: Plan) -> bool:
+    """A pod that was told, and gets what it lacks, says so as `preparing`."""
+    told = status.preparing is not None and status.preparing.plan_digest == plan.digest
+    return not told and (status.committed is None or status.committed.epoch < plan.epoch)
+
+
+def _replace_doubtful(seen: SwapSeen) -> Step | None:
+    """A silent pod in service may still answer with an earlier plan. Others must serve, else it is all there is."""
+    doubtful = [
+        pod for pod in seen.pods if pod.status is None and pod.in_service and not pod.terminating and not pod.confirmed
+    ]
+    if not doubtful or not any(pod.status and pod.in_service for pod in seen.pods):
+        return None
+    late = [pod for pod in doubtful if pod.troubled_seconds >= PATIENCE_SECONDS]
+    if late:
+        return Replace(late[0], *_trouble(late[0]))
+    return Wait("PodUnreachable", f"{doubtful[0].name} is in service and does not answer on its control port", seconds=1.0)

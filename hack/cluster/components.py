@@ -117,7 +117,7 @@ def outward() -> dict[str, str]:
 
 def environment(component: Component) -> dict[str, str]:
     """A small one: what the user's shell happens to hold must not change the cluster."""
-    return {"PATH": SEARCH_PATH, "HOME": "/root", "LANG": "C.UTF-8", **component.environment}
+    return {"PATH": SEARCH_PATH, "HOME": "/", "LANG": "C.UTF-8", **component.environment}
 
 
 def ensure(component: Component, paths: Paths) -> None:

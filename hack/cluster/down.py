@@ -3,10 +3,11 @@
 Works on a half-made cluster, on a crashed one and on none. The record of what was there before says what it may remove.
 """
 
+import os
 import shutil
 from pathlib import Path
 
-from cluster import cgroups, debian, firewall, found, kernel, processes
+from cluster import accounting, cgroups, debian, firewall, found, kernel, processes
 from cluster.build import exclusive
 from cluster.console import Failure, say, step
 from cluster.found import Found
@@ -17,6 +18,8 @@ LAST = ("etcd", "containerd")
 
 
 def down(paths: Paths) -> None:
+    if os.geteuid() != 0:
+        raise Failure("this needs root, as `up` did")
     with exclusive(paths.cache / "cluster.lock"):
         before = found.load(paths)
         if before is None and not paths.state.exists() and not paths.run.exists():
@@ -54,6 +57,7 @@ def restore(before: Found) -> None:
     if before.boot_id != kernel.boot_id():
         return
     firewall.uninstall(before.chains)
+    accounting.remove_counters()
     firewall.drop_empty_tables(before.tables)
     kernel.restore_sysctls(before.sysctls)
 

@@ -169,6 +169,7 @@ def push(image: Image) -> None:
         {
             "architecture": ARCHITECTURES[platform.machine()],
             "os": "linux",
+            "created": "1970-01-01T00:00:00Z",
             "config": image.run,
             "rootfs": {"type": "layers", "diff_ids": [f"sha256:{facts['plain']}"]},
         }

@@ -5,6 +5,7 @@ and nothing of ours must outlive `down` in the machine's service manager.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -155,7 +156,7 @@ def proxy_config(plane: Plane, machine: Machine) -> Json:
     }
 
 
-def docker_config(paths: Paths, machine: Machine) -> Json:
+def docker_config(paths: Paths, machine: Machine, nameservers: Sequence[str]) -> Json:
     """iptables, forwarding and masquerading are off: bridge and rules are ours. A user's own Engine keeps its own."""
     return {
         "hosts": [f"unix://{paths.run / 'docker.sock'}", f"tcp://{NODE_ADDRESS}:{layout.DOCKER_PORT}"],
@@ -179,6 +180,7 @@ def docker_config(paths: Paths, machine: Machine) -> Json:
         "ip-forward": False,
         "ip-masq": False,
         "userland-proxy": False,
+        "dns": list(nameservers),
         "insecure-registries": [layout.REGISTRY],
         "oom-score-adjust": -500 if machine.may_lower_oom_score else 0,
         "live-restore": False,

@@ -59,7 +59,7 @@ def problems(facts: Facts) -> list[str]:
         found.append(f"the kernel refuses an overlay mount, which images need: {facts.overlay_error}")
     if missing := sorted(set(cgroups.NEEDED) - facts.controllers):
         found.append(f"these control-group controllers are off: {', '.join(missing)}; boot with cgroup_enable=memory")
-    if facts.free_bytes < LEAST_FREE_BYTES:
+    if facts.free_bytes < LEAST_FREE_BYTES and not facts.own_pids:  # a running cluster is mended on what there is
         gigabytes = LEAST_FREE_BYTES // 10**9
         found.append(f"{facts.free_bytes / 10**9:.1f} GB of disk are free, {gigabytes} are needed (compiler cache, images)")
     return found + taken_ports(facts) + taken_networks(facts)

@@ -1,5 +1,6 @@
 """`status`, `kubeconfig` and `env`: what is there, for people and for shells."""
 
+import os
 import shlex
 from dataclasses import dataclass
 
@@ -45,6 +46,8 @@ def trouble(probe: Probe) -> str | None:
 
 def status(paths: Paths) -> bool:
     """Prints the table; true if everything is well."""
+    if paths.pki.is_dir() and not os.access(paths.pki, os.R_OK | os.X_OK):
+        raise Failure(f"this needs root: it asks each component with the certificates in {paths.pki}")
     table = lines(paths)
     if not table:
         print("no cluster is there; `python3 hack/cluster up` makes one")

@@ -107,15 +107,16 @@ def prepare_machine(paths: Paths, machine: Machine) -> None:
 
 def write_files(paths: Paths, place: Plane, machine: Machine, pause_image: str, folders: dict[str, Path]) -> None:
     resolved = RESOLVED.read_text() if RESOLVED.exists() else None
+    resolv_conf = preflight.upstream_resolv_conf(Path("/etc/resolv.conf").read_text(), resolved)
     texts = {
         "containerd.toml": node.containerd_config(paths, machine, pause_image),
         f"registries/{layout.REGISTRY}/hosts.toml": node.registry_hosts(),
         "cni/podium.conflist": kernel.dump(node.cni_config(paths, machine)),
         "kubelet.json": kernel.dump(node.kubelet_config(paths, machine)),
         "kube-proxy.json": kernel.dump(node.proxy_config(place, machine)),
-        "docker.json": kernel.dump(node.docker_config(paths, machine)),
+        "docker.json": kernel.dump(node.docker_config(paths, machine, preflight.nameservers(resolv_conf))),
         "registry.json": kernel.dump(node.registry_config(paths)),
-        "resolv.conf": preflight.upstream_resolv_conf(Path("/etc/resolv.conf").read_text(), resolved),
+        "resolv.conf": resolv_conf,
     }
     for name, text in texts.items():
         (paths.config / name).parent.mkdir(parents=True, exist_ok=True)
@@ -125,6 +126,7 @@ def write_files(paths: Paths, place: Plane, machine: Machine, pause_image: str, 
     paths.docker_client.mkdir(exist_ok=True)
     for source, target in (("docker-ca.crt", "ca.pem"), ("docker-client.crt", "cert.pem"), ("docker-client.key", "key.pem")):
         write_secret(paths.docker_client / target, (paths.pki / source).read_text())
+    hand_over([place.kubeconfig("admin"), *paths.docker_client.iterdir()])
     for name, folder in (("kubectl", "kubernetes"), ("helm", "helm"), ("kubeconform", "kubeconform")):
         link = paths.bin / name
         link.unlink(missing_ok=True)
@@ -143,6 +145,14 @@ def write_secret(file: Path, text: str) -> None:
     with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as output:
         output.write(text)
     partial.replace(file)
+
+
+def hand_over(files: Sequence[Path]) -> None:
+    """Who ran `up` with sudo gets the keys to what it made: kubectl and docker then need no sudo."""
+    user, group = os.environ.get("SUDO_UID"), os.environ.get("SUDO_GID")
+    if user and group:
+        for file in files:
+            os.chown(file, int(user), int(group))
 
 
 def start_servers(paths: Paths, everything: dict[str, Component]) -> None:

@@ -9,13 +9,13 @@ from collections.abc import Awaitable, Callable, Iterable
 
 from podium_crds.plan import HeldPlan, Plan, RegistryCredential
 from podium_operator.conditions import timestamp
-from podium_operator.deployments import swap
+from podium_operator.deployments import steps, swap
 from podium_operator.deployments.control import Answer, ControlClient
 from podium_operator.deployments.credentials import credential_for
 from podium_operator.deployments.memory import Memory
 from podium_operator.deployments.observed import Observed, PodListed
 from podium_operator.deployments.pools import memory_limit_bytes
-from podium_operator.deployments.swap import PodSeen, Sealed, Step
+from podium_operator.deployments.steps import PodSeen, Sealed, Step
 from podium_operator.deployments.wish import FailedPlan, Wish
 from podium_operator.kinds import Manifest
 from podium_operator.manifests.record import Notes, record_config_map
@@ -34,25 +34,25 @@ class SwapActs:
     async def carry_out(self, step: Step, seen: Observed, wish: Wish, memory: Memory) -> None:
         """Raises ClusterError. `Wait` and `Settled` do nothing."""
         match step:
-            case swap.Initialise(plan):
+            case steps.Initialise(plan):
                 await self._initialise(seen, wish, plan)
-            case swap.Rebuild(commit):
+            case steps.Rebuild(commit):
                 await self._rebuild(seen, commit)
-            case swap.TakeBack():
+            case steps.TakeBack():
                 await self._take_back(seen, step, memory)
-            case swap.AbortStray(stray):
+            case steps.AbortStray(stray):
                 await self._abort_stray(seen, stray)
-            case swap.Begin(plan):
+            case steps.Begin(plan):
                 await self._begin(seen, plan)
-            case swap.Prepare(plan, pods):
+            case steps.Prepare(plan, pods):
                 await self._prepare(seen, plan, pods)
-            case swap.Replace():
+            case steps.Replace():
                 await self._replace(seen, step)
-            case swap.WriteCommit(plan):
+            case steps.WriteCommit(plan):
                 await self._write_commit(seen, wish, plan)
-            case swap.SendCommit(commit, pods):
+            case steps.SendCommit(commit, pods):
                 await self._send_commit(seen, commit, pods)
-            case swap.Wait() | swap.Settled():
+            case steps.Wait() | steps.Settled():
                 return
 
     async def _initialise(self, seen: Observed, wish: Wish, plan: Plan) -> None:
@@ -68,7 +68,7 @@ class SwapActs:
     async def _begin(self, seen: Observed, plan: Plan) -> None:
         await self._write(seen, _committed(seen), plan, _used(seen.record.notes, plan.epoch))
 
-    async def _take_back(self, seen: Observed, step: swap.TakeBack, memory: Memory) -> None:
+    async def _take_back(self, seen: Observed, step: steps.TakeBack, memory: Memory) -> None:
         await self._write(seen, _committed(seen), None, _used(seen.record.notes, step.plan.epoch))
         if step.failure is not None:
             memory.fail(FailedPlan(step.plan, step.failure), seen.generation, self._context.clock())
@@ -98,7 +98,7 @@ class SwapActs:
         )
         if not any(swap.is_prepared(answer, plan.digest) for answer in answers):
             # All of them failed or fell silent at once: do not ask in a tight loop.
-            await asyncio.sleep(swap.POLL_SECONDS)
+            await asyncio.sleep(steps.POLL_SECONDS)
 
     async def _write_commit(self, seen: Observed, wish: Wish, plan: Plan) -> None:
         sealed = self._control.seal(plan)
@@ -112,7 +112,7 @@ class SwapActs:
         await self.hand_credential(seen, commit.plan.champion.version.name, behind)
         await self._to(behind, lambda pod: self._control.commit(pod.address, pod.uid, commit.envelope))
 
-    async def _replace(self, seen: Observed, step: swap.Replace) -> None:
+    async def _replace(self, seen: Observed, step: steps.Replace) -> None:
         pod = next(pod for pod in seen.champion_pods if pod.uid == step.pod.uid)
         await self._context.cluster.delete(pod.manifest)
         message = f"pod {pod.name} is replaced: {step.reason}: {step.message}"

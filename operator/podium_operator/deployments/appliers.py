@@ -22,7 +22,7 @@ from podium_operator.deployments.children import (
 )
 from podium_operator.deployments.control import ControlClient
 from podium_operator.deployments.observed import Observed, read_record
-from podium_operator.deployments.swap import Sealed
+from podium_operator.deployments.steps import Sealed
 from podium_operator.deployments.wish import ChallengerWish, Wish
 from podium_operator.errors import Forbidden, Invalid
 from podium_operator.kinds import Manifest

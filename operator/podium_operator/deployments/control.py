@@ -31,7 +31,7 @@ from podium_crds.plan import (
     open_envelope,
 )
 from podium_operator.cluster import Fence
-from podium_operator.deployments.swap import Sealed, Silence
+from podium_operator.deployments.steps import Sealed, Silence
 
 Answer = ControlStatus | Silence
 

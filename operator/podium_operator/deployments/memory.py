@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from podium_crds.plan import Flip, Plan
 from podium_operator.deployments.observed import Observed, PodListed
-from podium_operator.deployments.swap import POLL_SECONDS, PodSeen, Silence
+from podium_operator.deployments.steps import POLL_SECONDS, PodSeen, Silence
 from podium_operator.deployments.wish import FailedPlan
 
 VERSION_FAULT_SECONDS = 600.0

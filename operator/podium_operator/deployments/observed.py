@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from podium_crds.names import LABEL_CHALLENGER, LABEL_POOL, LABEL_ROLE, PENDING_KEY, RECORD_KEY
 from podium_crds.plan import ControlStatus, Envelope, Plan
 from podium_crds.v1alpha1.model_deployment import ModelDeploymentSpec, ModelDeploymentStatus
-from podium_operator.deployments.swap import Sealed, Silence
+from podium_operator.deployments.steps import Sealed, Silence
 from podium_operator.deployments.versions_seen import VersionSeen
 from podium_operator.kinds import Manifest, is_owned_by
 from podium_operator.manifests.identity import Owner

@@ -19,7 +19,7 @@ from podium_operator.deployments.observed import (
     read_record,
     status_seen,
 )
-from podium_operator.deployments.swap import Sealed, Silence
+from podium_operator.deployments.steps import Sealed, Silence
 from podium_operator.deployments.versions_seen import VersionSeen, version_seen
 from podium_operator.kinds import Key, Manifest
 from podium_operator.manifests.identity import Owner

@@ -11,7 +11,7 @@ from datetime import datetime
 from podium_crds.plan import SigningKey
 from podium_crds.v1alpha1.model_deployment import ModelDeploymentStatus, TrafficShare
 from podium_operator.conditions import RECONCILING, STALLED, find, is_true
-from podium_operator.deployments import swap
+from podium_operator.deployments import steps, swap
 from podium_operator.deployments.acts import SwapActs
 from podium_operator.deployments.appliers import ChildAppliers
 from podium_operator.deployments.children import Installation, pool_wishes
@@ -23,7 +23,7 @@ from podium_operator.deployments.observer import Observer
 from podium_operator.deployments.pools import memory_limit_bytes, quantity_bytes
 from podium_operator.deployments.scrape import Scraper
 from podium_operator.deployments.status import Outcome, announcement, status_for
-from podium_operator.deployments.swap import Sealed, Step, SwapSeen
+from podium_operator.deployments.steps import Sealed, Step, SwapSeen
 from podium_operator.deployments.traffic import shown
 from podium_operator.deployments.wish import Wish, WishInput, wish
 from podium_operator.errors import Conflict
@@ -84,7 +84,7 @@ class DeploymentReconciler:
             applied = await self._appliers.apply(seen, wished)
             step = swap.next_step(await self._swap_seen(seen, wished, memory))
             going = await self._help(seen, wished)
-            if not isinstance(step, swap.Wait | swap.Settled) and self._context.clock() < ends:
+            if not isinstance(step, steps.Wait | steps.Settled) and self._context.clock() < ends:
                 await self._carry_out(step, seen, wished, memory)
                 continue
             outcome = Outcome(step, applied.problems, applied.conflict)
@@ -165,7 +165,7 @@ class DeploymentReconciler:
         figures_due = bool(notes.from_version) and age < FIGURES_SECONDS and (before is None or before.at != notes.since)
         unsettled = going or (figures_due and newest == before) or is_true(status.conditions, RECONCILING)
         delay = memory.look_again_seconds(self._context.clock(), unsettled=unsettled)
-        return delay if isinstance(outcome.step, swap.Wait | swap.Settled) else 0.0
+        return delay if isinstance(outcome.step, steps.Wait | steps.Settled) else 0.0
 
     def _traffic(self, key: Key, seen: Observed) -> list[TrafficShare]:
         """At most once a minute something new."""

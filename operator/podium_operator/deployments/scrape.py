@@ -78,6 +78,9 @@ class Scraper:
         ]
         return [pod for pods in lists for pod in pods if LABEL_ROLE in pod["metadata"]["labels"]]
 
+    def _everywhere(self) -> Sequence[str | None]:
+        return self._namespaces or (None,)
+
     async def _page(self, session: aiohttp.ClientSession, limit: asyncio.Semaphore, pod: Manifest) -> Page | None:
         """None: it did not answer. It is scraped again in the next round; its counters lose nothing."""
         address = pod["status"]["podIP"]

@@ -18,9 +18,9 @@ from podium_crds.v1alpha1.model_deployment import (
     TrafficShare,
 )
 from podium_operator.conditions import READY, Wanted, current, failed, in_progress, merged
-from podium_operator.deployments import swap
+from podium_operator.deployments import steps
 from podium_operator.deployments.observed import Observed, PodListed, PoolLive
-from podium_operator.deployments.swap import Step
+from podium_operator.deployments.steps import Step
 from podium_operator.deployments.traffic import summary
 from podium_operator.deployments.wish import ChallengerWish, Wish
 
@@ -118,13 +118,13 @@ def _progress(seen: Observed, wish: Wish, outcome: Outcome) -> list[Wanted] | No
 
 def _swap_progress(seen: Observed, step: Step) -> tuple[str, str] | None:
     match step:
-        case swap.Settled():
+        case steps.Settled():
             return None
-        case swap.Wait(reason, message):
+        case steps.Wait(reason, message):
             return reason, message
-        case swap.Begin(plan) | swap.Prepare(plan, _) | swap.WriteCommit(plan):
+        case steps.Begin(plan) | steps.Prepare(plan, _) | steps.WriteCommit(plan):
             return "Swapping", f"epoch {plan.epoch} with version '{plan.champion.version.name}' is on its way to the pods"
-        case swap.SendCommit(_, pods):
+        case steps.SendCommit(_, pods):
             return "PodsStarting", f"{len(pods)} pods get the committed plan"
         case _:
             return "Swapping", "the plan of the pods is being put in order"

@@ -1,0 +1,261 @@
+"""The recorder against a real collector that comes, goes and refuses: every row is accounted for, no request waits."""
+
+import asyncio
+import gzip
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+from aiohttp import web
+
+from podium_crds.plan import Plan, PlannedCapture
+from podium_serving.capture.limits import CaptureLimits
+from podium_serving.capture.recorder import Recorder
+from podium_serving.capture.sender import Reply, Verdict, reply_to
+from podium_serving.exchange import Answer
+from traffic_fixtures import free_port, metrics, plan, request, route, settings, until
+
+QUICK = CaptureLimits(linger_seconds=0.01, first_pause_seconds=0.01, longest_pause_seconds=0.05, close_seconds=0.5)
+
+
+@dataclass
+class Collector:
+    """What came in. `statuses` are answered first, one per batch; then 200."""
+
+    events: list[dict[str, Any]] = field(default_factory=list)
+    batches: list[int] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
+    statuses: list[int] = field(default_factory=list)
+    down: int | None = None
+
+    async def take(self, asked: web.Request) -> web.Response:
+        content = json.loads(gzip.decompress(await asked.read()))
+        self.headers.append(dict(asked.headers))
+        status = self.down or (self.statuses.pop(0) if self.statuses else 200)
+        if status != 200:
+            return web.json_response({"error": "later"}, status=status, headers={"Retry-After": "0"})
+        self.events += content
+        self.batches.append(len(content))
+        return web.json_response({"accepted": len(content), "duplicates": 0})
+
+
+@asynccontextmanager
+async def collecting(port: int) -> AsyncIterator[Collector]:
+    collector = Collector()
+    application = web.Application(client_max_size=64 * 1024 * 1024)
+    application.router.add_post("/v1/events", collector.take)
+    # The client's own gzip is looked at here: aiohttp would unpack it silently.
+    runner = web.AppRunner(application, access_log=None, auto_decompress=False, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    try:
+        yield collector
+    finally:
+        await runner.cleanup()
+
+
+class Capture:
+    """A recorder and what it counted."""
+
+    def __init__(self, limits: CaptureLimits = QUICK, percent: int = 100) -> None:
+        self.port = free_port()
+        self.metrics = metrics()
+        self.recorder = Recorder(settings(), self.metrics, limits)
+        self.plan: Plan = plan(capture=PlannedCapture(percent=percent, url=f"http://127.0.0.1:{self.port}/v1/events"))
+
+    def predict(self, rows: int = 1) -> str | None:
+        asked = request(*((float(row), 1.0) for row in range(rows)))
+        columns = {"score": np.ones((rows, 1), dtype=np.float32)}
+        return self.recorder.predicted(self.plan, asked, Answer("churn-3", "sha256:3", 1, columns))
+
+    def counted(self) -> dict[str, float]:
+        return {labels[0]: value.value for labels, value in self.metrics.capture_events.children.items()}
+
+
+async def test_every_row_arrives_once_with_its_own_id() -> None:
+    capture = Capture()
+    async with collecting(capture.port) as collector:
+        for rows in (1, 2, 1500, 3):
+            assert capture.predict(rows)
+        await until(lambda: len(collector.events) == 1506)
+        await capture.recorder.close()
+    assert len({event["id"] for event in collector.events}) == 1506
+    assert capture.counted() == {"Accepted": 1506}
+    assert max(collector.batches) <= QUICK.batch_events + 64
+    assert collector.headers[0]["Authorization"] == "Bearer capture-token"
+    assert collector.headers[0]["Podium-Source"] == "shop/churn/uid-1"
+    assert collector.headers[0]["Content-Type"] == "application/cloudevents-batch+json"
+
+
+async def test_a_collector_that_is_away_and_comes_back_gets_everything() -> None:
+    capture = Capture()
+    for _ in range(100):
+        capture.predict()
+    await asyncio.sleep(0.1)  # some tries against a port where nobody listens
+    async with collecting(capture.port) as collector:
+        collector.down = 503
+        await until(lambda: len(collector.headers) > 3)
+        for _ in range(100):
+            capture.predict()
+        collector.down = None
+        await until(lambda: len(collector.events) == 200)
+        await capture.recorder.close()
+    assert capture.counted() == {"Accepted": 200}
+    assert len({event["id"] for event in collector.events}) == 200
+
+
+@pytest.mark.parametrize("status", [401, 408, 429, 500, 503])
+async def test_a_batch_is_sent_again_with_the_same_ids(status: int) -> None:
+    capture = Capture()
+    async with collecting(capture.port) as collector:
+        collector.statuses = [status, status]
+        event = capture.predict()
+        await until(lambda: len(collector.events) == 1)
+        await capture.recorder.close()
+    assert len(collector.headers) == 3
+    assert collector.events[0]["id"] == f"{event}-0"
+
+
+async def test_what_the_collector_will_never_take_is_counted_and_the_next_goes_on() -> None:
+    capture = Capture()
+    async with collecting(capture.port) as collector:
+        collector.statuses = [400]
+        capture.predict(2)
+        await until(lambda: capture.counted() == {"Refused": 2})
+        capture.predict(3)
+        await until(lambda: len(collector.events) == 3)
+        await capture.recorder.close()
+    assert capture.counted() == {"Refused": 2, "Accepted": 3}
+
+
+async def test_a_full_buffer_drops_and_counts_and_never_waits() -> None:
+    capture = Capture(CaptureLimits(max_events=100, linger_seconds=0.01, close_seconds=0.05))
+    started = time.monotonic()
+    kept = [capture.predict() is not None for _ in range(1000)]
+    assert time.monotonic() - started < 1
+    assert kept == [True] * 100 + [False] * 900
+    assert capture.predict(1) is None
+    await capture.recorder.close()
+    assert capture.counted() == {"Dropped": 901, "Abandoned": 100}
+
+
+async def test_bytes_are_bounded_too() -> None:
+    capture = Capture(CaptureLimits(max_bytes=10_000, close_seconds=0.05))
+    assert capture.predict(10)
+    assert capture.predict(100) is None
+    await capture.recorder.close()
+    assert capture.counted() == {"Dropped": 100, "Abandoned": 10}
+
+
+async def test_the_buffer_is_free_again_after_it_was_sent() -> None:
+    capture = Capture(CaptureLimits(max_events=50, linger_seconds=0.0))
+    async with collecting(capture.port) as collector:
+        for turn in range(1, 6):
+            assert capture.predict(50)
+            await until(lambda: len(collector.events) == turn * 50)  # noqa: B023  awaited before the next turn
+            await until(lambda: capture.counted().get("Accepted") == turn * 50)  # noqa: B023
+        await capture.recorder.close()
+    assert capture.counted() == {"Accepted": 250}
+
+
+async def test_closing_sends_what_is_left() -> None:
+    capture = Capture(CaptureLimits(linger_seconds=60))
+    async with collecting(capture.port) as collector:
+        for _ in range(10):
+            capture.predict()
+        async with asyncio.timeout(2):
+            await capture.recorder.close()
+        assert len(collector.events) == 10
+    assert capture.counted() == {"Accepted": 10}
+    assert capture.predict() is None
+
+
+async def test_closing_waits_for_a_collector_no_longer_than_its_bound() -> None:
+    capture = Capture(CaptureLimits(close_seconds=0.1))
+    capture.predict()
+    async with asyncio.timeout(1):
+        await capture.recorder.close()
+    assert capture.counted() == {"Abandoned": 1}
+
+
+async def test_a_share_of_the_requests_is_sampled() -> None:
+    capture = Capture(percent=10)
+    async with collecting(capture.port):
+        sampled = [capture.predict() is not None for _ in range(1000)]
+        await capture.recorder.close()
+    assert sampled.count(True) == 100
+
+
+@pytest.mark.parametrize("asked", [PlannedCapture(percent=0, url="http://x"), PlannedCapture(percent=100, url="")])
+async def test_capture_that_is_off_costs_nothing(asked: PlannedCapture) -> None:
+    capture = Capture()
+    capture.plan = plan(capture=asked)
+    assert capture.predict() is None
+    await capture.recorder.close()
+    assert capture.counted() == {}
+
+
+async def test_a_shadows_answer_follows_its_prediction() -> None:
+    capture = Capture()
+    async with collecting(capture.port) as collector:
+        event = capture.predict(2)
+        assert event is not None
+        shadow = route("boosting", "host", mode="Shadow")
+        capture.recorder.shadowed(capture.plan, shadow, event, 2, {"score": np.ones((2, 1))}, "")
+        await until(lambda: len(collector.events) == 4)
+        await capture.recorder.close()
+    assert collector.events[3]["data"]["prediction_id"] == collector.events[1]["id"]
+
+
+async def test_values_that_json_cannot_hold_end_capture_for_nobody_else() -> None:
+    capture = Capture()
+    async with collecting(capture.port) as collector:
+        asked = request((1, 2))
+        asked.columns = {"odd": np.array([[object()]], dtype=object)}
+        assert capture.recorder.predicted(capture.plan, asked, Answer("churn-3", "sha256:3", 1, {}))
+        capture.predict()
+        await until(lambda: len(collector.events) == 1)
+        await capture.recorder.close()
+    assert capture.counted() == {"Dropped": 1, "Accepted": 1}
+
+
+async def test_the_loop_stays_free_while_large_batches_are_sent() -> None:
+    capture = Capture()
+    longest = 0.0
+
+    async def watch() -> None:
+        nonlocal longest
+        while True:
+            before = time.monotonic()
+            await asyncio.sleep(0.001)
+            longest = max(longest, time.monotonic() - before)
+
+    async with collecting(capture.port) as collector:
+        capture.predict(10_000)
+        watching = asyncio.ensure_future(watch())
+        await until(lambda: sum(collector.batches) == 10_000, seconds=20)
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+        await capture.recorder.close()
+    assert longest < 0.15  # the collector of this test shares the loop; encoding all rows at once would take longer
+
+
+@pytest.mark.parametrize(
+    ("status", "retry_after", "reply"),
+    [
+        (200, "", Reply(Verdict.ACCEPTED)),
+        (400, "", Reply(Verdict.REFUSED, "HTTP 400: why")),
+        (413, "", Reply(Verdict.REFUSED, "HTTP 413: why")),
+        (429, "3", Reply(Verdict.LATER, "HTTP 429: why", 3.0)),
+        (503, "soon", Reply(Verdict.LATER, "HTTP 503: why")),
+        (403, "", Reply(Verdict.LATER, "HTTP 403: why")),
+        (302, "", Reply(Verdict.LATER, "HTTP 302: why")),
+    ],
+)
+def test_an_answer_of_the_collector_means(status: int, retry_after: str, reply: Reply) -> None:
+    assert reply_to(status, retry_after, "" if status == 200 else "why") == reply

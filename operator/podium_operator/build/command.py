@@ -4,7 +4,6 @@ import argparse
 from collections import deque
 from collections.abc import Sequence
 from importlib import resources
-from importlib.util import find_spec
 from pathlib import Path
 
 import yaml
@@ -58,7 +57,7 @@ def build(recipe: Recipe, repository: str, builder: Builder) -> BuildReport:
         "org.opencontainers.image.base.name": recipe.base_image,
     }
     try:
-        size = builder.build(recipe.context(own_pip()), f"{repository}:{tag}", recipe.base_image, labels, told)
+        size = builder.build(recipe.context(), f"{repository}:{tag}", recipe.base_image, labels, told)
     except StepFailed:
         message = failure_message("the requirements could not be installed", list(lines))
         return BuildReport(
@@ -88,19 +87,6 @@ def read_recipe(package: Path, base_image: str, pip_conf: Path | None, ca_bundle
         pip_conf=pip_conf.read_bytes() if pip_conf else b"",
         ca_bundle=ca_bundle.read_bytes() if ca_bundle else b"",
     )
-
-
-def own_pip() -> dict[str, bytes]:
-    """The pip of this image, for the build's first stage: the scoring image has none."""
-    spec = find_spec("pip")
-    if spec is None or spec.origin is None:
-        raise EngineFault("the operator's image has no pip to install requirements with", retryable=False)
-    root = Path(spec.origin).parent
-    return {
-        f"pip/{path.relative_to(root)}": path.read_bytes()
-        for path in sorted(root.rglob("*"))
-        if path.is_file() and path.suffix != ".pyc"
-    }
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -6,6 +6,7 @@ The interface is what a successor would implement. Nothing here knows what is bu
 import base64
 import io
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,6 +62,9 @@ class DockerEngine:
     def __init__(self, logins: RegistryLogins, network: str) -> None:
         self._logins = logins
         self._network = network
+        # requests prefers these to the authority that it is given: a company's bundle would replace the Engine's.
+        for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+            os.environ.pop(variable, None)
         try:
             self._api: Any = docker.from_env(timeout=_SILENCE_SECONDS).api
             self._api.ping()

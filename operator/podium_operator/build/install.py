@@ -2,7 +2,7 @@
 
 Installs the requirements into TREE/opt/podium/extra, which a .pth file in the base image's own site-packages puts on the
 path, and lists everything that Python can import, and Debian's packages where there are any, as a CycloneDX bill of
-materials. Standard library only: the base image has neither our code nor pip for this.
+materials. Standard library only: it is a guest in the scoring image.
 """
 
 import json
@@ -10,8 +10,10 @@ import os
 import subprocess
 import sys
 import sysconfig
+from compileall import compile_dir
 from importlib.metadata import distributions
 from pathlib import Path
+from py_compile import PycInvalidationMode
 
 
 def main() -> int:
@@ -23,6 +25,8 @@ def main() -> int:
     status = install(context, extra, constraints)
     if status:
         return status
+    # Checked by content at build time only: the running image is read-only.
+    compile_dir(extra, quiet=1, stripdir=str(tree), invalidation_mode=PycInvalidationMode.UNCHECKED_HASH)
     folders = sorted(str(path) for path in extra.glob("lib*/python*/site-packages"))
     link = tree / sysconfig.get_path("purelib").lstrip("/") / "podium-extra.pth"
     link.parent.mkdir(parents=True)
@@ -39,7 +43,9 @@ def install(context: Path, extra: Path, constraints: Path) -> int:
         environment["PIP_CONFIG_FILE"] = str(context / "pip.conf")
     if (context / "ca.crt").exists():
         environment["PIP_CERT"] = str(context / "ca.crt")
-    command = [sys.executable, str(context / "pip"), "install", "--no-cache-dir", "--progress-bar", "off"]
+    # The venv has no pip; the interpreter that it was made from does.
+    base = str(Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}")
+    command = [base, "-m", "pip", "--python", sys.executable, "install", "--no-cache-dir", "--progress-bar", "off"]
     command += ["--root-user-action", "ignore", "--no-warn-script-location", "--no-compile", "--prefix", str(extra)]
     command += ["--constraint", str(constraints), "--requirement", str(context / "requirements.txt")]
     return subprocess.run(command, env=environment, check=False).returncode

@@ -1,7 +1,7 @@
 """What goes into an image, as a Dockerfile, a build context and the hash of it all. Pure.
 
 A first stage installs the requirements beside the base image's own packages, into a tree of its own; the final image is the
-base plus that tree in one layer. So pip's configuration, the CA bundle and pip itself are in no image that is pushed. The
+base plus that tree in one layer. So pip's configuration and the CA bundle are in no image that is pushed. The
 package's transform.py is no part of the image: pods fetch it with the package; it counts as an input because it is what the
 requirements are for.
 """
@@ -63,15 +63,14 @@ class Recipe:
         }
         return hashlib.sha256(canonical_json(inputs)).hexdigest()
 
-    def context(self, pip: Mapping[str, bytes]) -> bytes:
-        """The build context as a tar. `pip`: the files of the pip package by path, `pip/__main__.py` and so on."""
+    def context(self) -> bytes:
+        """The build context as a tar."""
         files = {
             "Dockerfile": self.dockerfile.encode(),
             "install.py": self.installer,
             "requirements.txt": "".join(f"{line}\n" for line in self.requirements).encode(),
             **({"pip.conf": self.pip_conf} if self.pip_conf else {}),
             **({"ca.crt": self.ca_bundle} if self.ca_bundle else {}),
-            **pip,
         }
         return _tar(files)
 

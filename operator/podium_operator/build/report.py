@@ -12,6 +12,11 @@ _UNREACHABLE = re.compile(
     r"NewConnectionError|NameResolutionError|Temporary failure in name resolution|ConnectTimeoutError|ReadTimeoutError"
     r"|ProtocolError|Connection refused|Max retries exceeded|No space left on device"
 )
+_BUILDER = re.compile(
+    r"^ ---> |^Step \d+/\d+ : |^Removing intermediate container |^The command '.+' returned a non-zero code"
+)
+_VERSIONS = re.compile(r"\(from versions: (?P<all>[^)]+)\)")
+_NAMED_VERSIONS = 8
 _LAST_LINES = 12
 _MAX_SECRETS = 64
 
@@ -33,10 +38,11 @@ def secrets_in(pip_conf: str) -> list[str]:
 
 
 def failure_message(what: str, lines: Sequence[str]) -> str:
-    """`what` failed: first pip's own errors, then the last lines of the output."""
-    errors = [match["text"] for line in lines if (match := _PIP_ERROR.match(line))]
-    last = [line.rstrip() for line in lines if line.strip()][-_LAST_LINES:]
-    return "\n".join([f"{what}: {'; '.join(dict.fromkeys(errors))}" if errors else what, "The last lines were:", *last])
+    """`what` failed: pip's own errors, then the last other lines of the output, without the builder's account of its steps."""
+    errors = [_shortened(match["text"]) for line in lines if (match := _PIP_ERROR.match(line))]
+    others = [line.rstrip() for line in lines if line.strip() and not _PIP_ERROR.match(line) and not _BUILDER.match(line)]
+    said = f"{what}: {'; '.join(dict.fromkeys(errors))}" if errors else what
+    return "\n".join([said, *(["The last lines were:", *others[-_LAST_LINES:]] if others else [])])
 
 
 def is_retryable(lines: Sequence[str]) -> bool:
@@ -51,6 +57,16 @@ def fitted(report: BuildReport) -> bytes:
         surplus = len(content) - MAX_REPORT_BYTES
         report = report.model_copy(update={"message": cut(report.message, max(0, len(report.message) - surplus - 16))})
     return content
+
+
+def _shortened(error: str) -> str:
+    """pip lists every version there ever was; the newest few tell which would be right."""
+    return _VERSIONS.sub(lambda found: f"(from versions: {_newest(found['all'])})", error)
+
+
+def _newest(versions: str) -> str:
+    known = versions.split(", ")
+    return ", ".join(["...", *known[-_NAMED_VERSIONS:]] if len(known) > _NAMED_VERSIONS else known)
 
 
 def cut(text: str, length: int) -> str:

@@ -27,7 +27,7 @@ class Answers:
 
 
 def library_answers(pipeline: Pipeline, frame: Any) -> Answers:
-    """Raises whatever the library raises. Its warnings (unknown categories, say) are about rows that are wanted as they are."""
+    """Raises whatever the library raises. Its warnings (of unknown categories, say) concern rows that are meant so."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return _answers(pipeline, frame)

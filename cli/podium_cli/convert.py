@@ -60,7 +60,7 @@ def to_onnx(pipeline: Pipeline, columns: Sequence[Column], name: str) -> bytes:
     by_column = _takes_columns_by_name(pipeline)
     if not by_column and len({column.datatype == "BYTES" for column in columns}) == 2:
         raise ModelRefused(
-            "the pipeline takes strings and numbers in one matrix; begin it with a ColumnTransformer that encodes the strings"
+            "the pipeline takes strings and numbers in one matrix; begin it with a ColumnTransformer that encodes strings"
         )
     initial_types = _initial_types(columns, by_column)
     try:
@@ -84,15 +84,18 @@ def _finished(model: onnx.ModelProto, columns: Sequence[Column], outputs: Sequen
 
 def _converted(pipeline: Pipeline, name: str, initial_types: list[tuple[str, Any]], float32_model: bool) -> onnx.ModelProto:
     functions, shapes = converters()
-    register_boosters(step for _, step in pipeline.steps)
+    converted = convertible(pipeline, float32_model)
+    # Without probabilities there is nothing to zip, and no option for it either: only an entry keeps skl2onnx from adding one.
+    options = {"zipmap": False} if hasattr(pipeline, "predict_proba") else {id(converted.steps[-1][1]): {}}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the converters' own dependencies; parity judges the result
+        register_boosters(step for _, step in pipeline.steps)
         model: onnx.ModelProto = convert_sklearn(
-            convertible(pipeline, float32_model),
+            converted,
             name=name,
             initial_types=initial_types,
             target_opset=OPSET,
-            options={"zipmap": False} if hasattr(pipeline, "predict_proba") else {},
+            options=options if is_classifier(pipeline) else {},
             custom_conversion_functions=functions,
             custom_shape_calculators=shapes,
         )

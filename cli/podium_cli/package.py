@@ -85,7 +85,8 @@ class ParityFailed(ModelRefused):
         hint = "; leave out --floats so that no value is rounded on its way" if self.floats == "FP32" else ""
         return (
             f"ONNX Runtime answers {found.mismatched_rows} of {found.rows} rows differently than the training "
-            f"library, so no package was written; change the step that differs, or widen the tolerances if it does not matter{hint}"
+            f"library, so no package was written; change the step that differs, or widen the tolerances if it does not "
+            f"matter{hint}"
         )
 
 

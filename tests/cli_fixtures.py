@@ -1,0 +1,72 @@
+"""Customers as the packager's tests know them: every kind of column, missing values, a rare category, a label that depends on them."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pandas as pd
+from onnx import TensorProto, helper
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
+
+ROWS = 400
+
+
+def customers(rows: int = ROWS) -> Any:
+    """float with missing, small integers, text with missing and a rare value, booleans, fractions as categories, text."""
+    random = np.random.default_rng(7)
+    frame = pd.DataFrame(
+        {
+            "age": random.normal(40, 10, rows),
+            "number of kids": random.integers(0, 5, rows),
+            "plan": random.choice(["basic", "plus", "pro", "père"], rows, p=[0.5, 0.3, 0.19, 0.01]),
+            "vip": random.random(rows) > 0.5,
+            "grade": random.choice([1.5, 2.0, np.nan], rows),
+            "city": random.choice(["x", "y"], rows),
+        }
+    )
+    frame.loc[::7, "age"] = np.nan
+    frame.loc[::5, "plan"] = np.nan
+    return frame
+
+
+def left(frame: Any) -> Any:
+    """1 for a customer who left, by a rule that trees find and lines do not."""
+    return ((frame["age"].fillna(30) > 40) ^ (frame["plan"].fillna("none") == "basic")).astype(int)
+
+
+def pipeline(model: Any) -> Pipeline:
+    """All encoders that the packager converts itself, on all kinds of columns, before `model`."""
+    numbers = make_pipeline(SimpleImputer(add_indicator=True), StandardScaler())
+    texts = make_pipeline(
+        SimpleImputer(strategy="most_frequent"), OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+    )
+    mixed = OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=10, drop="first", sparse_output=False)
+    ordinal = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=-2)
+    columns = ColumnTransformer(
+        [
+            ("numbers", numbers, ["age", "number of kids"]),
+            ("texts", texts, ["plan", "city"]),
+            ("mixed", mixed, ["plan", "grade", "number of kids", "vip"]),
+            ("ordinal", ordinal, ["plan", "grade"]),
+        ],
+        remainder="passthrough",
+    )
+    return Pipeline([("columns", columns), ("model", model)])
+
+
+def fitted(model: Any, *, target: Any | None = None) -> Pipeline:
+    frame = customers()
+    return pipeline(model).fit(frame, left(frame) if target is None else target)
+
+
+def sum_model(path: Path, shape: tuple[Any, ...] = (None, 1)) -> Path:
+    """A bare ONNX file that adds its two inputs."""
+    inputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, list(shape)) for name in ("a", "b")]
+    outputs = [helper.make_tensor_value_info("sum", TensorProto.FLOAT, list(shape))]
+    graph = helper.make_graph([helper.make_node("Add", ["a", "b"], ["sum"])], "sum", inputs, outputs)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), str(path))
+    return path

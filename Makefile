@@ -1,4 +1,63 @@
-PYTHON := .venv/bin/python
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help install lint test test-unit test-integration test-e2e bench demo demo-down cluster-up cluster-down kubeconfig images generate lock
 
-generate: ## Write the CRDs from the types
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+CLUSTER := $(PYTHON) hack/cluster
+INSTALLED := $(VENV)/.installed
+IN_CLUSTER := eval "$$($(CLUSTER) env)" &&
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(INSTALLED) ## Make .venv with the podium command and all tools in it
+
+$(INSTALLED): requirements/dev.txt pyproject.toml hack/install.sh
+	bash hack/install.sh $(VENV)
+	touch $@
+
+lint: install ## Format, lint, types and import contracts, without changing a file
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy crds/podium_crds serving/podium_serving operator/podium_operator monitor/podium_monitor cli/podium_cli hack tests
+	$(VENV)/bin/lint-imports
+
+test: install ## Everything: lint, then the three rings of tests; ends with one line for each
+	bash hack/test.sh lint test-unit test-integration test-e2e
+
+test-unit: install ## Pure code: seconds, needs nothing
+	$(VENV)/bin/pytest tests/unit -q
+
+test-integration: install ## A real API server without nodes, and real serving processes
+	$(VENV)/bin/pytest tests/integration -q
+
+test-e2e: cluster-up images ## The story on a real node, under load
+	$(IN_CLUSTER) $(VENV)/bin/pytest tests/e2e -q
+
+bench: cluster-up images ## Measure what the documents claim
+	$(IN_CLUSTER) $(VENV)/bin/pytest tests/bench -q -s
+
+demo: install ## From a notebook's model to a hot swap under load, on a Kubernetes of this machine's own
+	$(PYTHON) hack/demo
+
+demo-down: install ## Take the demo out of the cluster; `make cluster-down` removes the rest
+	$(PYTHON) hack/demo --down
+
+cluster-up: install ## A real Kubernetes on this machine (root)
+	$(CLUSTER) up
+
+cluster-down: install ## Take back everything that cluster-up made
+	$(CLUSTER) down
+
+kubeconfig: install ## Print the path of the local cluster's kubeconfig
+	@$(CLUSTER) kubeconfig
+
+images: cluster-up ## Build and push the images of the operator, the scoring pods and the monitor
+	$(IN_CLUSTER) $(PYTHON) hack/images
+
+generate: install ## Write the CRDs from the types
 	$(PYTHON) -m podium_crds.generate crds charts/podium/files/crds
+
+lock: install ## Pin requirements/*.txt anew from pyproject.toml, by hash and without index addresses
+	bash hack/lock.sh $(VENV)

@@ -168,22 +168,27 @@ def metrics_server(image: str) -> list[Manifest]:
         cluster_role("podium:metrics-server", reading),
         binding("podium:metrics-server", "podium:metrics-server", "metrics-server"),
         binding("podium:metrics-server:authentication", "system:auth-delegator", "metrics-server"),
-        {
-            "apiVersion": "rbac.authorization.k8s.io/v1",
-            "kind": "RoleBinding",
-            "metadata": metadata("metrics-server-authentication-reader"),
-            "roleRef": {
-                "apiGroup": "rbac.authorization.k8s.io",
-                "kind": "Role",
-                "name": "extension-apiserver-authentication-reader",
-            },
-            "subjects": [{"kind": "ServiceAccount", "name": "metrics-server", "namespace": "kube-system"}],
-        },
+        authentication_reader(),
         deployment("metrics-server", body, volumes, "ClusterFirst"),
         service("metrics-server", "metrics-server", [{"name": "https", "port": 443, "targetPort": 10251}]),
         metrics_api(),
         metrics_reader(),
     ]
+
+
+def authentication_reader() -> Manifest:
+    """metrics-server learns from this ConfigMap whose word it may take for who is asking."""
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "RoleBinding",
+        "metadata": metadata("metrics-server-authentication-reader"),
+        "roleRef": {
+            "apiGroup": "rbac.authorization.k8s.io",
+            "kind": "Role",
+            "name": "extension-apiserver-authentication-reader",
+        },
+        "subjects": [{"kind": "ServiceAccount", "name": "metrics-server", "namespace": "kube-system"}],
+    }
 
 
 def metrics_api() -> Manifest:

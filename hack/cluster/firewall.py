@@ -15,6 +15,7 @@ Rule = tuple[str, str]
 """A chain and the rule's words."""
 
 COMMENT = '-m comment --comment "podium local cluster"'
+ANSWER = "-m conntrack --ctstate RELATED,ESTABLISHED"
 TOOLS = ("iptables", "ip6tables")
 BUILTIN = frozenset({"PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"})
 
@@ -31,44 +32,54 @@ def rules() -> dict[str, list[Rule]]:
     The loopback rule is the other half of route_localnet, which NodePorts on 127.0.0.1 need: without it a neighbour could
     send packets to the machine's loopback services.
     """
-    answer = "-m conntrack --ctstate RELATED,ESTABLISHED"
     return {
         "raw": [
             (chain("PREROUTING"), f"-i {BUILD_BRIDGE} -d {SERVICE_NETWORK} -j DROP"),
             (chain("PREROUTING"), "! -i lo -d 127.0.0.0/8 -j DROP"),
         ],
-        "filter": [
-            (chain("INPUT"), f"-i {BUILD_BRIDGE} -j {chain('BUILD-INPUT')}"),
-            (chain("INPUT"), f"-i {POD_BRIDGE} -j RETURN"),
-            (chain("INPUT"), "-i lo -j RETURN"),
-            (chain("INPUT"), f"-d {POD_NETWORK} {answer} -j RETURN"),
-            (chain("INPUT"), f"-d {POD_NETWORK} -j REJECT"),
-            (chain("INPUT"), f"-d {BUILD_NETWORK} -j REJECT"),
-            (chain("BUILD-INPUT"), f"{answer} -j RETURN"),
-            (chain("BUILD-INPUT"), f"-d {POD_NETWORK} -j REJECT"),
-            (chain("BUILD-INPUT"), "-p udp --dport 53 -j ACCEPT"),
-            (chain("BUILD-INPUT"), "-p tcp --dport 53 -j ACCEPT"),
-            (chain("BUILD-INPUT"), "-j REJECT"),
-            (chain("FORWARD"), f"-i {BUILD_BRIDGE} -j {chain('BUILD-FORWARD')}"),
-            (chain("FORWARD"), f"-o {BUILD_BRIDGE} {answer} -j ACCEPT"),
-            (chain("FORWARD"), f"-o {BUILD_BRIDGE} -j REJECT"),
-            # Not to Services: kube-proxy's chain answers for those without pods, and it may come after ours.
-            (chain("FORWARD"), f"-i {POD_BRIDGE} ! -d {SERVICE_NETWORK} -j ACCEPT"),
-            (chain("FORWARD"), f"-o {POD_BRIDGE} {answer} -j ACCEPT"),
-            (chain("FORWARD"), f"-o {POD_BRIDGE} -j REJECT"),
-            (chain("BUILD-FORWARD"), f"-d {POD_NETWORK} -j REJECT"),
-            (chain("BUILD-FORWARD"), f"-d {SERVICE_NETWORK} -j REJECT"),
-            (chain("BUILD-FORWARD"), f"-o {BUILD_BRIDGE} -j REJECT"),
-            (chain("BUILD-FORWARD"), "-p udp --dport 53 -j ACCEPT"),
-            (chain("BUILD-FORWARD"), "-p tcp --dport 53 -j ACCEPT"),
-            (chain("BUILD-FORWARD"), "-d 169.254.0.0/16 -j REJECT"),  # a cloud's metadata: it hands out credentials
-            (chain("BUILD-FORWARD"), "-j ACCEPT"),
-        ],
+        "filter": [*input_rules(), *forward_rules()],
         "nat": [
             (chain("POSTROUTING"), f"-s {POD_NETWORK} ! -d {POD_NETWORK} ! -o {POD_BRIDGE} -j MASQUERADE"),
             (chain("POSTROUTING"), f"-s {BUILD_NETWORK} ! -o {BUILD_BRIDGE} -j MASQUERADE"),
         ],
     }
+
+
+def input_rules() -> list[Rule]:
+    """Who may talk to this machine: pods may, builds only to a name server, neighbours not to the bridges' addresses."""
+    return [
+        (chain("INPUT"), f"-i {BUILD_BRIDGE} -j {chain('BUILD-INPUT')}"),
+        (chain("INPUT"), f"-i {POD_BRIDGE} -j RETURN"),
+        (chain("INPUT"), "-i lo -j RETURN"),
+        (chain("INPUT"), f"-d {POD_NETWORK} {ANSWER} -j RETURN"),
+        (chain("INPUT"), f"-d {POD_NETWORK} -j REJECT"),
+        (chain("INPUT"), f"-d {BUILD_NETWORK} -j REJECT"),
+        (chain("BUILD-INPUT"), f"{ANSWER} -j RETURN"),
+        (chain("BUILD-INPUT"), f"-d {POD_NETWORK} -j REJECT"),
+        (chain("BUILD-INPUT"), "-p udp --dport 53 -j ACCEPT"),
+        (chain("BUILD-INPUT"), "-p tcp --dport 53 -j ACCEPT"),
+        (chain("BUILD-INPUT"), "-j REJECT"),
+    ]
+
+
+def forward_rules() -> list[Rule]:
+    """Who may talk through this machine: pods and builds to the outside, nobody from outside to them."""
+    return [
+        (chain("FORWARD"), f"-i {BUILD_BRIDGE} -j {chain('BUILD-FORWARD')}"),
+        (chain("FORWARD"), f"-o {BUILD_BRIDGE} {ANSWER} -j ACCEPT"),
+        (chain("FORWARD"), f"-o {BUILD_BRIDGE} -j REJECT"),
+        # Not to Services: kube-proxy's chain answers for those without pods, and it may come after ours.
+        (chain("FORWARD"), f"-i {POD_BRIDGE} ! -d {SERVICE_NETWORK} -j ACCEPT"),
+        (chain("FORWARD"), f"-o {POD_BRIDGE} {ANSWER} -j ACCEPT"),
+        (chain("FORWARD"), f"-o {POD_BRIDGE} -j REJECT"),
+        (chain("BUILD-FORWARD"), f"-d {POD_NETWORK} -j REJECT"),
+        (chain("BUILD-FORWARD"), f"-d {SERVICE_NETWORK} -j REJECT"),
+        (chain("BUILD-FORWARD"), f"-o {BUILD_BRIDGE} -j REJECT"),
+        (chain("BUILD-FORWARD"), "-p udp --dport 53 -j ACCEPT"),
+        (chain("BUILD-FORWARD"), "-p tcp --dport 53 -j ACCEPT"),
+        (chain("BUILD-FORWARD"), "-d 169.254.0.0/16 -j REJECT"),  # a cloud's metadata: it hands out credentials
+        (chain("BUILD-FORWARD"), "-j ACCEPT"),
+    ]
 
 
 def restore_script(tables: dict[str, list[Rule]], saved: str) -> str:

@@ -94,6 +94,7 @@ def cni_config(paths: Paths, machine: Machine) -> Json:
 
 
 def kubelet_config(paths: Paths, machine: Machine) -> Json:
+    """Eviction and image removal come late: the disk is the user's, and full or not it says little about the cluster."""
     return {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
@@ -124,7 +125,6 @@ def kubelet_config(paths: Paths, machine: Machine) -> Json:
         "oomScoreAdj": -999 if machine.may_lower_oom_score else 0,
         "podLogsDir": str(paths.state / "pod-logs"),
         "volumePluginDir": str(paths.state / "kubelet-plugins"),
-        # The disk is the user's: images of ours are not worth deleting before it is all but full.
         "evictionHard": {
             "memory.available": "100Mi",
             "nodefs.available": "2%",

@@ -1,0 +1,172 @@
+"""The control port's door: who may speak, what is answered, and what is never given out."""
+
+import base64
+import io
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from podium_crds.package import sha256_digest
+from podium_crds.plan import (
+    Commit,
+    ControlStatus,
+    DeploymentKey,
+    Envelope,
+    Inquiry,
+    PeerState,
+    SigningKey,
+)
+from swap_fixtures import DEPLOYMENT, KEY, TOKEN, FakeRegistry, Pod, Pods, eventually, plan, pods, prepare
+
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+
+
+@pytest.fixture
+async def registry() -> AsyncIterator[FakeRegistry]:
+    async with FakeRegistry().running() as running:
+        yield running
+
+
+@pytest.fixture
+async def group(tmp_path: Path, registry: FakeRegistry) -> AsyncIterator[Pods]:
+    async with pods(tmp_path, registry) as running:
+        yield running
+
+
+@pytest.fixture
+async def pod(group: Pods) -> Pod:
+    return await group.start("127.0.0.21")
+
+
+def inquiry(uid: str = DEPLOYMENT.uid, expires_in: float = 60.0) -> Inquiry:
+    key = DeploymentKey(namespace="retention", name="churn", uid=uid)
+    return Inquiry(deployment=key, expires_at=time.time() + expires_in)
+
+
+async def post(pod: Pod, path: str, body: Any, headers: dict[str, str] | None = None) -> tuple[int, Any]:
+    async with pod.session.post(pod.url(path), data=body, headers=headers) as response:
+        return response.status, await response.json()
+
+
+async def test_an_inquiry_is_answered_with_the_status(pod: Pod) -> None:
+    status = await pod.status_after(inquiry())
+    assert (status.ready, status.committed, status.pool, status.pod_uid) == (False, None, "a", "pod-127.0.0.21")
+    assert status.process_id
+    assert status.memory_bytes > 1_000_000
+
+
+async def test_a_stranger_an_old_message_and_another_deployments_are_refused(pod: Pod) -> None:
+    for message, key, sentence in (
+        (inquiry(), SigningKey.generate(), "no known key"),
+        (inquiry(expires_in=-60.0), KEY, "expired 60 s ago"),
+        (inquiry(uid="other"), KEY, "the message is for deployment uid other"),
+        (prepare(plan(1, role="challenger")), KEY, "the plan is for challenger pods, this is a champion pod"),
+    ):
+        code, body = await pod.send(message, key)
+        assert code == 403
+        assert sentence in body["error"]
+
+
+async def test_a_challenger_takes_plans_of_its_own_pool_only(group: Pods) -> None:
+    challenger = await group.start("127.0.0.22", role="challenger", pool="neural-net-x")
+    code, body = await challenger.send(Commit(plan=plan(1, role="challenger", pool="neural-net-y")))
+    assert (code, body["error"]) == (
+        403,
+        "the plan is for challenger pool neural-net-y, this pod is of pool neural-net-x",
+    )
+    assert (await challenger.send(Commit(plan=plan(1, role="challenger", pool="neural-net-x"))))[0] == 200
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{}", b"not json", Envelope(body="%%", signature="", key_id="").model_dump_json().encode()],
+    ids=["empty", "no-envelope", "no-json", "no-base64"],
+)
+async def test_what_is_no_message_is_refused_in_words(pod: Pod, body: bytes) -> None:
+    code, answer = await post(pod, "/control/v1/messages", body)
+    assert code == 403
+    assert answer["error"]
+
+
+async def test_a_tampered_message_is_refused(pod: Pod) -> None:
+    envelope = KEY.sign(inquiry())
+    changed = base64.b64decode(envelope.body).replace(b"Inquiry", b"inquiry")
+    tampered = envelope.model_copy(update={"body": base64.b64encode(changed).decode()})
+    assert (await post(pod, "/control/v1/messages", tampered.model_dump_json()))[0] == 403
+
+
+async def test_a_lower_message_is_a_conflict_with_the_status(pod: Pod, registry: FakeRegistry, tmp_path: Path) -> None:
+    digest = registry.add_made(tmp_path / "p1")
+    await pod.status_after(prepare(plan(5, digest=digest, uri=registry.uri)))
+    await pod.status_after(Commit(plan=plan(5, digest=digest, uri=registry.uri)))
+    code, body = await pod.send(prepare(plan(4, digest=digest, uri=registry.uri)))
+    assert code == 409
+    assert body["error"] == "epoch 4 is not above the committed epoch 5: prepare a higher one"
+    held = ControlStatus.model_validate(body["status"]).committed
+    assert held is not None
+    assert held.epoch == 5
+
+
+async def test_a_huge_body_is_refused(pod: Pod) -> None:
+    code, body = await post(pod, "/control/v1/messages", io.BytesIO(b" " * (5 * 1024 * 1024)))
+    assert (code, "Too Large" in body["error"]) == (413, True)
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": "Bearer "}, {"Authorization": TOKEN}]
+)
+async def test_peers_need_the_token(pod: Pod, headers: dict[str, str]) -> None:
+    for path in ("/peer/v1/state", "/peer/v1/blobs/" + "a" * 64):
+        async with pod.session.get(pod.url(path), headers=headers) as response:
+            assert response.status == 401
+    assert (await post(pod, "/peer/v1/commit", b"{}", headers))[0] == 401
+
+
+async def test_a_peer_hears_what_is_committed_and_what_is_prepared(pod: Pod, registry: FakeRegistry, tmp_path: Path) -> None:
+    digest = registry.add_made(tmp_path / "p1")
+    commit = Commit(plan=plan(1, digest=digest, uri=registry.uri))
+    await pod.status_after(commit)
+    await pod.status_after(prepare(plan(2, digest=digest, uri=registry.uri)))
+    async with pod.session.get(pod.url("/peer/v1/state"), headers=BEARER) as response:
+        state = PeerState.model_validate(await response.json())
+    assert state.committed == KEY.sign(commit)
+    assert state.preparing_epoch == 2
+
+
+async def test_a_peer_hands_on_commits_and_nothing_else(pod: Pod, registry: FakeRegistry, tmp_path: Path) -> None:
+    first = plan(1, digest=registry.add_made(tmp_path / "p1"), uri=registry.uri)
+    code, body = await post(pod, "/peer/v1/commit", KEY.sign(prepare(first)).model_dump_json(), BEARER)
+    assert (code, body["error"]) == (403, "a signed Prepare is no commit")
+    forged = SigningKey.generate().sign(Commit(plan=first))
+    assert (await post(pod, "/peer/v1/commit", forged.model_dump_json(), BEARER))[0] == 403
+    assert (await post(pod, "/peer/v1/commit", KEY.sign(Commit(plan=first)).model_dump_json(), BEARER))[0] == 200
+    await eventually(lambda: pod.epoch == 1)
+    lower = KEY.sign(Commit(plan=first.model_copy(update={"term": 9})))
+    assert (await post(pod, "/peer/v1/commit", lower.model_dump_json(), BEARER))[0] == 409
+
+
+async def test_files_are_given_by_their_content_only(pod: Pod, registry: FakeRegistry, tmp_path: Path) -> None:
+    digest = registry.add_made(tmp_path / "p1")
+    await pod.status_after(prepare(plan(1, digest=digest, uri=registry.uri)))
+    async with pod.session.get(pod.url(f"/peer/v1/blobs/{digest[7:]}"), headers=BEARER) as response:
+        assert response.status == 200
+        assert sha256_digest(await response.read()) == digest
+    for name in ("b" * 64, "A" * 64, "..%2f..%2f..%2fetc%2fpasswd", f"sha256-{digest[7:]}", ".partial-1"):
+        async with pod.session.get(pod.url(f"/peer/v1/blobs/{name}"), headers=BEARER) as response:
+            assert response.status == 404
+
+
+async def test_metrics_and_health_need_no_credential(pod: Pod, registry: FakeRegistry, tmp_path: Path) -> None:
+    first = plan(3, digest=registry.add_made(tmp_path / "p1"), uri=registry.uri)
+    await pod.status_after(Commit(plan=first))
+    await eventually(lambda: pod.epoch == 3)
+    async with pod.session.get(pod.url("/metrics")) as response:
+        assert response.content_type == "text/plain"
+        assert 'podium_plan_epoch{deployment="churn",namespace="retention"} 3.0' in await response.text()
+    async with pod.session.get(pod.url("/healthz")) as response:
+        assert response.status == 200
+    async with pod.session.get(pod.url("/nothing")) as response:
+        assert (response.status, await response.json()) == (404, {"error": "Not Found"})

@@ -1,6 +1,7 @@
 """`down`: takes back everything `up` made, in the order in which nothing can come back, and says what stays.
 
-Works on a half-made cluster, on a crashed one and on none. The record of what was there before says what it may remove.
+Works on a half-made cluster and on a crashed one. The record of what was there before says what it may remove; a folder
+without one is left alone.
 """
 
 import os
@@ -22,14 +23,14 @@ def down(paths: Paths) -> None:
         raise Failure("this needs root, as `up` did")
     with exclusive(paths.cache / "cluster.lock"):
         before = found.load(paths)
-        if before is None and not paths.state.exists() and not paths.run.exists():
-            say("no cluster is there")
+        if before is None:  # then nothing was changed yet, or the folder is none of ours: both are left alone
+            say(f"no cluster is there (in {paths.state})")
         else:
             take_down(paths, before)
     report(paths)
 
 
-def take_down(paths: Paths, before: Found | None) -> None:
+def take_down(paths: Paths, before: Found) -> None:
     with step("processes and containers"):
         own = processes.all_recorded(paths.pids)
         processes.stop_all([process for name, process in own.items() if name not in LAST])
@@ -39,8 +40,7 @@ def take_down(paths: Paths, before: Found | None) -> None:
         for folder in (paths.run, paths.state):
             kernel.unmount_below(folder)
         kernel.remove_bridges()
-        if before is not None:
-            restore(before)
+        restore(before)
         cgroups.remove()
     with step("files"):
         remove_side_entries(before, paths)
@@ -62,19 +62,19 @@ def restore(before: Found) -> None:
     kernel.restore_sysctls(before.sysctls)
 
 
-def remove_side_entries(before: Found | None, paths: Paths) -> None:
+def remove_side_entries(before: Found, paths: Paths) -> None:
     """What the programs wrote beside our folders, each by its name: another program's things may have come meanwhile.
 
     A folder goes only if it is new and empty.
     """
-    known = set(before.side_entries) if before else set()
+    known = set(before.side_entries)
     for name in reversed(found.SIDE_FOLDERS):
         folder = Path(name)
         # Sorted: a sandbox's loopback file comes before the file that says whose sandbox it is.
         for entry in sorted(folder.iterdir()) if folder.is_dir() else []:
             if str(entry) not in known and is_ours(entry, paths):
                 entry.unlink(missing_ok=True)
-        if before and name not in known and folder.is_dir() and not any(folder.iterdir()):
+        if name not in known and folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
 
 

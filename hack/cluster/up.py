@@ -55,6 +55,10 @@ def up(paths: Paths, with_metrics_server: bool) -> None:
 
 
 def check_machine(paths: Paths) -> None:
+    if paths.state.is_dir() and any(paths.state.iterdir()) and found.load(paths) is None:
+        raise Failure(
+            f"{paths.state} is not empty and holds no cluster; `down` would remove it. Set PODIUM_CLUSTER_DIR to a folder of its own"
+        )
     own = frozenset(process.pid for process in processes.all_recorded(paths.pids).values() if processes.is_running(process))
     if problems := preflight.problems(preflight.gather(paths, debian.missing_packages(), own)):
         raise Failure("this machine is not ready for the cluster:\n" + "\n".join(f"  - {problem}" for problem in problems))
@@ -94,10 +98,10 @@ def this_machine() -> Machine:
 def prepare_machine(paths: Paths, machine: Machine) -> None:
     """The record comes first: whatever fails afterwards, `down` knows what to put back."""
     os.umask(0o022)
-    for folder in (paths.state, paths.run, paths.logs, paths.pids, paths.bin, paths.config):
-        folder.mkdir(parents=True, exist_ok=True)
     firewall.check()
     found.record(paths)
+    for folder in (paths.run, paths.logs, paths.pids, paths.bin, paths.config):
+        folder.mkdir(parents=True, exist_ok=True)
     cgroups.prepare()
     kernel.make_bridges(machine.mtu)
     firewall.install()

@@ -1,4 +1,4 @@
-"""Customers as the packager's tests know them: every kind of column, missing values, a rare category, a label that depends on them."""
+"""Customers as the packager's tests know them: every kind of column, missing values, a rare category, a label."""
 
 from pathlib import Path
 from typing import Any

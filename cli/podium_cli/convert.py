@@ -85,8 +85,8 @@ def _finished(model: onnx.ModelProto, columns: Sequence[Column], outputs: Sequen
 def _converted(pipeline: Pipeline, name: str, initial_types: list[tuple[str, Any]], float32_model: bool) -> onnx.ModelProto:
     functions, shapes = converters()
     converted = convertible(pipeline, float32_model)
-    # Without probabilities there is nothing to zip, and no option for it either: only an entry keeps skl2onnx from adding one.
-    options = {"zipmap": False} if hasattr(pipeline, "predict_proba") else {id(converted.steps[-1][1]): {}}
+    # Without probabilities there is nothing to zip, nor an option for it: an empty entry keeps skl2onnx from adding one.
+    options: dict[Any, Any] = {"zipmap": False} if hasattr(pipeline, "predict_proba") else {id(converted.steps[-1][1]): {}}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the converters' own dependencies; parity judges the result
         register_boosters(step for _, step in pipeline.steps)

@@ -124,10 +124,10 @@ def package_pipeline(
     check_free(Path(out), force)
     subject = examined(pipeline, sample, target, floats)
     hooks = load_hooks(identity.transform) if identity.transform else None
+    whole = asked(subject.pipeline, subject.frame)
     model = to_onnx(subject.pipeline, subject.columns, name)
     if len(model) > MAX_MODEL_BYTES:
         raise ModelRefused(f"the ONNX model has {len(model)} bytes; at most {MAX_MODEL_BYTES} can be stored")
-    whole = asked(subject.pipeline, subject.frame)
     checked = _check_parity(subject, whole, model, identity.tolerances, floats)
     described = _descriptor(subject, whole, identity, _metrics(subject, whole, target, validation))
     contents = {

@@ -67,7 +67,7 @@ def _number_mismatches(name: str, wanted: Array, answer: Array, tolerances: Tole
     with np.errstate(invalid="ignore"):
         difference = np.where(same, 0.0, np.abs(wanted - answer))
         allowed = tolerances.absolute + tolerances.relative * np.abs(wanted)
-        bad = ~(difference <= allowed) & ~same
+        bad = ~same & ~(np.isfinite(wanted) & (difference <= allowed))
     worst = np.where(np.isnan(difference), np.inf, difference).max(initial=0.0)
     mismatches = []
     for position in np.argwhere(bad):

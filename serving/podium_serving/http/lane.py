@@ -11,6 +11,7 @@ import logging
 import time
 from typing import Any
 
+import httptools
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
@@ -18,7 +19,7 @@ from uvicorn.server import ServerState
 from podium_serving.exchange import InvalidRequest, Overloaded, ServingError
 from podium_serving.http.inference import Arrived
 from podium_serving.http.lane_state import LINGER_SECONDS, Exchange, Lane
-from podium_serving.http.requests import Target, inference_target, read_head
+from podium_serving.http.requests import Target, inference_target, read_head, without_offer
 from podium_serving.http.responses import BodyTooLarge, BodyTooSlow, answer_bytes, error_bytes
 
 logger = logging.getLogger(__name__)
@@ -39,6 +40,7 @@ class LaneProtocol(HttpToolsProtocol):
         self.lane = lane
         self.quiet_since = time.monotonic()
         """Monotonic seconds since when no request is open."""
+        self._unread_since: float | None = None
         self._lingering = False
         self._open: list[Exchange] = []
 
@@ -51,7 +53,7 @@ class LaneProtocol(HttpToolsProtocol):
         self.expect_100_continue = False
 
     def on_headers_complete(self) -> None:
-        if self._lingering:
+        if self._lingering or self.parser.should_upgrade():
             return
         target = inference_target(self.url) if self.parser.get_method() == b"POST" else None
         if target is None:
@@ -80,6 +82,8 @@ class LaneProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         exchange = self.cycle
+        if self.parser.should_upgrade():
+            return
         if type(exchange) is not Exchange:
             super().on_message_complete()
         elif not exchange.complete:
@@ -89,8 +93,14 @@ class LaneProtocol(HttpToolsProtocol):
                 self._begin(exchange)
 
     def data_received(self, data: bytes) -> None:
-        if not self._lingering:
-            super().data_received(data)
+        if self._lingering:
+            return
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as offer:
+            self._decline_upgrade(data[offer.args[0] :])
+        except httptools.HttpParserError as error:
+            self.send_400_response(str(error))
 
     def connection_lost(self, exc: Exception | None) -> None:
         for exchange in list(self._open):
@@ -100,14 +110,6 @@ class LaneProtocol(HttpToolsProtocol):
             self.lane.inference.failed(None, exchange.admitted, CLIENT_GONE)
             self._release(exchange)
         super().connection_lost(exc)
-
-    def eof_received(self) -> bool:  # type: ignore[override]  # asyncio reads the answer, uvicorn gives none
-        """True keeps the other direction open: who stops sending after a whole request still reads its answer."""
-        cycle = self.cycle
-        if self.quiet or self._lingering or (type(cycle) is Exchange and not cycle.complete):
-            return False
-        cycle.keep_alive = False
-        return True
 
     def send_400_response(self, msg: str) -> None:
         """What follows a request that is still open, or is in the middle of it, cannot be read."""
@@ -122,8 +124,13 @@ class LaneProtocol(HttpToolsProtocol):
             exchange.keep_alive = False
             self._lingering = True
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unread_since = time.monotonic()
+
     def resume_writing(self) -> None:
         super().resume_writing()
+        self._unread_since = None
         if not self.pipeline:
             self.flow.resume_reading()
 
@@ -157,18 +164,30 @@ class LaneProtocol(HttpToolsProtocol):
         return self.cycle is None or bool(self.cycle.response_complete)
 
     def sweep(self, now: float) -> None:
-        """Closes what was quiet for too long and refuses bodies that do not come."""
-        if self.quiet:
-            if now - self.quiet_since > self.lane.settings.keep_alive_seconds:
-                # close() waits until the client has read what was written: who does not read is cut off.
-                self.transport.abort() if self.flow.write_paused else self.transport.close()
-            return
+        """Closes what was quiet for too long, cuts off who does not read, and refuses bodies that do not come."""
+        patience = self.lane.settings.keep_alive_seconds
+        if self._unread_since is not None and now - self._unread_since > patience:
+            self.transport.abort()  # close() would wait until what was written is read
+        elif self.quiet and now - self.quiet_since > patience:
+            self.transport.close()
         for exchange in list(self._open):
             if not exchange.complete and now - exchange.admitted_at > self.lane.body_seconds:
                 waited = now - exchange.admitted_at
                 self._refuse_rest(exchange, BodyTooSlow(f"the body did not arrive within {waited:.0f} s of its head"))
 
     # The life of an exchange
+
+    def _decline_upgrade(self, rest: bytes) -> None:
+        """Reads the request again without its offer: the parser skips the body of one that offers another protocol.
+
+        Java's client offers HTTP/2 (h2c) with its first request, body and all.
+        """
+        method = self.parser.get_method()
+        if method == b"CONNECT":
+            self.send_400_response("CONNECT is not taken")
+            return
+        self.parser = httptools.HttpRequestParser(self)
+        self.data_received(without_offer(method, self.url, self.headers) + rest)
 
     def _hand_to_app(self) -> None:
         url, headers, expects = self.url, self.headers, self.expect_100_continue

@@ -147,6 +147,18 @@ def _take_forwarded(head: Head, name: bytes, value: bytes) -> None:
         head.mirror = value == b"1"
 
 
+_OFFERS = (b"upgrade", b"http2-settings", b"connection")
+
+
+def without_offer(method: bytes, url: bytes, headers: RawHeaders) -> bytes:
+    """The bytes of a request's head that offers no other protocol."""
+    kept = [(name, value) for name, value in headers if name not in _OFFERS]
+    if any(name == b"connection" and b"close" in value.lower() for name, value in headers):
+        kept.append((b"connection", b"close"))
+    lines = b"".join(b"%b: %b\r\n" % header for header in kept)
+    return b"%b %b HTTP/1.1\r\n%b\r\n" % (method, url, lines)
+
+
 class RequestIds:
     """Ids that no other process or pod makes."""
 

@@ -42,6 +42,10 @@ class HttpServer:
         self.port = 0
         """The bound port, once started."""
 
+    @property
+    def connections(self) -> int:
+        return len(self._uvicorn.connections)
+
     async def start(self, bind: str, port: int) -> None:
         """Raises OSError when the port is taken."""
         loop = asyncio.get_running_loop()
@@ -60,7 +64,7 @@ class HttpServer:
         self.lane.hurried = True
         if self._server is not None:
             self._server.close()
-        while self._uvicorn.connections and time.monotonic() < deadline:
+        while self.connections and time.monotonic() < deadline:
             for connection in list(self._uvicorn.connections):
                 if isinstance(connection, LaneProtocol):
                     connection.shutdown()

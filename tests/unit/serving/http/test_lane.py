@@ -1,0 +1,455 @@
+"""The lane over real sockets: who is answered, in which order, and what a client reads when it is not."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from podium_serving.http.inference import Arrived
+from serving_lane_fixtures import TOKEN, Client, Reply, client, infer_body, infer_request, site, until
+
+
+async def test_an_inference_is_answered_with_the_headers_that_say_who_answered(tmp_path: Path) -> None:
+    async with site(tmp_path) as here:
+        await here.serve("3", epoch=7, weights=[2, 3])
+        async with client(here.public) as connection:
+            reply = await connection.ask(infer_request(infer_body(1, 2, request_id="r-1")))
+        assert reply.status == 200
+        assert reply.json == {
+            "model_name": "churn",
+            "model_version": "churn-3",
+            "id": "r-1",
+            "outputs": [{"name": "score", "datatype": "FP32", "shape": [1, 1], "data": [8.0]}],
+        }
+        podium = {name: value for name, value in reply.headers.items() if name.startswith("podium-")}
+        assert podium == {
+            "podium-version": "churn-3",
+            "podium-epoch": "7",
+            "podium-arm": "champion",
+            "podium-request-id": "r-1",
+        }
+
+
+async def test_a_connection_is_kept_and_pipelined_requests_are_answered_in_order(tmp_path: Path) -> None:
+    async with site(tmp_path) as here:
+        await here.serve("3", weights=[2, 3])
+        async with client(here.public) as connection:
+            wanted: list[float | int] = []
+            content = b""
+            for index in range(60):
+                # Refused requests, other paths and inferences take turns: none may overtake another.
+                if index % 5 == 3:
+                    content += infer_request(b"{}")
+                    wanted.append(400)
+                elif index % 5 == 4:
+                    content += b"GET /v2/health/live HTTP/1.1\r\nhost: t\r\n\r\n"
+                    wanted.append(200)
+                else:
+                    content += infer_request(infer_body(index, 1))
+                    wanted.append(2 * index + 3.0)
+            await connection.send(content)
+            replies = [await connection.reply() for _ in wanted]
+            got = [reply.score if b"outputs" in reply.body else reply.status for reply in replies]
+            assert got == wanted
+            assert (await connection.ask(infer_request(infer_body(1, 1)))).score == 5.0
+
+
+async def test_a_long_row_of_refused_pipelined_requests_is_answered_whole(tmp_path: Path) -> None:
+    async with site(tmp_path) as here:
+        await here.serve("3")
+        async with client(here.public) as connection:
+            await connection.send(infer_request(infer_body(1, 1)) + infer_request(b"{}") * 2000)
+            assert [(await connection.reply()).status for _ in range(2001)] == [200] + [400] * 2000
+
+
+async def test_a_request_that_comes_in_pieces_is_answered(tmp_path: Path) -> None:
+    async with site(tmp_path) as here:
+        await here.serve("3", weights=[2, 3])
+        async with client(here.public) as connection:
+            for byte in infer_request(infer_body(1, 2)):
+                await connection.send(bytes([byte]))
+                await asyncio.sleep(0)
+            assert (await connection.reply()).score == 8.0
+
+
+async def test_interleaved_clients_never_get_each_others_answers(tmp_path: Path) -> None:
+    async with site(tmp_path) as here:
+        await here.serve("3", weights=[1, 1000])
+
+        async def ask(number: int) -> list[float]:
+            async with client(here.public) as connection:
+                return [(await connection.ask(infer_request(infer_body(turn, number)))).score for turn in range(20)]
+
+        answers = await asyncio.gather(*(ask(number) for number in range(16)))
+        assert answers == [[1000.0 * number + turn for turn in range(20)] for number in range(16)]
+
+
+async def test_a_request_is_answered_by_the_plan_that_was_current_at_its_head(tmp_path: Path) -> None:
+    async with site(tmp_path, body_timeout_seconds=5.0) as here:
+        old = await here.serve("3", epoch=1, weights=[1, 1])
+        content = infer_request(infer_body(1, 2))
+        head = content.index(b"\r\n\r\n") + 4
+        async with client(here.public) as early, client(here.public) as late:
+            await early.send(content[:head])
+            await until(lambda: old.open_requests == 1)
+            new = await here.serve("4", epoch=2, weights=[10, 10])
+            assert (await late.ask(content)).headers["podium-version"] == "churn-4"
+            await early.send(content[head:])
+            reply = await early.reply()
+            assert (reply.headers["podium-version"], reply.headers["podium-epoch"], reply.score) == ("churn-3", "1", 3.0)
+            assert (old.open_requests, new.open_requests) == (0, 0)
+            assert old.last_admitted is not None
+            assert new.first_admitted is not None
+            assert old.last_admitted <= new.first_admitted
+
+
+TARGETS = "this endpoint serves 'churn'"
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "error"),
+    [
+        pytest.param("/v2/models/other/infer", 404, f"no model 'other' here; {TARGETS}", id="other-model"),
+        pytest.param(
+            "/v2/models/churn/versions/churn-9/infer",
+            404,
+            "version 'churn-9' of model 'churn' does not serve; 'churn-3' does",
+            id="other-version",
+        ),
+        pytest.param("/v2/models/churn/infer/more", 404, "nothing is at /v2/models/churn/infer/more; see /docs", id="path"),
+    ],
+)
+async def test_what_does_not_serve_is_404(path: str, status: int, error: str, tmp_path: Path) -> None:
+    async with site(tmp_path) as here:
+        await here.serve("3")
+        async with client(here.public) as connection:
+            reply = await connection.ask(infer_request(infer_body(1, 1), path))
+        assert (reply.status, reply.error) == (status, error)
+
+
+async def test_the_serving_version_may_be_named_and_is_passed_on_as_pinned(tmp_path: Path) -> None:
+    async with site(tmp_path) as here:
+        await here.serve("3")
+        async with client(here.public) as connection:
+            reply = await connection.ask(infer_request(infer_body(1, 1), "/v2/models/churn/versions/churn%2D3/infer?x=1"))
+        assert reply.status == 200
+        assert here.responder.asked[0].pinned_version == "churn-3"
+
+
+async def test_before_a_commit_everybody_is_told_to_try_again(tmp_path: Path) -> None:
+    async with site(tmp_path) as here, client(here.public) as connection:
+        reply = await connection.ask(infer_request(infer_body(1, 1)))
+        assert (reply.status, reply.headers["retry-after"]) == (503, "1")
+        assert reply.error == "no version is committed here yet; try again"
+        for path in ("/v2/health/ready", "/docs", "/v2/models/churn"):
+            assert (await connection.ask(_get(path))).status == 503
+        assert (await connection.ask(_get("/v2/health/live"))).json == {"live": True}
+
+
+async def test_a_late_answer_is_504_and_the_client_may_ask_for_less_time(tmp_path: Path) -> None:
+    async with site(tmp_path) as here:
+        await here.serve("3", timeout_milliseconds=60_000)
+        async with client(here.public) as connection:
+            assert (await connection.ask(infer_request(infer_body(1, 1), podium_timeout_milliseconds="50"))).status == 200
+            asked = here.responder.asked[0]
+            assert 0.04 < asked.deadline - asked.admitted_at < 1
+            asked_for = await connection.ask(infer_request(infer_body(1, 1), podium_timeout_milliseconds="soon"))
+            assert asked_for.error == "Podium-Timeout-Milliseconds is 'soon', must be a positive integer"
+            here.responder.held = asyncio.Event()
+            asyncio.get_running_loop().call_later(0.1, here.responder.held.set)
+            reply = await connection.ask(infer_request(infer_body(1, 1), podium_timeout_milliseconds="20"))
+            assert (reply.status, reply.error) == (504, "the model did not answer before the request's deadline")
+
+
+async def test_the_responder_is_told_after_the_answer_and_sees_the_clients_headers_without_ours(tmp_path: Path) -> None:
+    async with site(tmp_path) as here:
+        await here.serve("3")
+        body = infer_body(1, 1)
+        async with client(here.public) as connection:
+            request = infer_request(body, x_customer_id="c-7", x_request_id="outer", podium_arm="neural-net")
+            reply = await connection.ask(request)
+        await until(lambda: here.responder.after)
+        asked, answer = here.responder.after[0]
+        assert asked.headers["x-customer-id"] == "c-7"
+        assert not [name for name in asked.headers if name.startswith("podium-")]
+        assert asked.headers.get("podium-arm") is None
+        assert asked.body == body
+        assert asked.request_id == reply.headers["podium-request-id"] == "outer"
+        assert answer.arm_answered == reply.headers["podium-arm"] == "champion"
+        assert "id" not in reply.json
+
+
+async def test_an_id_cannot_add_headers(tmp_path: Path) -> None:
+    async with site(tmp_path) as here:
+        await here.serve("3")
+        async with client(here.public) as connection:
+            reply = await connection.ask(infer_request(infer_body(1, 1, request_id="a\r\nset-cookie: x=1")))
+        assert "set-cookie" not in reply.headers
+        assert reply.headers["podium-request-id"] == "a%0D%0Aset-cookie%3A%20x%3D1"
+        assert reply.json["id"] == "a\r\nset-cookie: x=1"
+
+
+async def test_a_client_that_goes_leaves_the_others_and_the_counts_alone(tmp_path: Path) -> None:
+    async with site(tmp_path) as here:
+        serving = await here.serve("3", weights=[1, 1])
+        here.responder.held = asyncio.Event()
+        async with client(here.public) as stays:
+            await stays.send(infer_request(infer_body(1, 1)))
+            async with client(here.public) as goes:
+                await goes.send(infer_request(infer_body(2, 2)))
+                await until(lambda: serving.open_requests == 2)
+            await until(lambda: serving.open_requests == 1)
+            here.responder.held.set()
+            assert (await stays.reply()).score == 2.0
+        assert here.public.lane.open_requests == 0
+        assert here.metrics.requests.labels("churn-3", "champion", "499").value == 1
+
+
+async def test_a_body_that_does_not_come_is_refused_and_lets_go_of_the_plan(tmp_path: Path) -> None:
+    async with site(tmp_path, body_timeout_seconds=0.2) as here:
+        serving = await here.serve("3")
+        async with client(here.public) as connection:
+            await connection.send(infer_request(infer_body(1, 1))[:-5])
+            reply = await connection.reply()
+            assert (reply.status, reply.headers["connection"]) == (408, "close")
+            assert reply.error.startswith("the body did not arrive within")
+            assert serving.open_requests == 0
+            assert await connection.closed()
+
+
+@pytest.mark.parametrize("announced", [True, False])
+async def test_a_body_beyond_the_limit_is_refused_before_it_is_whole(announced: bool, tmp_path: Path) -> None:
+    async with site(tmp_path, max_body_bytes=1000) as here:
+        await here.serve("3")
+        async with client(here.public) as connection:
+            if announced:
+                await connection.send(infer_request(b"x" * 2000)[:-1900])
+            else:
+                head = b"POST /v2/models/churn/infer HTTP/1.1\r\nhost: t\r\ntransfer-encoding: chunked\r\n\r\n"
+                await connection.send(head + (b"190\r\n" + b"x" * 400 + b"\r\n") * 3)
+            reply = await connection.reply()
+            assert reply.status == 413
+            assert "at most 1000 are taken; send fewer rows at a time" in reply.error
+            assert await connection.closed()
+        assert here.public.lane.buffered_bytes == 0
+
+
+async def test_many_large_bodies_together_are_refused_as_overload(tmp_path: Path) -> None:
+    async with site(tmp_path, max_buffered_bytes=1500, body_timeout_seconds=5.0) as here:
+        await here.serve("3")
+        async with client(here.public) as first, client(here.public) as second:
+            await first.send(infer_request(b"x" * 1000)[:-1])
+            await until(lambda: here.public.lane.buffered_bytes == 999)
+            reply = await second.ask(infer_request(b"x" * 1000)[:-1])
+            assert (reply.status, reply.headers["retry-after"]) == (503, "1")
+            await first.send(b"x")
+            assert (await first.reply()).status == 400
+
+
+async def test_a_client_that_asks_before_it_sends_is_told_to_go_on_or_refused(tmp_path: Path) -> None:
+    async with site(tmp_path, body_timeout_seconds=5.0) as here:
+        await here.serve("3", weights=[1, 1])
+        body = infer_body(1, 1)
+        async with client(here.public) as connection:
+            await connection.send(infer_request(body, expect="100-continue")[: -len(body)])
+            assert await connection.reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+            await connection.send(body)
+            assert (await connection.reply()).score == 2.0
+            refused = infer_request(body, "/v2/models/other/infer", expect="100-continue")[: -len(body)]
+            assert (await connection.ask(refused)).status == 404
+
+
+@pytest.mark.parametrize(
+    ("headers", "error"),
+    [
+        pytest.param({"content_encoding": "gzip"}, "content-encoding 'gzip' is not taken; send plain JSON", id="gzip"),
+        pytest.param(
+            {"inference_header_content_length": "10"}, "binary tensors are not taken here; send data as JSON", id="binary"
+        ),
+    ],
+)
+async def test_encodings_that_are_not_taken_are_named(headers: dict[str, str], error: str, tmp_path: Path) -> None:
+    async with site(tmp_path) as here:
+        await here.serve("3")
+        async with client(here.public) as connection:
+            reply = await connection.ask(infer_request(infer_body(1, 1), **headers))
+        assert (reply.status, reply.error) == (415, error)
+
+
+async def test_what_is_no_http_is_refused_after_the_answers_that_are_due(tmp_path: Path) -> None:
+    async with site(tmp_path) as here:
+        await here.serve("3", weights=[1, 1])
+        async with client(here.public) as connection:
+            await connection.send(infer_request(infer_body(1, 1)) + b"BLAH BLAH\r\n\r\n")
+            assert (await connection.reply()).score == 2.0
+            assert await connection.closed()
+        async with client(here.public) as connection:
+            reply = await connection.ask(b"BLAH BLAH\r\n\r\n")
+            assert reply.status == 400
+            assert reply.error.startswith("this is not HTTP/1.1: ")
+
+
+async def test_a_client_that_offers_http2_is_answered_in_http1_and_kept(tmp_path: Path) -> None:
+    async with site(tmp_path) as here:
+        await here.serve("3", weights=[1, 1])
+        async with client(here.public) as connection:
+            upgrade = {
+                "connection": "Upgrade, HTTP2-Settings",
+                "upgrade": "h2c",
+                "http2_settings": "AAEAAEAAAAIAAAABAAMAAABk",
+            }
+            assert (await connection.ask(infer_request(infer_body(1, 1), **upgrade))).score == 2.0
+            assert (await connection.ask(infer_request(infer_body(1, 2)))).score == 3.0
+            chunked = b"POST /v2/models/churn/infer HTTP/1.1\r\nhost: t\r\nconnection: upgrade, close\r\nupgrade: h2c\r\n"
+            body = infer_body(2, 2)
+            await connection.send(chunked + b"transfer-encoding: chunked\r\n\r\n%x\r\n" % len(body))
+            reply = await connection.ask(body + b"\r\n0\r\n\r\n")
+            assert (reply.score, reply.headers["connection"]) == (4.0, "close")
+        async with client(here.public) as connection:
+            assert (await connection.ask(b"CONNECT a:1 HTTP/1.1\r\nhost: a:1\r\n\r\n")).status == 400
+
+
+async def test_a_failure_of_ours_is_500_without_its_insides(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with site(tmp_path) as here:
+        await here.serve("3")
+
+        def broken(arrived: Arrived) -> None:
+            raise RuntimeError("secret")
+
+        here.public.lane.inference.request = broken  # type: ignore[assignment, method-assign]
+        async with client(here.public) as connection:
+            reply = await connection.ask(infer_request(infer_body(1, 1), x_request_id="r-9"))
+        assert (reply.status, reply.error) == (500, "this server failed; its log says more")
+        assert reply.headers["podium-request-id"] == "r-9"
+        assert "RuntimeError: secret" in caplog.text
+
+
+async def test_quiet_connections_are_closed_after_the_keep_alive_time(tmp_path: Path) -> None:
+    async with site(tmp_path, keep_alive_seconds=0.3) as here:
+        await here.serve("3")
+        async with client(here.public) as used, client(here.public) as half_sent:
+            await used.ask(infer_request(infer_body(1, 1)))
+            await half_sent.send(b"POST /v2/models/churn/infer HTTP/1.1\r\nhost: ")
+            assert await used.closed()
+            assert await half_sent.closed()
+
+
+async def _forwarded(connection: Client, **headers: str) -> Reply:
+    path = "/v2/models/churn/versions/churn-3/infer"
+    return await connection.ask(infer_request(infer_body(1, 2, request_id="inner"), path, **headers))
+
+
+async def test_the_forward_port_answers_from_its_own_model_and_says_how_long_it_took(tmp_path: Path) -> None:
+    async with site(tmp_path) as here:
+        await here.serve("3", weights=[2, 3])
+        async with client(here.forward) as connection:
+            reply = await _forwarded(
+                connection,
+                authorization=f"Bearer {TOKEN}",
+                podium_deadline_milliseconds="500",
+                podium_request_id="outer",
+                podium_arm="neural-net",
+                podium_mirror="1",
+            )
+        assert (reply.status, reply.score, reply.json["id"]) == (200, 8.0, "inner")
+        assert (reply.headers["podium-arm"], reply.headers["podium-request-id"]) == ("neural-net", "outer")
+        assert int(reply.headers["podium-inference-microseconds"]) > 0
+        assert int(reply.headers["podium-queue-microseconds"]) >= 0
+        assert here.responder.asked == []
+        exposition = here.metrics.exposition().decode()
+        labels = 'deployment="churn",namespace="retention"'
+        assert f'podium_forwarded_requests_total{{code="200",{labels},version="churn-3"}} 1.0' in exposition
+        assert f'podium_inference_duration_seconds_count{{{labels},role="shadow",version="churn-3"}} 1.0' in exposition
+        assert "podium_requests_total{" not in exposition
+
+
+@pytest.mark.parametrize("authorization", ["", "Bearer wrong", f"Basic {TOKEN}", "Bearer"])
+async def test_the_forward_port_refuses_who_has_no_token(authorization: str, tmp_path: Path) -> None:
+    async with site(tmp_path) as here:
+        await here.serve("3")
+        async with client(here.forward) as connection:
+            reply = await _forwarded(connection, authorization=authorization)
+            assert reply.status == 401
+            assert (await connection.ask(_get("/v2/models/churn"))).status == 404
+
+
+async def test_the_forward_port_knows_one_version_only_and_wants_it_named(tmp_path: Path) -> None:
+    async with site(tmp_path) as here:
+        authorization = f"Bearer {TOKEN}"
+        async with client(here.forward) as connection:
+            assert (await _forwarded(connection, authorization=authorization)).status == 503
+            await here.serve("4")
+            assert (await _forwarded(connection, authorization=authorization)).status == 404
+            unnamed = await connection.ask(infer_request(infer_body(1, 2), authorization=authorization))
+            assert unnamed.status == 404
+            assert "names its version" in unnamed.error
+
+
+async def test_a_forward_whose_time_is_up_is_504(tmp_path: Path) -> None:
+    async with site(tmp_path) as here:
+        await here.serve("3")
+        async with client(here.forward) as connection:
+            reply = await _forwarded(connection, authorization=f"Bearer {TOKEN}", podium_deadline_milliseconds="0")
+        assert reply.status == 504
+
+
+async def test_answers_are_counted_by_version_role_and_code(tmp_path: Path) -> None:
+    async with site(tmp_path) as here:
+        await here.serve("3")
+        async with client(here.public) as connection:
+            await connection.ask(infer_request(infer_body(1, 1)))
+            await connection.ask(infer_request(b"{}"))
+            text = (await connection.ask(_get("/metrics"))).body.decode()
+        labels = 'deployment="churn",namespace="retention",role="champion",version="churn-3"'
+        assert f'podium_requests_total{{code="200",{labels}}} 1.0' in text
+        assert f'podium_requests_total{{code="400",{labels}}} 1.0' in text
+        assert f"podium_request_duration_seconds_count{{{labels}}} 1.0" in text
+        assert f"podium_queue_duration_seconds_count{{{labels}}} 1.0" in text
+        assert f"podium_rows_total{{{labels}}} 1.0" in text
+
+
+async def test_metadata_health_and_index_follow_the_protocol(tmp_path: Path) -> None:
+    async with site(tmp_path) as here:
+        await here.serve("3", inputs=1)
+        async with client(here.public) as connection:
+            assert (await connection.ask(_get("/v2"))).json["name"] == "podium"
+            assert (await connection.ask(_get("/v2/models/churn/versions/churn-3"))).json == {
+                "name": "churn",
+                "versions": ["churn-3"],
+                "platform": "onnxruntime_onnx",
+                "inputs": [{"name": "x0", "datatype": "FP32", "shape": [-1, 1]}],
+                "outputs": [{"name": "score", "datatype": "FP32", "shape": [-1, 1]}],
+            }
+            ready = await connection.ask(_get("/v2/models/churn/ready"))
+            assert ready.json == {"name": "churn", "version": "churn-3", "ready": True}
+            assert (await connection.ask(_get("/v2/models/churn/versions/churn-2/ready"))).status == 404
+            index = await connection.ask(infer_request(b"{}", "/v2/repository/index"))
+            assert index.json == [{"name": "churn", "version": "churn-3", "state": "READY", "reason": ""}]
+            asked_by_get = await connection.ask(_get("/v2/models/churn/infer"))
+            assert (asked_by_get.status, asked_by_get.headers["allow"]) == (405, "POST")
+            here.state.behind = True
+            not_ready = await connection.ask(_get("/v2/health/ready"))
+            assert (not_ready.status, not_ready.error) == (503, "a newer plan is committed than this pod holds")
+            assert (await connection.ask(infer_request(infer_body(1)))).status == 200
+
+
+async def test_the_example_of_the_docs_answers_when_it_is_pasted(tmp_path: Path) -> None:
+    async with site(tmp_path) as here:
+        await here.serve("3", key_input="customer")
+        async with client(here.public) as connection:
+            document = (await connection.ask(_get("/openapi.json"))).json
+            page = (await connection.ask(_get("/docs"))).body.decode()
+            shown = page.split('<script type="application/json" id=page>')[1].split("</script>")[0]
+            example = json.loads(shown)["example"]
+            assert document["paths"]["/v2/models/churn/infer"]["post"]["requestBody"]["content"]["application/json"][
+                "example"
+            ] == (example)
+            reply = await connection.ask(infer_request(json.dumps(example).encode(), json.loads(shown)["path"]))
+        assert (reply.status, reply.score) == (200, 3.0)
+        assert "http://" not in page.replace("http://www.w3.org", "")
+        assert "https://" not in page
+
+
+def _get(path: str) -> bytes:
+    return f"GET {path} HTTP/1.1\r\nhost: t\r\n\r\n".encode()

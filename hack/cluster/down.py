@@ -17,6 +17,9 @@ from cluster.layout import Paths
 LAST = ("etcd", "containerd")
 """These end after the others: who ends first must find them, or it writes errors and waits."""
 
+GRACE_SECONDS = 1.0
+"""Short: what they would save is deleted, and the API server would wait for its watchers to leave."""
+
 
 def down(paths: Paths) -> None:
     if os.geteuid() != 0:
@@ -33,8 +36,8 @@ def down(paths: Paths) -> None:
 def take_down(paths: Paths, before: Found) -> None:
     with step("processes and containers"):
         own = processes.all_recorded(paths.pids)
-        processes.stop_all([process for name, process in own.items() if name not in LAST])
-        processes.stop_all([process for name, process in own.items() if name in LAST])
+        processes.stop_all([process for name, process in own.items() if name not in LAST], GRACE_SECONDS)
+        processes.stop_all([process for name, process in own.items() if name in LAST], GRACE_SECONDS)
         cgroups.kill_members()
     with step("mounts, bridges, packet filter, control groups, kernel settings"):
         for folder in (paths.run, paths.state):

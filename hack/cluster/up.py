@@ -56,9 +56,7 @@ def up(paths: Paths, with_metrics_server: bool) -> None:
 
 def check_machine(paths: Paths) -> None:
     if paths.state.is_dir() and any(paths.state.iterdir()) and found.load(paths) is None:
-        raise Failure(
-            f"{paths.state} is not empty and holds no cluster; `down` would remove it. Set PODIUM_CLUSTER_DIR to a folder of its own"
-        )
+        raise Failure(f"{paths.state} is not empty and holds no cluster; set PODIUM_CLUSTER_DIR to a folder of its own")
     own = frozenset(process.pid for process in processes.all_recorded(paths.pids).values() if processes.is_running(process))
     if problems := preflight.problems(preflight.gather(paths, debian.missing_packages(), own)):
         raise Failure("this machine is not ready for the cluster:\n" + "\n".join(f"  - {problem}" for problem in problems))

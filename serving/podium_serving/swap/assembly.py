@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from podium_crds.package import Descriptor
+from podium_crds.package import MODEL_FILE, Descriptor
 from podium_crds.plan import Plan, PlannedVersion, RegistryCredential
 from podium_serving.fetch.packages import Packages
 from podium_serving.state import Model, Responder, Serving
@@ -55,8 +55,8 @@ class Assembler:
             case Need.MODEL:
                 folder = await self.packages.folder(version.uri, version.digest, credential)
                 if current is not None and current.model is not None:
-                    limit = memory_limit_bytes or self.memory_limit_bytes
-                    check_fits(resident_bytes(), loading_bytes(folder), limit)
+                    needed = await asyncio.to_thread(loading_bytes, folder / MODEL_FILE)
+                    check_fits(resident_bytes(), needed, memory_limit_bytes or self.memory_limit_bytes)
                 model = await self._loaded(folder, version)
                 return Assembled(plan, model, model.descriptor, self.make_responder(plan, model, model.descriptor))
 

@@ -87,7 +87,7 @@ class Learner:
     async def learn(self, *, all_peers: bool) -> PeerAnswers | None:
         """One round. The peers' answers, None when it is unknown who they are."""
         answers = await self._ask(all_peers=all_peers)
-        record = await asyncio.to_thread(_read_record, self._record)
+        record = await asyncio.to_thread(read_record, self._record)
         envelopes = [state.committed for state in answers.states if state.committed is not None] if answers else []
         self._take(([record] if record is not None else []) + envelopes)
         return answers
@@ -136,7 +136,7 @@ class Learner:
                 logger.warning("a commit that was found is refused: %s", error)
 
 
-def _read_record(path: Path) -> Envelope | None:
+def read_record(path: Path) -> Envelope | None:
     """The mounted record. The kubelet may bring it late, and changes it by swapping a link: a reader sees old or new."""
     try:
         with path.open("rb") as stream:

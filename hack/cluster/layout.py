@@ -101,7 +101,8 @@ class Paths:
 
 def paths(environ: Mapping[str, str]) -> Paths:
     """The folders, from the environment: PODIUM_CLUSTER_DIR, and XDG_CACHE_HOME or HOME for the cache."""
-    cache = Path(environ.get("XDG_CACHE_HOME") or Path(environ.get("HOME", "/root"), ".cache"))
+    home = Path(environ["HOME"], ".cache") if environ.get("HOME") else Path("/var/cache")
+    cache = Path(environ.get("XDG_CACHE_HOME") or home)
     return Paths(
         state=Path(environ.get("PODIUM_CLUSTER_DIR") or "/var/lib/podium-cluster").absolute(),
         run=Path("/run/podium-cluster"),

@@ -34,7 +34,7 @@ def push(where: Where, folder: Path) -> dict[str, Pushed]:
     for name in PACKAGES:
         uri = f"oci://{where.registry}/models/{name}:1"
         options = ["--insecure"] if where.local else []
-        said = where.run(sys.executable, "-m", "podium_cli", "push", str(folder / name), uri, *options)
+        said = where.run(sys.executable, "-m", "podium_cli.main", "push", str(folder / name), uri, *options)
         digest = next((word for word in said.split() if word.startswith("sha256:")), "")
         if not digest:
             raise DemoError(f"`podium push` of {name} printed no digest: {said[:300]}")
@@ -43,11 +43,11 @@ def push(where: Where, folder: Path) -> dict[str, Pushed]:
 
 
 def production_questions(folder: Path) -> list[Question]:
-    """The rows kept for production, in their fixed order: {"customer": ..., "request": {...}} per line."""
+    """The rows kept for production, in their fixed order: {"customer": ..., "body": {...}} per line."""
     questions = []
-    for line in (folder / "production.jsonl").read_text().splitlines():
+    for line in (folder / "requests.jsonl").read_text().splitlines():
         row = json.loads(line)
-        questions.append(Question(json.dumps(row["request"]).encode(), ((HEADER, str(row["customer"])),)))
+        questions.append(Question(json.dumps(row["body"]).encode(), ((HEADER, str(row["customer"])),)))
     return questions
 
 

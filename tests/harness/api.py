@@ -113,8 +113,7 @@ class Api:
 
     async def list(self, kind: str, namespace: str = "", selector: str = "") -> list[Manifest]:
         query = f"?labelSelector={selector}" if selector else ""
-        found: list[Manifest] = (await self.call("GET", _path(kind, namespace) + query))["items"]
-        return found
+        return (await self.call("GET", _path(kind, namespace) + query))["items"] or []
 
     async def create(self, manifest: Manifest) -> Manifest:
         kind, namespace = manifest["kind"], manifest["metadata"].get("namespace", "")

@@ -3,7 +3,7 @@
 Plain HTTP towards the operator (its kubeconfig names the proxy), the real client certificate towards the API server.
 """
 
-import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,7 +96,9 @@ class ApiProxy:
         headers = {name: value for name, value in request.headers.items() if name.lower() not in ("host", "content-length")}
         tls = self._target.tls if self._target.tls is not None else True
         url = f"{self._target.server}{request.raw_path}"
-        async with self._session.request(request.method, url, data=body, headers=headers, ssl=tls) as answer:
+        async with self._session.request(
+            request.method, url, data=body or None, headers=headers, ssl=tls, skip_auto_headers=("Content-Type",)
+        ) as answer:
             return await self._relay(request, answer, write if changes else None)
 
     async def _relay(self, request: web.Request, answer: aiohttp.ClientResponse, write: Write | None) -> web.StreamResponse:
@@ -107,13 +109,11 @@ class ApiProxy:
             return web.Response(status=answer.status, body=content, headers=kept)
         headers = {name: value for name, value in answer.headers.items() if name.lower() not in _HOP_HEADERS}
         response = web.StreamResponse(status=answer.status, headers=headers)
-        await response.prepare(request)
-        try:
+        with contextlib.suppress(aiohttp.ClientError, ConnectionError):
+            await response.prepare(request)
             async for chunk in answer.content.iter_any():
                 await response.write(chunk)
-        except (aiohttp.ClientError, ConnectionError, asyncio.CancelledError):
-            return response
-        await response.write_eof()
+            await response.write_eof()
         return response
 
 

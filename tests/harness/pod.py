@@ -222,13 +222,14 @@ class PodProcess:
             return
         self._last_probe = time.monotonic()
         url = f"http://{self.address}:{_port(self.container, probe['httpGet']['port'])}{probe['httpGet']['path']}"
-        self.ready = False
+        answered = False
         with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError):
             async with (
                 aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=0.5)) as session,
                 session.get(url) as response,
             ):
-                self.ready = response.status < 400
+                answered = response.status < 400
+        self.ready = answered
 
 
 def _port(container: Manifest, port: int | str) -> int:

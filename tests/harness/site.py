@@ -45,7 +45,7 @@ class Model:
 
 def push(where: Where, folder: Path, name: str, digest: str, *, built: bool = False) -> Model:
     uri = f"oci://{where.registry}/tests/{name}:{digest[7:19]}"
-    where.run(sys.executable, "-m", "podium_cli", "push", str(folder), uri, "--insecure")
+    where.run(sys.executable, "-m", "podium_cli.main", "push", str(folder), uri, "--insecure")
     return Model(name, uri, digest, built)
 
 

@@ -85,7 +85,9 @@ class Registry:
     def push(self, folder: Path, repository: str, tag: str) -> str:
         uri = f"oci://{self.host}/{repository}:{tag}"
         subprocess.run(
-            [sys.executable, "-m", "podium_cli", "push", str(folder), uri, "--insecure"], check=True, capture_output=True
+            [sys.executable, "-m", "podium_cli.main", "push", str(folder), uri, "--insecure"],
+            check=True,
+            capture_output=True,
         )
         return uri
 
@@ -253,14 +255,14 @@ def question(a: float = 1.0, b: float = 2.0, **headers: str) -> Question:
 
 
 def condition(manifest: Manifest, kind: str) -> str:
-    for found in manifest.get("status", {}).get("conditions", []):
+    for found in manifest.get("status", {}).get("conditions") or []:
         if found["type"] == kind:
             return str(found["status"])
     return "Absent"
 
 
 def message(manifest: Manifest, kind: str) -> str:
-    for found in manifest.get("status", {}).get("conditions", []):
+    for found in manifest.get("status", {}).get("conditions") or []:
         if found["type"] == kind:
             return str(found["message"])
     return ""

@@ -7,6 +7,7 @@ columns take 0.2 ms); compression happens in a thread, which zlib lets run besid
 
 import asyncio
 import gzip
+import io
 import logging
 import secrets
 from collections import deque
@@ -160,7 +161,8 @@ class Sender:
 
     async def _post(self, session: aiohttp.ClientSession, url: str, body: bytes) -> Reply:
         try:
-            async with session.post(url, data=body, headers=self._headers, allow_redirects=False) as response:
+            content = io.BytesIO(body)  # aiohttp writes a stream in pieces, and warns of more than 1 MiB in one
+            async with session.post(url, data=content, headers=self._headers, allow_redirects=False) as response:
                 text = (await response.content.read(500)).decode(errors="replace")
                 return reply_to(response.status, response.headers.get("Retry-After", ""), text)
         except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError

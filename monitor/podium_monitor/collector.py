@@ -1,0 +1,84 @@
+"""What runs behind the HTTP face: the lake is opened, its recent events are learned, then batches are committed."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from podium_monitor.committer import Committer
+from podium_monitor.known import KnownEvents, keys_of
+from podium_monitor.lake import Lake, LakeInUse
+from podium_monitor.metrics import Metrics
+from podium_monitor.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+_OPEN_AGAIN_SECONDS = 0.5
+_DATES = 4
+"""Of each deployment, looked through at the start: events are filed at most two days back and an hour ahead."""
+
+
+class Collector:
+    def __init__(self, settings: Settings) -> None:
+        limits = settings.limits
+        self._limits = limits
+        self._lake = Lake(settings.lake_dir)
+        self._known = KnownEvents(limits.known_events, limits.known_seconds)
+        self._opened = False
+        self._task: asyncio.Task[None] | None = None
+        self.metrics = Metrics()
+        self.metrics.known_events.set_function(lambda: len(self._known))
+        self.committer = Committer(self._lake, self._known, limits, self.metrics)
+        self.why_not_ready = "the lake is not open yet"
+
+    def is_ready(self) -> bool:
+        return self._opened and self.is_working()
+
+    def is_working(self) -> bool:
+        """False when a defect ended the work: only a new process helps."""
+        return self._task is not None and not self._task.done()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Opens the lake in the background: liveness can be asked meanwhile. On leaving, what is pending is written."""
+        self._task = asyncio.create_task(self._work())
+        try:
+            yield
+        finally:
+            self.committer.stop()
+            if not self._opened:
+                self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._lake.close()
+
+    async def _work(self) -> None:
+        await self._open()
+        await asyncio.to_thread(self._learn)
+        self._opened = True
+        logger.info("the lake is open, %d recent events are known", len(self._known))
+        await self.committer.run()
+
+    async def _open(self) -> None:
+        while True:
+            try:
+                await asyncio.to_thread(self._lake.open)
+                return
+            except (LakeInUse, OSError) as error:
+                if str(error) != self.why_not_ready:
+                    logger.warning("waiting for the lake: %s", error)
+                self.why_not_ready = str(error)
+            await asyncio.sleep(_OPEN_AGAIN_SECONDS)
+
+    def _learn(self) -> None:
+        """The newest files first; they are added oldest first, because that is how they are forgotten."""
+        limits = self._limits
+        recent = list(self._lake.recent_events(_DATES, limits.known_seconds, limits.known_events))
+        for _, source, ids in reversed(recent):
+            self._known.add(keys_of(source, ids), time.monotonic())
+
+    async def counts(self, namespace: str, deployment: str) -> dict[str, int]:
+        return {
+            "predictions": await asyncio.to_thread(self._lake.count, "predictions", namespace, deployment),
+            "shadows": await asyncio.to_thread(self._lake.count, "shadows", namespace, deployment),
+        }

@@ -1,0 +1,132 @@
+"""Group commit: batches that arrive together become durable together, and each is acknowledged only then.
+
+One commit at a time, in a thread. Which events are known is asked and written there only, so two copies of a batch that
+arrive together are written once, and the second is acknowledged after the first is durable.
+"""
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass
+
+from podium_monitor.events import Row
+from podium_monitor.known import KnownEvents, event_key, keys_of
+from podium_monitor.lake import Lake, by_folder
+from podium_monitor.metrics import Metrics
+from podium_monitor.settings import Limits
+
+logger = logging.getLogger(__name__)
+
+
+class Full(Exception):
+    """So much waits to become durable that no more is taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    accepted: int
+    duplicates: int
+
+
+@dataclass(slots=True)
+class _Pending:
+    rows: list[Row]
+    size: int
+    done: asyncio.Future[Committed]
+    fresh: int = 0
+
+
+class Committer:
+    def __init__(self, lake: Lake, known: KnownEvents, limits: Limits, metrics: Metrics) -> None:
+        self._lake = lake
+        self._known = known
+        self._limits = limits
+        self._metrics = metrics
+        self._pending: list[_Pending] = []
+        self._pending_bytes = 0
+        self._arrived = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._writing_since: float | None = None
+
+    async def commit(self, rows: list[Row], size: int) -> Committed:
+        """Returns when all rows are durable. Raises Full, or OSError when they could not be written.
+
+        A caller that is cancelled leaves its rows: they are written, and known when they come again.
+        """
+        if self._stopping.is_set() or self._pending_bytes + size > self._limits.max_pending_bytes:
+            raise Full
+        pending = _Pending(rows, size, asyncio.get_running_loop().create_future())
+        self._pending.append(pending)
+        self._pending_bytes += size
+        self._metrics.pending_bytes.set(self._pending_bytes)
+        self._arrived.set()
+        return await asyncio.shield(pending.done)
+
+    def is_stuck(self, seconds: float) -> bool:
+        """A commit runs since more than `seconds`: the disk hangs."""
+        return self._writing_since is not None and time.monotonic() - self._writing_since > seconds
+
+    async def run(self) -> None:
+        """Commits until `stop`, and then what is still pending."""
+        while True:
+            await self._arrived.wait()
+            if not self._pending:
+                return
+            await self._linger()
+            group, self._pending = self._pending, []
+            if not self._stopping.is_set():
+                self._arrived.clear()
+            await self._commit_group(group)
+
+    async def _linger(self) -> None:
+        if sum(len(pending.rows) for pending in self._pending) >= self._limits.commit_rows:
+            return
+        try:
+            await asyncio.wait_for(self._stopping.wait(), self._limits.linger_seconds)
+        except TimeoutError:
+            return
+
+    async def _commit_group(self, group: list[_Pending]) -> None:
+        started = self._writing_since = time.monotonic()
+        failure: Exception | None = None
+        try:
+            await asyncio.to_thread(self._write, group)
+        except Exception as error:  # every sender of the group must be told, whatever it is
+            logger.exception("captured predictions cannot be written")
+            failure = error
+        self._writing_since = None
+        self._metrics.commit_seconds.observe(time.monotonic() - started)
+        for pending in group:
+            self._pending_bytes -= pending.size
+            self._settle(pending, failure)
+        self._metrics.pending_bytes.set(self._pending_bytes)
+
+    def _settle(self, pending: _Pending, failure: Exception | None) -> None:
+        if failure is not None:
+            pending.done.set_exception(failure)
+            pending.done.exception()  # a caller that left will not look at it
+            return
+        committed = Committed(pending.fresh, len(pending.rows) - pending.fresh)
+        self._metrics.events.labels("accepted").inc(committed.accepted)
+        self._metrics.events.labels("duplicate").inc(committed.duplicates)
+        pending.done.set_result(committed)
+
+    def _write(self, group: list[_Pending]) -> None:
+        """In a thread. Files that are durable before a later one fails are known: only the rest is written again."""
+        fresh: dict[bytes, Row] = {}
+        for pending in group:
+            pending.fresh = 0
+            for row in pending.rows:
+                key = event_key(row.source.event_source, row.event_id)
+                if key not in fresh and key not in self._known:
+                    fresh[key] = row
+                    pending.fresh += 1
+        for rows in by_folder(fresh.values()).values():
+            self._lake.write(rows)
+            self._known.add(keys_of(rows[0].source.event_source, (row.event_id for row in rows)), time.monotonic())
+            self._metrics.files.inc()
+
+    def stop(self) -> None:
+        """Takes nothing more; `run` returns after the last commit."""
+        self._stopping.set()
+        self._arrived.set()

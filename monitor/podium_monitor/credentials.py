@@ -1,0 +1,46 @@
+"""Who may write or count what: a source's bearer token follows from the collector key. Pure."""
+
+import base64
+import hashlib
+import hmac
+import re
+from dataclasses import dataclass
+
+_NAME = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
+_SOURCE = re.compile(rf"(?P<namespace>{_NAME})/(?P<name>{_NAME})/(?P<uid>[A-Za-z0-9-]{{1,64}})")
+"""Kubernetes names: none of them can leave its folder of the lake."""
+
+
+class Refused(Exception):
+    """The request is not from the source that it names. The text is for the client."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A deployment, as `Podium-Source` names it."""
+
+    namespace: str
+    name: str
+    uid: str
+
+    @property
+    def event_source(self) -> str:
+        """What the CloudEvents of this deployment have as `source`."""
+        return f"/namespaces/{self.namespace}/modeldeployments/{self.name}"
+
+
+def capture_token(collector_key: bytes, source: str) -> str:
+    return base64.urlsafe_b64encode(hmac.digest(collector_key, source.encode(), hashlib.sha256)).decode()
+
+
+def authenticated_source(collector_key: bytes, authorization: str, source: str) -> Source:
+    """The source whose token `authorization` carries. Raises Refused."""
+    match = _SOURCE.fullmatch(source)
+    if match is None:
+        raise Refused("the header Podium-Source must be <namespace>/<deployment>/<uid>")
+    scheme, _, token = authorization.partition(" ")
+    expected = capture_token(collector_key, source).rstrip("=").encode()
+    given = token.strip().rstrip("=").encode()
+    if scheme.lower() != "bearer" or not hmac.compare_digest(given, expected):
+        raise Refused("the header Authorization must be Bearer with the capture token of the deployment in Podium-Source")
+    return Source(match["namespace"], match["name"], match["uid"])

@@ -1,0 +1,24 @@
+"""What the collector says about itself."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+
+
+class Metrics:
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        self.events = Counter(
+            "podium_monitor_events",
+            "Events of durable batches: accepted or duplicate.",
+            ["outcome"],
+            registry=registry,
+        )
+        self.requests = Counter("podium_monitor_batches", "Batches by HTTP status.", ["code"], registry=registry)
+        self.commit_seconds = Histogram(
+            "podium_monitor_commit_duration_seconds", "Writing and syncing one group of batches.", registry=registry
+        )
+        self.files = Counter("podium_monitor_files", "Files written to the lake.", registry=registry)
+        self.pending_bytes = Gauge(
+            "podium_monitor_pending_bytes", "Unpacked batches that wait to become durable.", registry=registry
+        )
+        self.known_events = Gauge("podium_monitor_known_events", "Event ids that are remembered.", registry=registry)

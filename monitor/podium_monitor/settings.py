@@ -1,0 +1,97 @@
+"""What this process was told by its environment. Read once, in __main__."""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from podium_crds.names import COLLECTOR_PORT
+
+
+class InvalidSettings(ValueError):
+    """The environment cannot be served from. The text names the variable and what would be right."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds of time and memory. Defaults that nobody has needed to change."""
+
+    max_body_bytes: int = 8 * 1024 * 1024
+    """One batch as it comes over the wire."""
+
+    max_batch_bytes: int = 32 * 1024 * 1024
+    """One batch unpacked."""
+
+    max_batch_events: int = 50_000
+
+    max_receiving: int = 4
+    """Batches that are being received and read at once; more are told to come later."""
+
+    max_pending_bytes: int = 96 * 1024 * 1024
+    """Unpacked batches that wait to become durable; more are told to come later."""
+
+    body_seconds: float = 10.0
+    """From a batch's head to its end."""
+
+    linger_seconds: float = 0.25
+    """A commit waits so long for the batches of other pods: fewer and larger files."""
+
+    commit_rows: int = 20_000
+    """A commit that has these does not wait."""
+
+    known_events: int = 1_000_000
+    """Event ids that are remembered, about 130 MB at most."""
+
+    known_seconds: float = 3600.0
+    """How long an id is remembered after its event was written."""
+
+    late_seconds: float = 2 * 86400.0
+    """An event older than this is filed under the hour of its receipt: a pod with a wrong clock cannot make folders without
+    end."""
+
+    early_seconds: float = 3600.0
+    """Likewise for one from the future."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    lake_dir: Path
+    collector_key: bytes = field(repr=False)
+    """Shared with the operator. Never logged."""
+    port: int = COLLECTOR_PORT
+    bind: str = "0.0.0.0"  # noqa: S104  a pod is reached by its address; NetworkPolicy limits who
+    limits: Limits = Limits()
+
+
+def settings_from(environment: Mapping[str, str]) -> Settings:
+    """Raises InvalidSettings naming the first variable that is missing or wrong."""
+    port = environment.get("PODIUM_COLLECTOR_PORT") or str(COLLECTOR_PORT)
+    if not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise InvalidSettings(f"PODIUM_COLLECTOR_PORT is {port!r}, must be a port")
+    return Settings(
+        lake_dir=Path(_required(environment, "PODIUM_LAKE_DIR")),
+        collector_key=_key(Path(_required(environment, "PODIUM_COLLECTOR_KEY_FILE"))),
+        port=int(port),
+        bind=environment.get("PODIUM_BIND") or "0.0.0.0",  # noqa: S104
+    )
+
+
+def _required(environment: Mapping[str, str], name: str) -> str:
+    value = environment.get(name, "")
+    if not value:
+        raise InvalidSettings(f"{name} is not set")
+    return value
+
+
+def _key(path: Path) -> bytes:
+    """The file holds the key in base64, as the operator's Secret does."""
+    try:
+        key = base64.b64decode(path.read_bytes().strip(), validate=True)
+    except OSError as error:
+        raise InvalidSettings(f"PODIUM_COLLECTOR_KEY_FILE: cannot read {path}: {error.strerror}") from error
+    except binascii.Error as error:
+        raise InvalidSettings(f"PODIUM_COLLECTOR_KEY_FILE: {path} is not base64") from error
+    if len(key) < 16:
+        raise InvalidSettings(f"PODIUM_COLLECTOR_KEY_FILE: {path} holds {len(key)} bytes, must hold at least 16")
+    return key

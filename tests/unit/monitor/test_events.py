@@ -1,0 +1,119 @@
+"""Batches of CloudEvents: what becomes a row, and what is refused with a reason."""
+
+import gzip
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from monitor_fixtures import batch, event, prediction, shadow
+from podium_monitor.credentials import Source
+from podium_monitor.events import Clock, InvalidBatch, Row, TooLarge, rows_of, unpacked
+
+NOW = datetime(2026, 11, 21, 14, 30, tzinfo=UTC)
+CHURN = Source("shop", "churn", "uid-1")
+CLOCK = Clock(NOW, late=timedelta(days=2), early=timedelta(hours=1))
+
+
+def read(*events: dict[str, Any]) -> list[Row]:
+    return rows_of(batch(list(events)), CHURN, CLOCK, 1000)
+
+
+def test_a_prediction_becomes_a_row_with_its_json_as_it_came() -> None:
+    (row,) = read(event("e-0"))
+    assert (row.kind, row.source, row.event_id) == ("predictions", CHURN, "e-0")
+    assert row.filed_at == datetime(2026, 11, 21, 13, 5, 0, 250_000, tzinfo=UTC)
+    assert row.values == {
+        **prediction(),
+        "event_id": "e-0",
+        "time": row.filed_at,
+        "received_at": NOW,
+        "deployment_uid": "uid-1",
+        "inputs": json.dumps(prediction()["inputs"]),
+        "outputs": json.dumps(prediction()["outputs"]),
+    }
+
+
+def test_a_shadow_becomes_a_row_and_null_stays_null() -> None:
+    one, two = read(
+        event("s-0", type="dev.podium.shadow.v1", data=shadow()),
+        event("s-1", type="dev.podium.shadow.v1", data=shadow(outputs=None, error="Timeout")),
+    )
+    assert (one.kind, one.values["prediction_id"], one.values["outputs"]) == ("shadows", "e-0", '{"label": "no"}')
+    assert (two.values["outputs"], two.values["error"]) == (None, "Timeout")
+
+
+def test_fields_that_a_newer_pod_adds_do_no_harm() -> None:
+    assert len(read(event("e-0", traceparent="00-ab", data=prediction(segment="new")))) == 1
+
+
+@pytest.mark.parametrize(
+    ("time", "filed"),
+    [
+        pytest.param("2026-11-21T13:59:59.999Z", "2026-11-21T13", id="utc"),
+        pytest.param("2026-11-21T13:59:59+02:00", "2026-11-21T11", id="another-offset"),
+        pytest.param("2026-11-19T15:00:00Z", "2026-11-19T15", id="two-days-late"),
+        pytest.param("2026-11-19T14:00:00Z", "2026-11-21T14", id="later-than-that"),
+        pytest.param("2026-11-21T15:29:00Z", "2026-11-21T15", id="an-hour-early"),
+        pytest.param("2030-01-01T00:00:00Z", "2026-11-21T14", id="earlier-than-that"),
+        pytest.param("1970-01-01T00:00:00Z", "2026-11-21T14", id="a-clock-that-was-never-set"),
+    ],
+)
+def test_an_event_is_filed_under_its_own_hour_unless_its_clock_is_off(time: str, filed: str) -> None:
+    (row,) = read(event("e-0", time=time))
+    assert f"{row.filed_at:%Y-%m-%dT%H}" == filed
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        pytest.param({"specversion": "0.3"}, "event 1 has specversion '0.3'", id="specversion"),
+        pytest.param({"id": ""}, "event 1 has an id of 0 characters", id="no-id"),
+        pytest.param({"id": "x" * 257}, "event 1 has an id of 257 characters", id="long-id"),
+        pytest.param({"source": "/namespaces/shop/modeldeployments/fraud"}, "the credential is of", id="another-source"),
+        pytest.param({"type": "com.example.other"}, "has type 'com.example.other', must have dev.podium", id="type"),
+        pytest.param({"time": "2026-11-21T13:05:00"}, "must be RFC 3339 with an offset", id="time-without-offset"),
+        pytest.param({"time": "0001-01-01T00:00:00Z"}, "of our times", id="an-ancient-time"),
+        pytest.param({"time": "yesterday"}, "not a batch of CloudEvents", id="no-time"),
+        pytest.param({"data": {}}, "data of event 1 .* missing required field `request_id`", id="empty-data"),
+        pytest.param({"data": prediction(row=2**31)}, r"data of event 1 .*\$.row", id="row-beyond-its-column"),
+        pytest.param({"data": prediction(epoch=2**63)}, r"data of event 1 .*\$.epoch", id="epoch-beyond-its-column"),
+        pytest.param({"data": prediction(version=3)}, r"data of event 1 .*\$.version", id="version-is-a-number"),
+    ],
+)
+def test_a_bad_event_refuses_the_batch_and_is_named(changes: dict[str, Any], says: str) -> None:
+    with pytest.raises(InvalidBatch, match=says):
+        read(event("e-0"), event("e-1", **changes))
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{}", b"[", b"[1]", b"\xff", b'[{"id": "\\ud800"}]', b"[" * 100_000], ids=lambda text: repr(text[:9])
+)
+def test_what_is_no_batch_is_refused(content: bytes) -> None:
+    with pytest.raises(InvalidBatch, match="not a batch of CloudEvents"):
+        rows_of(content, CHURN, CLOCK, 1000)
+
+
+def test_a_lone_surrogate_is_refused_before_it_meets_parquet() -> None:
+    content = batch([event("e-0", data=prediction(request_id="X"))]).replace(b'"X"', b'"\\ud800"')
+    with pytest.raises(InvalidBatch):
+        rows_of(content, CHURN, CLOCK, 1000)
+
+
+def test_too_many_events_are_refused() -> None:
+    with pytest.raises(TooLarge, match="2 events, at most 1"):
+        rows_of(batch([event("a"), event("b")]), CHURN, CLOCK, 1)
+
+
+def test_gzip_is_taken_and_a_bomb_is_not_unpacked() -> None:
+    assert unpacked(gzip.compress(b"[]"), "gzip", 10) == b"[]"
+    assert unpacked(b"[]", "", 10) == b"[]"
+    with pytest.raises(TooLarge, match="more than 1000 bytes"):
+        unpacked(gzip.compress(b" " * 100_000_000), "gzip", 1000)
+    with pytest.raises(TooLarge):
+        unpacked(b" " * 11, "", 10)
+    with pytest.raises(InvalidBatch, match="not gzip"):
+        unpacked(b"[]", "gzip", 10)
+    with pytest.raises(InvalidBatch, match="must be gzip"):
+        unpacked(b"[]", "br", 10)

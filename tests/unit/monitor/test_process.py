@@ -1,0 +1,157 @@
+"""The collector as a process: what it acknowledges is there, whenever it is killed."""
+
+import asyncio
+import gzip
+import io
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from monitor_fixtures import CollectorProcess, batch, event, free_port, headers, rows, running, until
+
+
+@pytest.fixture
+def collector(tmp_path: Path) -> Iterator[CollectorProcess]:
+    yield from running(tmp_path)
+
+
+async def post(session: aiohttp.ClientSession, collector: CollectorProcess, body: bytes, **changes: Any) -> tuple[int, Any]:
+    url = f"{collector.url}/v1/events"
+    async with session.post(url, data=io.BytesIO(body), headers={**headers(), **changes}) as response:
+        return response.status, await response.json()
+
+
+async def test_a_batch_is_durable_counted_and_known_when_it_comes_again(collector: CollectorProcess) -> None:
+    await collector.ready()
+    events = [event(f"e-{index}") for index in range(100)]
+    async with aiohttp.ClientSession() as session:
+        zipped = gzip.compress(batch(events))
+        assert await post(session, collector, zipped, **{"Content-Encoding": "gzip"}) == (
+            200,
+            {"accepted": 100, "duplicates": 0},
+        )
+        assert await post(session, collector, batch([*events, event("new"), event("new")])) == (
+            200,
+            {"accepted": 1, "duplicates": 101},
+        )
+        assert await post(session, collector, b"[]") == (200, {"accepted": 0, "duplicates": 0})
+        query = f"{collector.url}/v1/count?namespace=shop&deployment=churn"
+        async with session.get(query, headers=headers()) as response:
+            assert await response.json() == {"predictions": 101, "shadows": 0}
+        async with session.get(query, headers=headers("shop/fraud/uid")) as response:
+            assert response.status == 401
+        async with session.get(f"{collector.url}/metrics") as response:
+            text = await response.text()
+    assert 'podium_monitor_events_total{outcome="accepted"} 101.0' in text
+    assert 'podium_monitor_batches_total{code="200"} 3.0' in text
+    assert len(rows(collector.lake)) == 101
+
+
+async def test_refusals_say_why(collector: CollectorProcess) -> None:
+    await collector.ready()
+    async with aiohttp.ClientSession() as session:
+        cases: list[tuple[bytes, dict[str, str], int, str]] = [
+            (b"[]", {"Authorization": "Bearer x"}, 401, "capture token"),
+            (b"[]", {"Content-Type": "application/json"}, 415, "cloudevents-batch"),
+            (b"{", {}, 400, "not a batch"),
+            (batch([event("a", source="/other")]), {}, 400, "the credential is of"),
+            (b"[]", {"Content-Encoding": "br"}, 400, "must be gzip"),
+            (b" " * (8 * 1024 * 1024 + 1), {}, 413, "send smaller batches"),
+        ]
+        for body, changes, status, says in cases:
+            got, answer = await post(session, collector, body, **changes)
+            assert (got, says in answer["error"]) == (status, True), answer
+    assert rows(collector.lake) == []
+
+
+async def test_batches_that_arrive_together_become_few_files(collector: CollectorProcess) -> None:
+    await collector.ready()
+    async with aiohttp.ClientSession() as session:
+        answers = await asyncio.gather(
+            *(post(session, collector, batch([event(f"{sender}-{index}") for index in range(10)])) for sender in range(4))
+        )
+    assert sum(answer["accepted"] for _, answer in answers) == 40
+    assert 1 <= len(list(collector.lake.glob("predictions/**/*.parquet"))) <= 2
+
+
+async def test_a_terminated_collector_finishes_what_it_was_sent(collector: CollectorProcess) -> None:
+    await collector.ready()
+    async with aiohttp.ClientSession() as session:
+        sending = asyncio.ensure_future(post(session, collector, batch([event("last")])))
+        await asyncio.sleep(0.1)  # on its way, and waiting for company
+        code = await asyncio.to_thread(collector.kill, signal.SIGTERM)
+        assert await sending == (200, {"accepted": 1, "duplicates": 0})
+    assert code in (0, -signal.SIGTERM)
+    assert [row["event_id"] for row in rows(collector.lake)] == ["last"]
+
+
+async def test_a_second_collector_on_the_same_lake_waits_alive(collector: CollectorProcess) -> None:
+    await collector.ready()
+    second = CollectorProcess(collector.lake, collector.folder, free_port())
+    second.start()
+    try:
+        async with aiohttp.ClientSession() as session, asyncio.timeout(20):
+            while True:
+                try:
+                    async with session.get(f"{second.url}/readyz") as response:
+                        answer = await response.json()
+                        if "another process" in answer["error"]:
+                            break
+                except aiohttp.ClientConnectionError:
+                    pass
+                await asyncio.sleep(0.05)
+            async with session.get(f"{second.url}/healthz") as response:
+                assert response.status == 200
+            status, answer = await post(session, second, b"[]")
+            assert status == 503
+            collector.kill(signal.SIGTERM)
+            await second.ready()
+    finally:
+        second.kill()
+
+
+async def test_killed_at_any_instant_it_loses_nothing_acknowledged_and_shows_no_half_file(
+    collector: CollectorProcess,
+) -> None:
+    acknowledged: set[str] = set()
+    stop = False
+
+    async def send(sender: int) -> None:
+        """Sends batch after batch, each again until it is acknowledged, as a pod does."""
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session:
+            number = 0
+            while not stop:
+                ids = [f"{sender}-{number}-{index}" for index in range(20)]
+                body = batch([event(identity) for identity in ids])
+                while True:
+                    try:
+                        status, _ = await post(session, collector, body)
+                    except (aiohttp.ClientError, TimeoutError):
+                        status = 0
+                    if status == 200:
+                        break
+                    await asyncio.sleep(0.02)
+                acknowledged.update(ids)
+                number += 1
+
+    senders = [asyncio.ensure_future(send(sender)) for sender in range(6)]
+    for turn in range(5):
+        await collector.ready()
+        before = len(acknowledged)
+        await until(lambda: len(acknowledged) > before)  # noqa: B023  awaited before the next turn
+        await asyncio.sleep(0.11 * turn)  # another instant of the commit each time
+        await asyncio.to_thread(collector.kill)
+        found = {row["event_id"] for row in rows(collector.lake)}
+        assert acknowledged <= found, f"lost: {sorted(acknowledged - found)[:5]}"
+        collector.start()
+    stop = True
+    await asyncio.gather(*senders)
+    counts = Counter(row["event_id"] for row in rows(collector.lake))
+    assert acknowledged == set(counts)
+    assert set(counts.values()) == {1}
+    assert len(acknowledged) >= 100

@@ -140,7 +140,7 @@ def read_logins(path: Path | None) -> RegistryLogins:
         return RegistryLogins(
             {host.removeprefix("https://").split("/", 1)[0]: _login(entry) for host, entry in entries.items()}
         )
-    except (ValueError, KeyError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} should be a dockerconfigjson with an entry 'auths' and is not") from error
 
 

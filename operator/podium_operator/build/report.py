@@ -38,7 +38,7 @@ def secrets_in(pip_conf: str) -> list[str]:
 
 
 def failure_message(what: str, lines: Sequence[str]) -> str:
-    """`what` failed: pip's own errors, then the last other lines of the output, without the builder's account of its steps."""
+    """`what` failed: pip's own errors, then the last other lines, without the builder's account of its steps."""
     errors = [_shortened(match["text"]) for line in lines if (match := _PIP_ERROR.match(line))]
     others = [line.rstrip() for line in lines if line.strip() and not _PIP_ERROR.match(line) and not _BUILDER.match(line)]
     said = f"{what}: {'; '.join(dict.fromkeys(errors))}" if errors else what

@@ -11,14 +11,14 @@ class CaptureLimits:
     max_bytes: int = 32 * 1024 * 1024
     """Their estimated size."""
 
-    batch_events: int = 500
+    batch_events: int = 5000
     """Rows of one batch, about: a request's rows are not torn apart unless they are more than this."""
 
-    batch_bytes: int = 2 * 1024 * 1024
+    batch_bytes: int = 4 * 1024 * 1024
     """Bytes of one batch before compression, about."""
 
-    linger_seconds: float = 0.5
-    """The first event of a batch waits so long for company."""
+    linger_seconds: float = 1.0
+    """The first event of a batch waits so long for company: the lake gets a file per batch, and wants few."""
 
     request_seconds: float = 10.0
     """One POST to the collector."""
@@ -27,5 +27,5 @@ class CaptureLimits:
     longest_pause_seconds: float = 15.0
     """Between tries; it doubles. A Retry-After of the collector is obeyed up to the longest."""
 
-    close_seconds: float = 5.0
+    close_seconds: float = 3.5
     """What is left when the pod goes is sent for so long."""

@@ -65,7 +65,8 @@ class ResponderFactory:
         )
 
     async def close(self) -> None:
-        """Sends what is captured, within the recorder's bound. Call it after the last request was answered."""
+        """Lets shadows end and sends what is captured, within their bounds. Call it after the last request was answered."""
+        await self._links.close_mirrors()
         await self.recorder.close()
 
     def _splitter(self, plan: Plan) -> Splitter | None:

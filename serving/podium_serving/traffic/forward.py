@@ -14,6 +14,7 @@ import aiohttp
 import numpy as np
 
 from podium_serving.exchange import Columns, Fallback, InferRequest, InvalidRequest
+from podium_serving.http.requests import header_safe
 from podium_serving.oip.codec import Codec
 
 _KEEP_ALIVE_SECONDS = 30.0
@@ -113,7 +114,7 @@ class Peer:
             "Authorization": self._authorization,
             "Content-Type": request.content_type,
             "Podium-Deadline-Milliseconds": str(max(1, int(seconds * 1000))),
-            "Podium-Request-Id": header_text(request.request_id),
+            "Podium-Request-Id": header_safe(request.request_id),
             "Podium-Arm": errand.arm,
         }
         if errand.mirror:
@@ -162,11 +163,6 @@ def checked_columns(body: bytes, version: str, errand: Errand, request: InferReq
         if errand.finite and column.dtype.kind == "f" and not np.isfinite(column).all():
             raise ForwardFailed(Fallback.BAD_ANSWER, f"output '{name}' holds a null or an infinite number")
     return columns
-
-
-def header_text(value: str) -> str:
-    """`value` as far as a header can carry it: a client's id may hold anything that JSON can."""
-    return "".join(character if " " <= character <= "~" else "?" for character in value[:256])
 
 
 def _micros(response: aiohttp.ClientResponse, what: str) -> float:

@@ -26,5 +26,5 @@ class TrafficLimits:
     mirror_in_flight: int = 4
     """Shadow requests per challenger at once. Few, so that a slow shadow costs the champion's pod little."""
 
-    close_seconds: float = 2.0
+    close_seconds: float = 1.0
     """What is in flight when a plan is replaced or the pod drains is waited for so long."""

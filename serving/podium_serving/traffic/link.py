@@ -99,6 +99,9 @@ class Links:
         link.users += 1
         return link
 
+    async def close_mirrors(self) -> None:
+        await asyncio.gather(*(link.mirror.close() for link in self._links.values()))
+
     async def release(self, name: str, host: str) -> None:
         link = self._links[name, host]
         link.users -= 1

@@ -20,7 +20,9 @@ from podium_serving.capture.sender import Reply, Verdict, reply_to
 from podium_serving.exchange import Answer
 from traffic_fixtures import free_port, metrics, plan, request, route, settings, until
 
-QUICK = CaptureLimits(linger_seconds=0.01, first_pause_seconds=0.01, longest_pause_seconds=0.05, close_seconds=0.5)
+QUICK = CaptureLimits(
+    batch_events=500, linger_seconds=0.01, first_pause_seconds=0.01, longest_pause_seconds=0.05, close_seconds=0.5
+)
 
 
 @dataclass

@@ -152,7 +152,7 @@ def _secret_file(folder: Path, name: str) -> bytes:
         raise InvalidSettings(
             f"cannot read {path}: {error.strerror}; PODIUM_SECRET_DIR must hold salt, token and capture-token"
         ) from error
-    if not content.strip():
+    if not content:
         raise InvalidSettings(f"{path} is empty")
     return content
 

@@ -15,6 +15,9 @@ from podium_operator.versions.job_run import JobRun, Termination
 _MAX_CRASHES = 3
 """A container that ends without a report this often will not do better the next time."""
 
+_FETCH_REFUSED = 1
+_FETCH_LATER = 2
+
 Report = TypeVar("Report", VerificationReport, BuildReport)
 
 
@@ -61,10 +64,16 @@ def build_outcome(run: JobRun) -> Pending | Passed[BuildReport] | Failed:
     if (end := run.ended.get("build")) is not None and (report := _build_report(end.message)) is not None:
         return Passed(report) if report.status == "Built" else Failed("BuildFailed", report.message, report.retryable)
     if (fetch := run.ended.get("fetch")) is not None and fetch.exit_code != 0:
-        if (refusal := _verification_report(fetch.message)) is not None:
-            return Failed(refusal.reason, refusal.message, refusal.retryable)
-        return _without_report(run, fetch, "fetch of the package")
+        return _failed_fetch(run, fetch)
     return _without_report(run, end, "build") if end else _without_end(run, "build")
+
+
+def _failed_fetch(run: JobRun, end: Termination) -> Failed:
+    """`fetch` says by its exit code whose fault it was, and why in its last line."""
+    if end.exit_code not in (_FETCH_REFUSED, _FETCH_LATER) or not end.message.strip():
+        return _without_report(run, end, "fetch of the package")
+    why = end.message.strip().splitlines()[-1]
+    return Failed("FetchFailed", f"the package could not be fetched: {why}", retryable=end.exit_code == _FETCH_LATER)
 
 
 def _without_end(run: JobRun, what: str) -> Failed:

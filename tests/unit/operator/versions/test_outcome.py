@@ -79,9 +79,14 @@ def test_a_job_whose_pod_is_gone_is_tried_again(failure: str, reason: str) -> No
             id="pip-refused",
         ),
         pytest.param(
-            ended("fetch", message=WRONG.model_dump_json(), exit_code=1),
-            Failed("DigestMismatch", "other bits", False),
-            id="fetch-says-why",
+            ended("fetch", message="INFO: fetching\noci://r/x: other bits\n", exit_code=1, reason="Error"),
+            Failed("FetchFailed", "the package could not be fetched: oci://r/x: other bits", False),
+            id="the-package-is-wrong",
+        ),
+        pytest.param(
+            ended("fetch", message="oci://r/x: no answer", exit_code=2, reason="Error"),
+            Failed("FetchFailed", "the package could not be fetched: oci://r/x: no answer", True),
+            id="the-registry-is-away",
         ),
     ],
 )
@@ -89,10 +94,10 @@ def test_a_build_report_decides(run: JobRun, outcome: object) -> None:
     assert build_outcome(run) == outcome
 
 
-def test_a_fetch_without_a_report_is_told_by_its_last_words() -> None:
-    outcome = build_outcome(ended("fetch", exit_code=1, reason="Error", message="connection refused"))
+def test_a_fetch_that_was_killed_is_told_by_its_last_words() -> None:
+    outcome = build_outcome(ended("fetch", exit_code=137, reason="Error", message="fetching"))
     assert isinstance(outcome, Failed)
-    assert outcome.message.startswith("the fetch of the package ended with exit code 1 (Error)")
+    assert outcome.message.startswith("the fetch of the package ended with exit code 137 (Error)")
     assert outcome.retryable
 
 

@@ -1,8 +1,6 @@
 """Manifests as a user would write them, and what the API server answers to them."""
 
 import json
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +8,6 @@ import yaml
 from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 
-Kubectl = Callable[..., "subprocess.CompletedProcess[str]"]
 Manifest = dict[str, Any]
 DIGEST = "sha256:" + "4f" * 32
 PLURALS = {"ModelDeployment": "modeldeployments", "ModelVersion": "modelversions"}

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from program_fixtures import Run, runner
+
 REPOSITORY = Path(__file__).parents[2]
 BUILD_AND_START_SECONDS = 1200
 """The first run on a machine compiles Kubernetes; later ones start within seconds."""
@@ -56,3 +58,9 @@ def first_line(process: subprocess.Popen[str]) -> str:
 def api_server(control_plane: ControlPlane) -> Path:
     """The administrator's kubeconfig."""
     return control_plane.kubeconfig
+
+
+@pytest.fixture(scope="session")
+def kubectl(control_plane: ControlPlane) -> Run:
+    """kubectl as the administrator."""
+    return runner(control_plane.kubectl, "--kubeconfig", control_plane.kubeconfig)

@@ -16,7 +16,7 @@ SECONDS = 120.0
 def answered(url: str, deadline: float) -> None:
     while True:
         try:
-            with urllib.request.urlopen(url, timeout=5):
+            with urllib.request.urlopen(url, timeout=5):  # noqa: S310 - the chart's own addresses
                 print(f"{url} answers")
                 return
         except OSError as problem:
@@ -30,9 +30,8 @@ def main() -> None:
     for url in sys.argv[1:]:
         answered(url, deadline)
     request = urllib.request.Request(API, headers={"Authorization": f"Bearer {(ACCOUNT / 'token').read_text()}"})
-    with urllib.request.urlopen(
-        request, timeout=10, context=ssl.create_default_context(cafile=str(ACCOUNT / "ca.crt"))
-    ) as answer:
+    trusted = ssl.create_default_context(cafile=str(ACCOUNT / "ca.crt"))
+    with urllib.request.urlopen(request, timeout=10, context=trusted) as answer:  # noqa: S310
         served = {resource["kind"] for resource in json.load(answer)["resources"]}
     if not served >= KINDS:
         sys.exit(f"the API server serves {sorted(served)}, should serve {sorted(KINDS)}")

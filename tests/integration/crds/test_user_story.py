@@ -7,13 +7,14 @@ import pytest
 import yaml
 from kubernetes import client
 
-from crds_fixtures import Kubectl, deployment, refusal, version
+from crds_fixtures import deployment, refusal, version
+from program_fixtures import Run
 
 EXAMPLES = sorted((Path(__file__).parents[3] / "examples").glob("*.yaml"))
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
-def test_every_example_is_taken_as_it_is(kubectl: Kubectl, installed: None, example: Path) -> None:
+def test_every_example_is_taken_as_it_is(kubectl: Run, installed: None, example: Path) -> None:
     for arguments in (("apply", "--dry-run=server"), ("apply", "--server-side", "--dry-run=server")):
         applied = kubectl(*arguments, "-f", str(example))
         assert (applied.returncode, applied.stderr) == (0, "")
@@ -31,7 +32,7 @@ def test_the_least_that_one_can_write_is_filled_with_defaults(custom_objects: cl
     }
 
 
-def test_the_spec_of_a_model_version_never_changes(kubectl: Kubectl, installed: None) -> None:
+def test_the_spec_of_a_model_version_never_changes(kubectl: Run, installed: None) -> None:
     first = kubectl("apply", "-f", "-", stdin=yaml.safe_dump(version("immutable")))
     assert first.stdout == "modelversion.podium.dev/immutable created\n"
     changed = kubectl("apply", "-f", "-", stdin=yaml.safe_dump(version("immutable", image={"type": "Built"})))
@@ -42,14 +43,14 @@ def test_the_spec_of_a_model_version_never_changes(kubectl: Kubectl, installed: 
     )
 
 
-def test_labels_of_a_model_version_may_change(kubectl: Kubectl, installed: None) -> None:
+def test_labels_of_a_model_version_may_change(kubectl: Run, installed: None) -> None:
     kubectl("apply", "-f", "-", stdin=yaml.safe_dump(version("labelled")))
     labelled = kubectl("label", "modelversion", "labelled", "team=retention")
     kubectl("delete", "modelversion", "labelled")
     assert labelled.stdout == "modelversion.podium.dev/labelled labeled\n"
 
 
-def test_the_status_is_written_apart_from_the_spec(kubectl: Kubectl, installed: None) -> None:
+def test_the_status_is_written_apart_from_the_spec(kubectl: Run, installed: None) -> None:
     manifest = deployment("columns") | {"status": {"reason": "NobodyWroteThis"}}
     kubectl("apply", "-f", "-", stdin=yaml.safe_dump(manifest))
     assert kubectl("get", "mdep", "columns", "-o", "jsonpath={.status}").stdout == ""
@@ -81,7 +82,7 @@ def test_the_status_is_written_apart_from_the_spec(kubectl: Kubectl, installed: 
     ]
 
 
-def test_both_kinds_answer_to_the_category(kubectl: Kubectl, installed: None) -> None:
+def test_both_kinds_answer_to_the_category(kubectl: Run, installed: None) -> None:
     kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all([deployment("listed"), version("listed")]))
     listed = kubectl("get", "podium", "-o", "name").stdout.split()
     kubectl("delete", "mdep/listed", "mv/listed")
@@ -92,7 +93,7 @@ LATER = deployment("later", rollout={"strategy": "Canary"})
 """A field of a later release: it must not be taken and ignored."""
 
 
-def test_a_field_that_nobody_reads_is_named_to_whoever_asks_for_strict_validation(kubectl: Kubectl, installed: None) -> None:
+def test_a_field_that_nobody_reads_is_named_to_whoever_asks_for_strict_validation(kubectl: Run, installed: None) -> None:
     """kubectl and Helm 4 ask for it unless they are told not to."""
     refused = kubectl("create", "-f", "-", stdin=yaml.safe_dump(LATER))
     assert refused.stderr == (
@@ -101,13 +102,13 @@ def test_a_field_that_nobody_reads_is_named_to_whoever_asks_for_strict_validatio
     )
 
 
-def test_server_side_apply_refuses_it_whatever_the_client_asks_for(kubectl: Kubectl, installed: None) -> None:
+def test_server_side_apply_refuses_it_whatever_the_client_asks_for(kubectl: Run, installed: None) -> None:
     refused = kubectl("apply", "--server-side", "--validate=false", "-f", "-", stdin=yaml.safe_dump(LATER))
     assert refused.returncode == 1
     assert ".spec.rollout: field not declared in schema" in refused.stderr
 
 
-def test_a_client_that_says_nothing_is_warned(kubectl: Kubectl, installed: None) -> None:
+def test_a_client_that_says_nothing_is_warned(kubectl: Run, installed: None) -> None:
     taken = kubectl("create", "--validate=warn", "--dry-run=server", "-f", "-", stdin=yaml.safe_dump(LATER))
     assert (taken.returncode, taken.stderr) == (0, 'Warning: unknown field "spec.rollout"\n')
 

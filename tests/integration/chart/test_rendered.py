@@ -1,0 +1,142 @@
+"""What the chart renders is right before it meets a cluster: its shape, its rights, its settings and its pods."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from chart_fixtures import CHART, KUBERNETES
+from podium_operator.kinds import KINDS
+from podium_operator.settings import Settings, from_environment
+from program_fixtures import Run
+
+Manifest = dict[str, Any]
+
+
+@pytest.mark.parametrize("values", ["values", "all-values"])
+def test_helm_lint_finds_nothing(helm: Run, values: str) -> None:
+    linted = helm("lint", "--strict", str(CHART), "-f", str(CHART / "ci" / f"{values}.yaml"))
+    assert linted.returncode == 0, linted.stdout
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        pytest.param(
+            ["images.operator=podium/operator:1"], "at '/images/operator': 'podium/operator:1' does not match", id="tag"
+        ),
+        pytest.param(["images.monitor="], "at '/images/monitor': '' does not match", id="monitor-without-an-image"),
+        pytest.param(["operator.replica=3"], "additional properties 'replica' not allowed", id="misspelt"),
+        pytest.param(["operator.replicas=0"], "at '/operator/replicas': minimum: got 0, want 1", id="no-replicas"),
+        pytest.param(["build.dockerHost=unix:///docker.sock"], "at '/build/dockerHost'", id="docker-socket"),
+        pytest.param(["build.dockerHost=tcp://b:2376"], "at '/build/certificatesSecret'", id="builder-without-certificates"),
+        pytest.param(["monitor.storage.type=HostPath"], "'PersistentVolumeClaim', 'EmptyDir'", id="unknown-storage"),
+        pytest.param(["insecureRegistries[0]=http://r:5000"], "at '/insecureRegistries/0'", id="registry-with-a-scheme"),
+    ],
+)
+def test_values_that_make_no_sense_are_refused_by_name(helm: Run, given: list[str], says: str) -> None:
+    values = str(CHART / "ci" / "values.yaml")
+    settings = [word for setting in given for word in ("--set", setting)]
+    refused = helm("template", "podium", str(CHART), "--kube-version", KUBERNETES, "-f", values, *settings)
+    assert refused.returncode != 0
+    assert says in refused.stderr
+
+
+def test_every_manifest_fits_the_schemas_of_the_api_server(
+    kubeconform: Run, kubectl: Run, rendered: str, tmp_path: Path
+) -> None:
+    write_schemas(json.loads(kubectl("get", "--raw", "/openapi/v2").stdout), tmp_path)
+    location = f"{tmp_path}/{{{{.ResourceKind}}}}{{{{.KindSuffix}}}}.json"
+    # The CRDs of the Prometheus operator are not there, and a CRD's own schema is checked by the tests that install it.
+    skipped = "CustomResourceDefinition,ServiceMonitor,PodMonitor"
+    checked = kubeconform("-strict", "-summary", "-skip", skipped, "-schema-location", location, "-", stdin=rendered)
+    assert checked.returncode == 0, checked.stdout
+
+
+def write_schemas(openapi: Manifest, folder: Path) -> None:
+    """One file per kind, as kubeconform wants them, from what the API server itself says. Unknown fields are errors."""
+    definitions = openapi["definitions"]
+    for definition in definitions.values():
+        if "properties" in definition:
+            definition.setdefault("additionalProperties", False)
+        for name, field in definition.get("properties", {}).items():
+            if field.get("$ref", "").endswith("IntOrString") or field.get("format") == "int-or-string":
+                definition["properties"][name] = {"type": ["string", "integer"]}
+    shared = json.dumps({"definitions": definitions})
+    (folder / "_definitions.json").write_text(shared.replace("#/definitions", "_definitions.json#/definitions"))
+    for name, definition in definitions.items():
+        reference = json.dumps({"$ref": f"_definitions.json#/definitions/{name}"})
+        for kind in definition.get("x-kubernetes-group-version-kind", []):
+            group = kind["group"].split(".")[0]
+            parts = [kind["kind"].lower(), *([group] if group else []), kind["version"]]
+            (folder / f"{'-'.join(parts)}.json").write_text(reference)
+
+
+def workloads(manifests: list[Manifest]) -> list[Manifest]:
+    """Every pod that the chart makes, as a Pod."""
+    found = []
+    for manifest in manifests:
+        if manifest["kind"] in {"Deployment", "StatefulSet"}:
+            template = manifest["spec"]["template"]
+            claims = [claim["metadata"]["name"] for claim in manifest["spec"].get("volumeClaimTemplates", [])]
+            volumes = [{"name": name, "persistentVolumeClaim": {"claimName": name}} for name in claims]
+            spec = {**template["spec"], "volumes": [*template["spec"].get("volumes", []), *volumes]}
+            found.append({"metadata": dict(template["metadata"]), "spec": spec})
+        elif manifest["kind"] == "Pod":
+            found.append({"metadata": {}, "spec": manifest["spec"]})
+    return [{"apiVersion": "v1", "kind": "Pod", **pod} for pod in found]
+
+
+def test_every_pod_passes_pod_security_restricted(kubectl: Run, manifests: list[Manifest]) -> None:
+    enforced = {"pod-security.kubernetes.io/enforce": "restricted"}
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "restricted", "labels": enforced}}
+    kubectl("apply", "-f", "-", stdin=yaml.safe_dump(namespace))
+    for number, pod in enumerate(workloads(manifests)):
+        account = pod["spec"].get("serviceAccountName")
+        if account:
+            kubectl("create", "serviceaccount", account, "-n", "restricted")
+        pod["metadata"] |= {"name": f"pod-{number}", "namespace": "restricted"}
+        pod["spec"] = {key: value for key, value in pod["spec"].items() if key != "priorityClassName"}
+        admitted = kubectl("create", "--dry-run=server", "-f", "-", stdin=yaml.safe_dump(pod))
+        assert admitted.returncode == 0, admitted.stderr
+
+
+def test_the_operators_environment_is_what_its_settings_read(manifests: list[Manifest]) -> None:
+    [operator] = [found for found in manifests if found["kind"] == "Deployment"]
+    [container] = operator["spec"]["template"]["spec"]["containers"]
+    environment = {entry["name"]: entry.get("value", "from-the-pod") for entry in container["env"]}
+    assert {name for name in environment if name.removeprefix("PODIUM_").lower() not in Settings.model_fields} == set()
+    from_environment(environment)
+
+
+def operator_rules(manifests: list[Manifest]) -> list[Manifest]:
+    roles = [found for found in manifests if found["kind"] in {"Role", "ClusterRole"}]
+    return [rule for role in roles if "-operator" in role["metadata"]["name"] for rule in role["rules"]]
+
+
+def test_the_operator_may_reach_each_kind_that_it_uses_and_no_other(manifests: list[Manifest]) -> None:
+    granted = {
+        (group, resource.split("/")[0])
+        for rule in operator_rules(manifests)
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+    }
+    assert granted == {(kind.group, kind.plural) for kind in KINDS.values()}
+
+
+def test_the_operator_has_no_right_that_reaches_further_than_its_words(manifests: list[Manifest]) -> None:
+    for rule in operator_rules(manifests):
+        assert "*" not in (*rule["apiGroups"], *rule["resources"], *rule["verbs"])
+        assert not {"escalate", "bind", "impersonate", "deletecollection"} & set(rule["verbs"])
+        if "secrets" in rule["resources"]:
+            assert not {"list", "watch", "delete"} & set(rule["verbs"])
+        if {"modelversions", "modeldeployments"} & set(rule["resources"]):
+            assert set(rule["verbs"]) == {"get", "list", "watch"}
+
+
+def test_images_are_pinned_by_digest(manifests: list[Manifest]) -> None:
+    images = [container["image"] for pod in workloads(manifests) for container in pod["spec"]["containers"]]
+    assert images
+    assert all("@sha256:" in image for image in images)

@@ -94,12 +94,13 @@ async def test_the_breaker_opens_on_a_hanging_challenger_and_closes_when_it_is_w
 
 async def test_clients_in_a_hurry_cannot_open_the_breaker(bench: Bench) -> None:
     model = SumModel()
-    of = plan(route("neural-net", HOST, timeout_milliseconds=100))
+    of = plan(route("neural-net", HOST, timeout_milliseconds=500))
     responder = bench.factory(of, model, descriptor())
     admitted = serving(of, responder, model)
-    async with challenger_pod(HOST, bench.port, Challenger(seconds=0.05)):
-        hurried = [(await responder.answer(request(seconds=0.04), admitted)).fallback for _ in range(8)]
+    async with challenger_pod(HOST, bench.port, Challenger(seconds=0.4)) as pod:
+        hurried = [(await responder.answer(request(seconds=0.3), admitted)).fallback for _ in range(6)]
         assert set(hurried) == {Fallback.TIMEOUT}
+        pod.seconds = 0
         assert (await responder.answer(request(), admitted)).arm_answered == "neural-net"
         await responder.close()
 

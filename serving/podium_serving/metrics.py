@@ -149,6 +149,7 @@ class Metrics(Collector):
         # Swap:
         self.plan_epoch = Values("gauge", "podium_plan_epoch", "Epoch of the committed plan.", ())
         self.model_loaded = Values("gauge", "podium_model_loaded", "1 while the version is in memory.", ("version",))
+        self.late_requests = Values("counter", "podium_late_requests", "Answered under a plan known to be superseded.", ())
         self._constant = {"namespace": namespace, "deployment": deployment}
         self._registry = CollectorRegistry()
         self._registry.register(self)

@@ -78,6 +78,8 @@ class ServingState:
     behind: bool = False
     """A higher committed epoch is known than `current` holds. The pod leaves the Service (not ready); what still arrives is
     a late answer, which `swap` bounds: after a grace it sets `current` to None."""
+    late_admissions: int = 0
+    """Requests admitted while `behind`, counted by the HTTP lane; `swap` hands the number to the metrics and begins anew."""
     retired: list[Serving] = field(default_factory=list)
     """Flipped away from but with open requests; `swap` drops them when they are done."""
 

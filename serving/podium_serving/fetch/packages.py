@@ -40,6 +40,7 @@ class Packages:
         self._session = session
         self._insecure_hosts = insecure_hosts
         self._peers = peers
+        self._pruning: asyncio.Future[None] | None = None
         self._running: dict[tuple[str, bool], asyncio.Task[Contents]] = {}
 
     async def folder(self, uri: str, digest: str, credential: RegistryCredential | None = None) -> Path:
@@ -56,9 +57,13 @@ class Packages:
         return content
 
     async def prune(self, keep: Collection[str]) -> None:
-        """Forgets all packages but `keep`, unless a fetch is running: it links its files at its end."""
+        """Forgets all packages but `keep`, unless a fetch is running; one that begins meanwhile waits for the end of this.
+
+        A fetch links its files at its end, and files without a link are what pruning removes.
+        """
         if not self._running:
-            await asyncio.to_thread(self.cache.prune, keep)
+            self._pruning = asyncio.ensure_future(asyncio.to_thread(self.cache.prune, keep))
+            await self._pruning
 
     async def close(self) -> None:
         running = list(self._running.values())
@@ -88,6 +93,8 @@ class Packages:
             raise FetchFailed(f"{uri} was not fetched within {LIMIT_SECONDS:.0f} s") from None
 
     async def _fetch(self, uri: str, digest: str, credential: RegistryCredential | None, *, whole: bool) -> Contents:
+        if self._pruning is not None:
+            await asyncio.wait({self._pruning})
         hex_of(digest)
         reference = parse_reference(uri, self._insecure_hosts)
         sources = Sources(self.cache, Registry(self._session, reference, credential), self._peers)

@@ -27,6 +27,8 @@ _SHORT = aiohttp.ClientTimeout(total=2.0, sock_connect=1.0)
 _STREAM = aiohttp.ClientTimeout(total=None, sock_connect=1.0, sock_read=10.0)
 _AT_ONCE = 16
 _HAND_ON_ATTEMPTS = 3
+HAND_ON_PEERS = 32
+"""Peers that a commit is handed to. Each of them hands it on, so more would multiply the messages, not the reach."""
 _CHUNK_BYTES = 256 * 1024
 
 T = TypeVar("T")
@@ -97,14 +99,14 @@ class Peers:
         return PeerAnswers(states, len(results) - len(states))
 
     async def hand_on(self, commit: Envelope) -> None:
-        """Gives a signed commit to all peers. A peer that cannot be reached learns by asking later."""
+        """Gives a signed commit to the peers. One that cannot be reached learns from others, or by asking later."""
         try:
             addresses = await self.addresses()
         except PeersUnknown as error:
             logger.warning("the commit is not handed on: %s", error)
             return
         body = commit.model_dump_json().encode()
-        await _bounded([partial(self._post_commit, address, body) for address in addresses])
+        await _bounded([partial(self._post_commit, address, body) for address in addresses[:HAND_ON_PEERS]])
 
     @asynccontextmanager
     async def blob(self, address: str, hex_digest: str) -> AsyncIterator[AsyncIterator[bytes]]:

@@ -212,6 +212,8 @@ class LaneProtocol(HttpToolsProtocol):
         self._open.append(exchange)
         if admitted is not None:
             admitted.open_requests += 1
+            if inference.state.behind:
+                inference.state.late_admissions += 1
             if not inference.forwarded:
                 admitted.last_admitted = time.time()
                 if admitted.first_admitted is None:

@@ -12,13 +12,15 @@ from podium_serving.swap.assembly import LoadVersion
 from podium_serving.swap.faults import PreparationFailed
 
 OnBatch = Callable[[int], None]
+OnLoaded = Callable[[PlannedVersion, Model], None]
 
 
-def version_loader(settings: ModelSettings, on_batch: Callable[[PlannedVersion], OnBatch]) -> LoadVersion:
-    """The loader of a pod. `on_batch` gives, per version, what is told the rows of every run."""
+def version_loader(settings: ModelSettings, on_batch: Callable[[PlannedVersion], OnBatch], loaded: OnLoaded) -> LoadVersion:
+    """The loader of a pod. `on_batch` gives, per version, what is told the rows of each run; `loaded` is told each model."""
 
     async def load(folder: Path, version: PlannedVersion) -> Model:
         model = await LoadedModel.load(folder, settings, on_batch(version))
+        loaded(version, model)
         try:
             if model.digest != version.digest:
                 raise PreparationFailed("DigestMismatch", f"{folder} holds {model.digest}, wanted {version.digest}")

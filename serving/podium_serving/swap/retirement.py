@@ -7,10 +7,12 @@ ones): closing it too early fails requests, closing it never fills the memory.
 import asyncio
 import logging
 import time
+import weakref
 from collections.abc import Callable, Iterable
 
 from podium_serving.state import Model, Responder, Serving, ServingState
 from podium_serving.swap.memory import return_free_pages
+from podium_serving.swap.tasks import TaskSet
 
 logger = logging.getLogger(__name__)
 
@@ -25,25 +27,21 @@ class Retirement:
     def __init__(self, state: ServingState, models_in_use: Callable[[], Iterable[Model | None]]) -> None:
         self._state = state
         self._models_in_use = models_in_use
-        self._closing: set[asyncio.Task[None]] = set()
+        self._closing = TaskSet("letting go")
+        self._closed_models: weakref.WeakSet[Model] = weakref.WeakSet()
 
     def drop(self, responder: Responder, model: Model | None) -> None:
         """For what never answered. The caller no longer holds it."""
-        self._keep(asyncio.create_task(self._close(responder, model)))
+        self._closing.run(self._close(responder, model))
 
     def retire(self, serving: Serving) -> None:
         """For what answered until this turn of the loop: dropped when its open requests are done."""
         self._state.retired.append(serving)
-        self._keep(asyncio.create_task(self._drain(serving)))
+        self._closing.run(self._drain(serving))
 
     async def settled(self) -> None:
         """Returns when all that was let go is closed."""
-        while self._closing:
-            await asyncio.wait(set(self._closing))
-
-    def _keep(self, task: asyncio.Task[None]) -> None:
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
+        await self._closing.settled()
 
     async def _drain(self, serving: Serving) -> None:
         limit = time.monotonic() + serving.plan.timeout_milliseconds / 1000 + _GRACE_SECONDS
@@ -52,7 +50,7 @@ class Retirement:
             await asyncio.sleep(_LOOK_SECONDS)
         if serving.open_requests > 0:
             logger.error("epoch %d is dropped with %d open requests", serving.plan.epoch, serving.open_requests)
-        self._state.retired.remove(serving)
+        self._state.retired[:] = [other for other in self._state.retired if other is not serving]
         await self._close(serving.responder, serving.model)
 
     async def _close(self, responder: Responder, model: Model | None) -> None:
@@ -60,6 +58,10 @@ class Retirement:
         # Asked after the await above, and nothing is awaited between this answer and the start of closing.
         if model is None or any(model is used for used in self._models_in_use()):
             return
+        # Two plans that shared it may end in the same turn.
+        if model in self._closed_models:
+            return
+        self._closed_models.add(model)
         await _closed(model)
         await asyncio.to_thread(return_free_pages)
 

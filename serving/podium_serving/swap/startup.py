@@ -78,7 +78,11 @@ class Learner:
         turn = 0
         while True:
             starting = not ready()
-            await self.learn(all_peers=starting)
+            try:
+                await self.learn(all_peers=starting)
+            except Exception:
+                # A pod that stopped learning would serve for ever what others left: the next round is the remedy.
+                logger.exception("a round of asking peers failed")
             pause = STARTING_SECONDS[min(turn, len(STARTING_SECONDS) - 1)] if starting else STEADY_SECONDS
             turn = turn + 1 if starting else 0
             # Jitter: the pods of a deployment start together and must not ask together for ever.

@@ -32,3 +32,5 @@ class Surroundings:
     """Returns when a pod that answered nothing yet may begin to, with this epoch (startup)."""
     flipped: Callable[[Serving], None]
     """Told after each flip, for gauges."""
+    late: Callable[[int], None]
+    """Told how many requests were admitted while the pod was behind."""

@@ -9,9 +9,8 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Iterator
 from itertools import chain, repeat
-from typing import Any
 
 from podium_crds.plan import (
     Commit,
@@ -34,6 +33,7 @@ from podium_serving.swap.memory import resident_bytes
 from podium_serving.swap.report import Identity, control_status
 from podium_serving.swap.retirement import Retirement
 from podium_serving.swap.surroundings import Limits, MessageLower, Surroundings
+from podium_serving.swap.tasks import TaskSet
 
 logger = logging.getLogger(__name__)
 
@@ -66,12 +66,12 @@ class Swapper:
         self._flip: FlipRecord | None = None
         self._last_digest = ""
         self._retirement = Retirement(state, self._models_in_use)
-        self._background: set[asyncio.Task[None]] = set()
+        self._background = TaskSet("after a flip")
 
     async def handle(self, envelope: Envelope, message: Message) -> ControlStatus:
         """Acts on a message whose signature was checked; a Prepare is waited for, 5 s at most. Raises MessageLower."""
         self.act(envelope, message)
-        if isinstance(message, Prepare) and self._making is not None:
+        if isinstance(message, Prepare) and self._making is not None and self._making[0] == message.plan.digest:
             await asyncio.wait({self._making[1]}, timeout=self._limits.prepare_answer_seconds)
         return self.status()
 
@@ -114,13 +114,12 @@ class Swapper:
 
     async def close(self) -> None:
         """Ends all tasks and drops what is held. The caller has drained before."""
-        tasks = [*self._background, *([self._making[1]] if self._making else [])]
-        tasks += [self._catching_up] if self._catching_up else []
         _cancel(self._lapse_timer)
         _cancel(self._late_timer)
+        tasks = [task for task in (self._making and self._making[1], self._catching_up) if task is not None]
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, self._background.cancel(), return_exceptions=True)
         if self._prepared is not None:
             self._drop_prepared()
         if self._state.current is not None:
@@ -217,7 +216,7 @@ class Swapper:
         old = self._state.current
         serving = Serving(assembled.plan, commit, assembled.model, assembled.descriptor, assembled.responder)
         self._state.current = serving
-        self._state.behind = False
+        self._end_lateness()
         self._flip = FlipRecord(
             from_epoch=old.plan.epoch if old else None,
             to_epoch=serving.plan.epoch,
@@ -229,7 +228,7 @@ class Swapper:
         self._late_timer = None
         if old is not None:
             self._retirement.retire(old)
-        self._in_background(self._after_flip(commit, old))
+        self._background.run(self._after_flip(commit, old))
         self._surroundings.flipped(serving)
         logger.info("epoch %d answers: %s", serving.plan.epoch, serving.plan.champion.version.name)
 
@@ -246,10 +245,17 @@ class Swapper:
         self._late_timer = None
         if self._state.behind and self._state.current is not None:
             retired, self._state.current = self._state.current, None
-            self._state.behind = False
+            self._end_lateness()
             self._held = decisions.withdrawn(self._held)
             self._retirement.retire(retired)
             logger.error("epoch %d is superseded and its successor is not here: nothing answers", retired.plan.epoch)
+
+    def _end_lateness(self) -> None:
+        self._state.behind = False
+        if self._state.late_admissions:
+            logger.warning("%d requests were answered late", self._state.late_admissions)
+            self._surroundings.late(self._state.late_admissions)
+            self._state.late_admissions = 0
 
     def _let_go(self) -> None:
         """Drops what `Held` no longer names, and sees to it that a preparation lapses in time."""
@@ -282,16 +288,6 @@ class Swapper:
             yield self._prepared.model
         for serving in self._state.retired:
             yield serving.model
-
-    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._background.add(task)
-        task.add_done_callback(self._finished)
-
-    def _finished(self, task: asyncio.Task[None]) -> None:
-        self._background.discard(task)
-        if not task.cancelled() and (error := task.exception()):
-            logger.error("after the flip: %s", error, exc_info=error)
 
 
 def _cancel(timer: asyncio.TimerHandle | None) -> None:

@@ -39,9 +39,7 @@ def image_mismatch(descriptor: Descriptor, image_type: str) -> str:
     needs = ([f"requirements {', '.join(descriptor.requirements)}"] if descriptor.requirements else []) + (
         ["transform.py"] if descriptor.transform else []
     )
-    return (
-        f"the package has {' and '.join(needs)}, which the generic image does not run: write spec.image.type: Built"
-    )
+    return f"the package has {' and '.join(needs)}, which the generic image does not run: write spec.image.type: Built"
 
 
 def cut(text: str, limit: int) -> str:

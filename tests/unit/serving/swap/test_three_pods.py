@@ -36,6 +36,11 @@ async def answer(pod: Pod) -> float:
     return float(answers["score"][0, 0])
 
 
+async def metrics_of(pod: Pod) -> str:
+    async with pod.session.get(pod.url("/metrics")) as response:
+        return await response.text()
+
+
 async def test_all_pods_prepare_then_flip_and_keep_answering(registry: FakeRegistry, group: Pods, tmp_path: Path) -> None:
     first = plan(1, digest=registry.add_made(tmp_path / "p1", weights=[1, 1]), uri=registry.uri)
     second = plan(2, digest=registry.add_made(tmp_path / "p2", weights=[2, 2]), uri=registry.uri)
@@ -65,7 +70,14 @@ async def test_the_old_version_is_dropped_when_its_last_request_is_answered(
     assert status.open_requests == {1: 1, 2: 0}
     assert pod.state.retired == [old]
     old.open_requests = 0
+    del old
     await eventually(lambda: pod.state.retired == [])
+
+    async def only_the_new_one_is_in_memory() -> bool:
+        loaded = [line for line in (await metrics_of(pod)).splitlines() if line.startswith("podium_model_loaded{")]
+        return len(loaded) == 1 and second.champion.version.name in loaded[0]
+
+    await eventually(only_the_new_one_is_in_memory)
 
 
 async def test_new_routes_need_no_fetch_and_keep_the_model(registry: FakeRegistry, group: Pods, tmp_path: Path) -> None:
@@ -135,7 +147,10 @@ async def test_a_pod_that_lacks_the_commits_plan_goes_unready_fetches_and_flips(
     assert status.preparing is not None
     assert status.preparing.epoch == 2
     assert pod.state.current is not None, "what still arrives is answered late"
+    pod.state.late_admissions = 3
     await eventually(lambda: pod.state.current is None)
+    assert "podium_late_requests_total" in await metrics_of(pod)
+    assert pod.state.late_admissions == 0
     registry.gate.set()
     await eventually(lambda: pod.epoch == 2)
     assert await answer(pod) == 6.0

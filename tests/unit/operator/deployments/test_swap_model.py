@@ -1,7 +1,7 @@
 """The hot swap explored: two pods, two leaders, and every order of crash, freeze, restart and change of mind.
 
-Leaders decide with the operator's `next_step`, pods with serving's own `decide`. Each write of the record and each message is
-a step of its own, and between any two of them a leader may die, or freeze and wake up later with what it was about to do.
+Leaders decide with the operator's `next_step`, pods with serving's own `decide`. Each write of the record and each message
+is a step of its own, and between any two of them a leader may die, or freeze and wake up later with what it was about to do.
 """
 
 from collections.abc import Iterator

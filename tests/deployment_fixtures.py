@@ -1,0 +1,137 @@
+"""Values that tests of the operator's deployments share: a ModelDeployment, plans, pods as seen."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from podium_crds.plan import (
+    Commit,
+    ControlStatus,
+    DeploymentKey,
+    Failure,
+    HeldPlan,
+    Plan,
+    PlannedChampion,
+    PlannedRoute,
+    PlannedVersion,
+    SigningKey,
+)
+from podium_crds.v1alpha1.model_deployment import ModelDeploymentSpec
+from podium_operator.deployments.steps import PodSeen, Sealed, Silence
+from podium_operator.deployments.versions_seen import Verdict, VersionSeen
+from podium_operator.manifests.identity import Owner
+
+OWNER = Owner("retention", "churn", "3c1d0f52-0000-4000-8000-000000000001")
+KEY = DeploymentKey(namespace="retention", name="churn", uid=OWNER.uid)
+SIGNER = SigningKey.generate()
+IMAGE = "registry.test/serving@sha256:" + "a" * 64
+OTHER_IMAGE = "registry.test/built@sha256:" + "b" * 64
+MIB = 2**20
+
+
+def digest(name: str) -> str:
+    return "sha256:" + name.encode().hex().ljust(64, "0")
+
+
+def planned(name: str, image: str = IMAGE) -> PlannedVersion:
+    return PlannedVersion(name=name, uri=f"oci://registry.test:5000/models/{name}", digest=digest(name), image=image)
+
+
+def version(name: str, verdict: Verdict = Verdict.VERIFIED, **changed: Any) -> VersionSeen:
+    facts: dict[str, Any] = {
+        "uri": f"oci://registry.test:5000/models/{name}",
+        "digest": digest(name),
+        "image": IMAGE,
+        "peak_memory_bytes": 100 * MIB,
+        "schema_digest": "sha256:schema",
+        "inputs": "tenure FP32",
+        "outputs": "score FP32",
+    }
+    return VersionSeen(name=name, verdict=verdict, **{**facts, **changed})
+
+
+def versions(*items: VersionSeen) -> Mapping[str, VersionSeen]:
+    return {item.name: item for item in items}
+
+
+def plan(name: str = "churn-3", *, term: int = 1, epoch: int = 1, pool: str = "abcdef", **changed: Any) -> Plan:
+    champion = PlannedChampion(version=changed.pop("version", planned(name)), pool=pool, host="host.retention.svc")
+    return Plan(deployment=KEY, term=term, epoch=epoch, champion=champion, **changed)
+
+
+def route(name: str, version_name: str, percent: int = 0, host: str = "route.retention.svc") -> PlannedRoute:
+    return PlannedRoute(
+        name=name,
+        version=planned(version_name),
+        mode="Canary" if percent else "Shadow",
+        percent=percent,
+        timeout_milliseconds=100,
+        host=host,
+    )
+
+
+def sealed(found: Plan) -> Sealed:
+    commit = Commit(plan=found)
+    return Sealed(commit, SIGNER.sign(commit))
+
+
+def spec(champion: str = "churn-3", **fields: Any) -> ModelDeploymentSpec:
+    return ModelDeploymentSpec.model_validate({"champion": {"modelVersionRef": {"name": champion}}, **fields})
+
+
+def challenger(name: str, version_name: str, percent: int | None = None, **fields: Any) -> dict[str, Any]:
+    canary = {"mode": "Shadow"} if percent is None else {"mode": "Canary", "percent": percent}
+    return {"name": name, "modelVersionRef": {"name": version_name}, **canary, **fields}
+
+
+def held(found: Plan) -> HeldPlan:
+    champion = found.champion.version
+    return HeldPlan(
+        term=found.term,
+        epoch=found.epoch,
+        plan_digest=found.digest,
+        version=champion.name,
+        version_digest=champion.digest,
+    )
+
+
+def control_status(
+    uid: str = "a",
+    *,
+    committed: Plan | None = None,
+    prepared: Plan | None = None,
+    preparing: Plan | None = None,
+    failure: Failure | None = None,
+    open_requests: dict[int, int] | None = None,
+    pool: str = "abcdef",
+) -> ControlStatus:
+    return ControlStatus(
+        pod_uid=uid,
+        process_id="p-1",
+        pool=pool,
+        ready=committed is not None,
+        committed=held(committed) if committed else None,
+        prepared=held(prepared) if prepared else None,
+        preparing=held(preparing) if preparing else None,
+        failure=failure,
+        open_requests=open_requests or {},
+    )
+
+
+def pod(
+    uid: str = "a",
+    *,
+    committed: Plan | None = None,
+    prepared: Plan | None = None,
+    preparing: Plan | None = None,
+    failure: Failure | None = None,
+    silence: Silence | None = None,
+    in_service: bool = True,
+    pool: str = "abcdef",
+    **changed: Any,
+) -> PodSeen:
+    status = control_status(uid, committed=committed, prepared=prepared, preparing=preparing, failure=failure, pool=pool)
+    return PodSeen(name=f"pod-{uid}", uid=uid, pool=pool, answer=silence or status, in_service=in_service, **changed)
+
+
+def failure(found: Plan, fault: Any = "Version", reason: str = "GoldenRowsFailed") -> Failure:
+    return Failure(fault=fault, reason=reason, message="row 2 differs", plan_digest=found.digest)

@@ -231,7 +231,7 @@ async def test_requests_get_their_turns_while_a_large_batch_is_written() -> None
     turns = 0
     async with collecting(capture.port):
         assert capture.predict(10_000)
-        while capture.counted().get("Accepted") != 10_000:  # noqa: ASYNC110  the turns are what is counted
+        while capture.counted().get("Accepted") != 10_000:
             await asyncio.sleep(0)
             turns += 1
         await capture.recorder.close()

@@ -32,17 +32,17 @@ test-unit: install ## Pure code: seconds, needs nothing
 test-integration: install ## A real API server without nodes, and real serving processes
 	$(VENV)/bin/pytest tests/integration -q
 
-test-e2e: cluster-up images ## The story on a real node, under load
+test-e2e: cluster-up images ## The story on a real node, under load (root)
 	$(IN_CLUSTER) $(VENV)/bin/pytest tests/e2e -q
 
-bench: cluster-up images ## Measure what the documents claim
-	$(IN_CLUSTER) $(VENV)/bin/pytest tests/bench -q -s
+bench: cluster-up images ## Measure what the documents claim, e.g. fifty deployments on one node
+	$(IN_CLUSTER) PYTHONPATH=hack:tests $(PYTHON) tests/bench/fifty.py
 
-demo: install ## From a notebook's model to a hot swap under load, on a Kubernetes of this machine's own
-	$(PYTHON) hack/demo
+demo: install ## From a fitted pipeline to a hot swap under load, on a Kubernetes of this machine's own (root)
+	PYTHONPATH=hack $(PYTHON) -m demo up
 
 demo-down: install ## Take the demo out of the cluster; `make cluster-down` removes the rest
-	$(PYTHON) hack/demo --down
+	PYTHONPATH=hack $(PYTHON) -m demo down
 
 cluster-up: install ## A real Kubernetes on this machine (root)
 	$(CLUSTER) up

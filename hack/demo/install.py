@@ -25,6 +25,7 @@ def values(where: Where, images: dict[str, str], *, monitor: bool = True) -> dic
     }
     if where.local:
         found["insecureRegistries"] = [where.registry]
+        found["monitor"]["storage"] = {"type": "EmptyDir", "size": "1Gi"}  # the local cluster has no storage class
         found["builder"] = {
             "dockerHost": where.environment["DOCKER_HOST"],
             "certificatesSecret": BUILDER_SECRET,

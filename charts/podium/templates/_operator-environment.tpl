@@ -6,8 +6,8 @@
   valueFrom: {fieldRef: {fieldPath: metadata.name}}
 {{- $collector := .Values.monitor.enabled | ternary (printf "http://%s:8090/v1/events" (include "podium.collectorHost" .)) "" }}
 {{- $settings := list
-  (list "SCORING_IMAGE" .Values.images.serving)
-  (list "OPERATOR_IMAGE" .Values.images.operator)
+  (list "SCORING_IMAGE" .Values.images.serving.reference)
+  (list "OPERATOR_IMAGE" .Values.images.operator.reference)
   (list "LEASE_NAME" (printf "%s-operator" (include "podium.fullname" .)))
   (list "WATCH_NAMESPACES" (join "," .Values.operator.watchNamespaces))
   (list "WORKERS" .Values.operator.workers)
@@ -17,14 +17,14 @@
   (list "VERIFICATION_CPU" .Values.verification.cpu)
   (list "VERIFICATION_MEMORY" .Values.verification.memory)
   (list "VERIFICATION_DEADLINE_SECONDS" .Values.verification.deadlineSeconds)
-  (list "DOCKER_HOST" .Values.build.dockerHost)
-  (list "DOCKER_CERTIFICATES_SECRET" .Values.build.certificatesSecret)
-  (list "BUILD_REPOSITORY" .Values.build.repository)
-  (list "BUILD_REGISTRY_SECRET" .Values.build.registrySecret)
-  (list "BUILD_PIP_SECRET" .Values.build.pipSecret)
-  (list "BUILD_CA_CONFIG_MAP" .Values.build.caConfigMap)
-  (list "BUILD_NETWORK" .Values.build.network)
-  (list "BUILD_DEADLINE_SECONDS" .Values.build.deadlineSeconds)
+  (list "DOCKER_HOST" .Values.builder.dockerHost)
+  (list "DOCKER_CERTIFICATES_SECRET" .Values.builder.certificatesSecret)
+  (list "BUILD_REPOSITORY" .Values.builder.repository)
+  (list "BUILD_REGISTRY_SECRET" .Values.builder.registrySecret)
+  (list "BUILD_PIP_SECRET" .Values.builder.pipSecret)
+  (list "BUILD_CA_CONFIG_MAP" .Values.builder.caConfigMap)
+  (list "BUILD_NETWORK" .Values.builder.network)
+  (list "BUILD_DEADLINE_SECONDS" .Values.builder.deadlineSeconds)
   (list "COLLECTOR_URL" $collector)
 }}
 {{- range $settings }}

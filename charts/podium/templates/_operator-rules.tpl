@@ -30,10 +30,10 @@
 # Scoring pods: found to be prepared and committed, deleted when one cannot be. None is created, none is exec'd into.
 - apiGroups: [""]
   resources: [pods]
-  verbs: [get, list, watch, delete]
+  verbs: [list, watch, delete]
 - apiGroups: [discovery.k8s.io]
   resources: [endpointslices]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 # A deployment's salt and tokens are made; pull secrets that a ModelVersion names are read. Secrets are never listed.
 - apiGroups: [""]
   resources: [secrets]
@@ -41,7 +41,7 @@
 # Verification and build Jobs.
 - apiGroups: [batch]
   resources: [jobs]
-  verbs: [get, list, watch, create, delete]
+  verbs: [list, watch, create, delete]
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from chart_fixtures import CHART, KUBERNETES
+from chart_fixtures import CHART, KUBERNETES, REPOSITORY
 from podium_operator.kinds import KINDS
 from podium_operator.settings import Settings, from_environment
 from program_fixtures import Run
@@ -24,14 +24,16 @@ def test_helm_lint_finds_nothing(helm: Run, values: str) -> None:
 @pytest.mark.parametrize(
     ("given", "says"),
     [
+        pytest.param(["images.operator.reference=operator:1"], "'operator:1' does not match pattern", id="tag"),
         pytest.param(
-            ["images.operator=podium/operator:1"], "at '/images/operator': 'podium/operator:1' does not match", id="tag"
+            ["images.monitor.reference="], "at '/images/monitor/reference': '' does not match", id="monitor-without-an-image"
         ),
-        pytest.param(["images.monitor="], "at '/images/monitor': '' does not match", id="monitor-without-an-image"),
         pytest.param(["operator.replica=3"], "additional properties 'replica' not allowed", id="misspelt"),
         pytest.param(["operator.replicas=0"], "at '/operator/replicas': minimum: got 0, want 1", id="no-replicas"),
-        pytest.param(["build.dockerHost=unix:///docker.sock"], "at '/build/dockerHost'", id="docker-socket"),
-        pytest.param(["build.dockerHost=tcp://b:2376"], "at '/build/certificatesSecret'", id="builder-without-certificates"),
+        pytest.param(["builder.dockerHost=unix:///docker.sock"], "at '/builder/dockerHost'", id="docker-socket"),
+        pytest.param(
+            ["builder.dockerHost=tcp://b:2376"], "at '/builder/certificatesSecret'", id="builder-without-certificates"
+        ),
         pytest.param(["monitor.storage.type=HostPath"], "'PersistentVolumeClaim', 'EmptyDir'", id="unknown-storage"),
         pytest.param(["insecureRegistries[0]=http://r:5000"], "at '/insecureRegistries/0'", id="registry-with-a-scheme"),
     ],
@@ -116,14 +118,30 @@ def operator_rules(manifests: list[Manifest]) -> list[Manifest]:
     return [rule for role in roles if "-operator" in role["metadata"]["name"] for rule in role["rules"]]
 
 
-def test_the_operator_may_reach_each_kind_that_it_uses_and_no_other(manifests: list[Manifest]) -> None:
-    granted = {
-        (group, resource.split("/")[0])
-        for rule in operator_rules(manifests)
+def granted(rules: list[Manifest]) -> dict[tuple[str, str], set[str]]:
+    return {
+        (group, resource): set(rule["verbs"])
+        for rule in rules
         for group in rule["apiGroups"]
         for resource in rule["resources"]
     }
-    assert granted == {(kind.group, kind.plural) for kind in KINDS.values()}
+
+
+def test_the_operator_may_reach_each_kind_that_it_uses_and_no_other(manifests: list[Manifest]) -> None:
+    reached = {(group, resource.split("/")[0]) for group, resource in granted(operator_rules(manifests))}
+    assert reached == {(kind.group, kind.plural) for kind in KINDS.values()}
+
+
+def test_the_documents_list_the_operators_rights_as_they_are(manifests: list[Manifest]) -> None:
+    text = (REPOSITORY / "docs" / "rbac.md").read_text(encoding="utf-8").split("\n## ")[1]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("| ")]
+    documented = {
+        ("" if group == "(core)" else group, resource): set(verbs.split(", "))
+        for group, resources, verbs, _ in rows[1:]
+        for resource in resources.split(", ")
+    }
+    rules = granted(operator_rules(manifests))
+    assert {key: verbs for key, verbs in rules.items() if key[1] != "leases"} == documented
 
 
 def test_the_operator_has_no_right_that_reaches_further_than_its_words(manifests: list[Manifest]) -> None:

@@ -1,6 +1,7 @@
 """`fetch --uri U --digest D --dir DIR`: downloads and checks a package. What a build's init container runs.
 
-Exit 0: DIR holds the package. 1: the package or its address is wrong. 2: the registry could not be used; try again later.
+Exit 0: DIR holds the package. 1: the package or its address is wrong. 2: the registry could not be used, or has no such
+package yet: try again later.
 """
 
 import argparse
@@ -16,7 +17,7 @@ import aiohttp
 
 from podium_crds.plan import RegistryCredential
 from podium_serving.fetch.cache import Cache
-from podium_serving.fetch.errors import FetchFailed, PackageError
+from podium_serving.fetch.errors import FetchFailed, PackageError, PackageNotFound
 from podium_serving.fetch.packages import Packages
 from podium_serving.fetch.references import credential_for, parse_reference
 
@@ -36,7 +37,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str] | None = None)
         asyncio.run(fetch_to(given.dir, given.uri, given.digest, os.environ if environment is None else environment))
     except (PackageError, OSError) as error:
         print(f"{given.uri}@{given.digest}: {error}", file=sys.stderr)
-        return 2 if isinstance(error, FetchFailed | OSError) else 1
+        return 2 if isinstance(error, FetchFailed | PackageNotFound | OSError) else 1
     print(f"{given.dir} holds {given.digest}")
     return 0
 

@@ -128,6 +128,9 @@ class Peers:
                     logger.warning("peer %s answered with status %d when asked for its state", address, response.status)
                     return None
                 return PeerState.model_validate_json(await _limited(response.content))
+        except aiohttp.ClientConnectorError as error:
+            # No process listens: it is starting or gone, and what a pod holds does not outlive its process.
+            return PeerState() if isinstance(error.os_error, ConnectionRefusedError) else None
         except (aiohttp.ClientError, TimeoutError, ConnectionError, ValidationError) as error:
             logger.info("peer %s did not tell its state: %s", address, type(error).__name__)
             return None

@@ -170,7 +170,9 @@ async def test_the_command_downloads_and_checks(
     assert read_package(tmp_path / "out" / "deep").digest == digest
     assert not [path for path in (tmp_path / "out" / "deep").iterdir() if path.name.startswith(".")]
     assert await asyncio.to_thread(command.main, arguments, environment) == 0, "again into the same folder"
-    arguments[3] = "sha256:" + "a" * 64
-    assert await asyncio.to_thread(command.main, arguments, environment) == 1
+    registry.manifests["sha256:" + "a" * 64] = registry.manifests[digest]
+    wrong, missing = (["--digest", "sha256:" + letter * 64, *arguments[:2], *arguments[4:]] for letter in "ab")
+    assert await asyncio.to_thread(command.main, wrong, environment) == 1
+    assert await asyncio.to_thread(command.main, missing, environment) == 2, "it may still be pushed"
     assert await asyncio.to_thread(command.main, arguments, {}) == 2, "https is spoken to a registry of plain http"
     assert registry.password not in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """The serving process, wired: state, traffic, ports; and its end, in the order in which nothing is lost."""
 
 import asyncio
+import gc
 import logging
 import time
 from collections.abc import AsyncIterator
@@ -37,6 +38,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     await public.start(settings.bind, settings.http_port)
     await forward.start(settings.bind, settings.forward_port)
     swap = await HotSwap.start(settings, state, metrics, traffic)
+    quiet_collector()
     logger.info("serving %s/%s on port %d", settings.namespace, settings.deployment, public.port)
     try:
         await stop.wait()
@@ -44,6 +46,17 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         await _drain(settings, state, [public, forward])
         await traffic.close()
         await swap.close()
+
+
+def quiet_collector() -> None:
+    """Keeps the garbage collector from walking all that was imported, over and over, between requests.
+
+    Requests make no cycles worth collecting often. Measured on a busy core: 3 times the requests per second, and a fifth of
+    the p99 (docs/decisions/20261121-serving-process.md).
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 async def _drain(settings: Settings, state: ServingState, servers: list[HttpServer]) -> None:
@@ -82,6 +95,7 @@ async def local(model: LoadedModel, settings: Settings) -> AsyncIterator[int]:
     state.current = Serving(plan, commit, model, model.descriptor, responder)
     public = _public(settings, state, metrics)
     await public.start(settings.bind, settings.http_port)
+    quiet_collector()
     try:
         yield public.port
     finally:

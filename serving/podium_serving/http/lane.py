@@ -3,7 +3,7 @@
 ASGI's two sends alone cost half of a one-row request. A request is admitted when its head is complete: the current plan
 is read there, once, and answers it whatever flips meanwhile. Relies on these parts of uvicorn's HttpToolsProtocol:
 `cycle` (the newest request; only its response_complete, keep_alive, disconnected and message_event are touched),
-`pipeline`, `flow`, `_start_asgi_task` and `on_response_complete`.
+`pipeline`, `flow`, `parser`, `_start_asgi_task` and `on_response_complete`.
 """
 
 import asyncio
@@ -13,36 +13,33 @@ from typing import Any
 
 import httptools
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from podium_serving.exchange import InvalidRequest, Overloaded, ServingError
+from podium_serving.http.connection import Connection
 from podium_serving.http.inference import Arrived
-from podium_serving.http.lane_state import LINGER_SECONDS, Exchange, Lane
+from podium_serving.http.lane_state import Exchange, Lane
 from podium_serving.http.requests import Target, inference_target, read_head, without_offer
-from podium_serving.http.responses import BodyTooLarge, BodyTooSlow, answer_bytes, error_bytes
+from podium_serving.http.responses import BodyTooLarge, BodyTooSlow, HeadTooLarge, answer_bytes, error_bytes
 
 logger = logging.getLogger(__name__)
 
 CLIENT_GONE = 499
 """Counted where a client closed before its answer was there; nothing is sent."""
 
+MAX_HEAD_BYTES = 65_536
+"""Path and headers of one request. Ten times what proxies let through."""
+
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-class LaneProtocol(HttpToolsProtocol):
-    """One connection."""
-
-    cycle: Any
+class LaneProtocol(Connection):
+    """One connection's requests."""
 
     def __init__(self, lane: Lane, config: Config, server_state: ServerState, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(config, server_state, {}, loop)
-        self.lane = lane
-        self.quiet_since = time.monotonic()
-        """Monotonic seconds since when no request is open."""
-        self._unread_since: float | None = None
-        self._lingering = False
+        super().__init__(lane, config, server_state, loop)
         self._open: list[Exchange] = []
+        self._head_bytes = 0
 
     # What uvicorn's parser calls
 
@@ -53,7 +50,8 @@ class LaneProtocol(HttpToolsProtocol):
         self.expect_100_continue = False
 
     def on_headers_complete(self) -> None:
-        if self._lingering or self.parser.should_upgrade():
+        self._head_bytes = 0
+        if self.lingering or self.parser.should_upgrade():
             return
         target = inference_target(self.url) if self.parser.get_method() == b"POST" else None
         if target is None:
@@ -76,7 +74,7 @@ class LaneProtocol(HttpToolsProtocol):
             exchange.size += len(body)
             self.lane.buffered_bytes += len(body)
             if exchange.size > self.lane.settings.max_body_bytes:
-                self._refuse_rest(exchange, self._too_large(exchange.size))
+                self._refuse_rest(exchange, BodyTooLarge(exchange.size, self.lane.settings.max_body_bytes))
             elif self.lane.buffered_bytes > self.lane.settings.max_buffered_bytes:
                 self._refuse_rest(exchange, Overloaded("too many large requests are being received; try again"))
 
@@ -93,14 +91,19 @@ class LaneProtocol(HttpToolsProtocol):
                 self._begin(exchange)
 
     def data_received(self, data: bytes) -> None:
-        if self._lingering:
+        if self.lingering:
             return
+        self._head_bytes += len(data)
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as offer:
             self._decline_upgrade(data[offer.args[0] :])
         except httptools.HttpParserError as error:
+            if isinstance(error, httptools.HttpParserCallbackError):
+                logger.error("a request could not be read", exc_info=error)
             self.send_400_response(str(error))
+        if self._head_bytes > MAX_HEAD_BYTES and self.quiet and not self.lingering:
+            self._refuse_connection(HeadTooLarge(f"the request's head has more than {MAX_HEAD_BYTES} bytes"))
 
     def connection_lost(self, exc: Exception | None) -> None:
         for exchange in list(self._open):
@@ -116,25 +119,14 @@ class LaneProtocol(HttpToolsProtocol):
         exchange = self.cycle
         error = InvalidRequest(f"this is not HTTP/1.1: {msg}")
         if exchange is None or exchange.response_complete:
-            self.transport.write(error_bytes(error, "", close=True))
-            self.transport.close()
+            self._refuse_connection(error)
         elif type(exchange) is Exchange and not exchange.complete:
             self._refuse_rest(exchange, error)
         else:
             exchange.keep_alive = False
-            self._lingering = True
+            self.lingering = True
 
-    def pause_writing(self) -> None:
-        super().pause_writing()
-        self._unread_since = time.monotonic()
-
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        self._unread_since = None
-        if not self.pipeline:
-            self.flow.resume_reading()
-
-    # What uvicorn's protocol calls when a request may start or is done
+    # What uvicorn's protocol calls when a request may start, and what the server calls
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
         if type(cycle) is Exchange:
@@ -142,40 +134,20 @@ class LaneProtocol(HttpToolsProtocol):
         else:
             super()._start_asgi_task(cycle, app)
 
-    def on_response_complete(self) -> None:
-        # Not super's: it arms a timer per response. The server sweeps quiet connections instead.
-        self.server_state.total_requests += 1
-        self.quiet_since = time.monotonic()
-        if self.transport.is_closing():
-            return
-        if self.flow.write_paused:
-            self.flow.pause_reading()  # who does not read gets no more answers made
-        else:
-            self.flow.resume_reading()
-        if self.pipeline:
-            # In a turn of its own: a long row of refused requests would nest too deep.
-            self.loop.call_soon(self._start_asgi_task, *self.pipeline.pop())
-
-    # What the server calls
-
-    @property
-    def quiet(self) -> bool:
-        """No request is open. A half-sent head is none: nothing of it was promised."""
-        return self.cycle is None or bool(self.cycle.response_complete)
-
     def sweep(self, now: float) -> None:
-        """Closes what was quiet for too long, cuts off who does not read, and refuses bodies that do not come."""
-        patience = self.lane.settings.keep_alive_seconds
-        if self._unread_since is not None and now - self._unread_since > patience:
-            self.transport.abort()  # close() would wait until what was written is read
-        elif self.quiet and now - self.quiet_since > patience:
-            self.transport.close()
+        super().sweep(now)
         for exchange in list(self._open):
-            if not exchange.complete and now - exchange.admitted_at > self.lane.body_seconds:
-                waited = now - exchange.admitted_at
+            waited = now - exchange.admitted_at
+            if not exchange.complete and waited > self.lane.body_seconds:
                 self._refuse_rest(exchange, BodyTooSlow(f"the body did not arrive within {waited:.0f} s of its head"))
 
     # The life of an exchange
+
+    def _refuse_connection(self, error: ServingError) -> None:
+        """Between requests: there is no exchange to answer."""
+        self.lingering = True
+        self.transport.write(error_bytes(error, "", close=True))
+        self.linger()
 
     def _decline_upgrade(self, rest: bytes) -> None:
         """Reads the request again without its offer: the parser skips the body of one that offers another protocol.
@@ -224,24 +196,20 @@ class LaneProtocol(HttpToolsProtocol):
         exchange.front = True
         if exchange.complete:
             self._begin(exchange)
-        elif exchange.head.content_length > self.lane.settings.max_body_bytes:
-            self._refuse_rest(exchange, self._too_large(exchange.head.content_length))
+        elif exchange.head.content_length > (limit := self.lane.settings.max_body_bytes):
+            self._refuse_rest(exchange, BodyTooLarge(exchange.head.content_length, limit))
         elif exchange.wants_continue:
             if exchange.refusal is not None:
                 self._refuse_rest(exchange, exchange.refusal)
             else:
                 self.transport.write(_CONTINUE)
 
-    def _too_large(self, size: int) -> BodyTooLarge:
-        limit = self.lane.settings.max_body_bytes
-        return BodyTooLarge(f"the body has {size} bytes or more, at most {limit} are taken; send fewer rows at a time")
-
     def _refuse_rest(self, exchange: Exchange, error: ServingError) -> None:
         """Refuses a request whose body has not ended; nothing that follows on this connection can be read."""
         exchange.complete = True
         exchange.refusal = error
         exchange.keep_alive = False
-        self._lingering = True
+        self.lingering = True
         if exchange.front:
             self._begin(exchange)
 
@@ -293,18 +261,12 @@ class LaneProtocol(HttpToolsProtocol):
             return
         exchange.response_complete = True
         self.transport.write(response)
-        if close and self._lingering:
-            self._linger()
+        if close and self.lingering:
+            self.linger()
         elif close:
             self.transport.close()
         else:
             self.on_response_complete()
-
-    def _linger(self) -> None:
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
-        self.flow.resume_reading()
-        self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
     def _release(self, exchange: Exchange) -> None:
         """Exactly once per exchange: answered, refused, or its client is gone."""

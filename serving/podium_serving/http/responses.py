@@ -15,6 +15,18 @@ class BodyTooLarge(ServingError):
     http_status = 413
     reason = "BodyTooLarge"
 
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(size, limit)
+        self.size, self.limit = size, limit
+
+    def __str__(self) -> str:
+        return f"the body has {self.size} bytes or more, at most {self.limit} are taken; send fewer rows at a time"
+
+
+class HeadTooLarge(ServingError):
+    http_status = 431
+    reason = "HeadTooLarge"
+
 
 class BodyTooSlow(ServingError):
     http_status = 408

@@ -290,6 +290,20 @@ async def test_what_is_no_http_is_refused_after_the_answers_that_are_due(tmp_pat
             assert reply.error.startswith("this is not HTTP/1.1: ")
 
 
+async def test_a_head_without_end_is_refused(tmp_path: Path) -> None:
+    async with site(tmp_path) as here:
+        await here.serve("3", weights=[1, 1])
+        async with client(here.public) as connection:
+            # Large bodies and many requests are no large heads.
+            assert (await connection.ask(infer_request(b"x" * 100_000))).status == 400
+            await connection.send(infer_request(infer_body(1, 1)) * 1000)
+            assert {(await connection.reply()).status for _ in range(1000)} == {200}
+            await connection.send(b"POST /v2/models/churn/infer HTTP/1.1\r\nx-long: " + b"x" * 70_000)
+            reply = await connection.reply()
+            assert (reply.status, reply.error) == (431, "the request's head has more than 65536 bytes")
+            assert await connection.closed()
+
+
 async def test_a_client_that_offers_http2_is_answered_in_http1_and_kept(tmp_path: Path) -> None:
     async with site(tmp_path) as here:
         await here.serve("3", weights=[1, 1])

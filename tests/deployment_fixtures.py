@@ -15,10 +15,12 @@ from podium_crds.plan import (
     PlannedVersion,
     SigningKey,
 )
-from podium_crds.v1alpha1.model_deployment import ModelDeploymentSpec
+from podium_crds.v1alpha1.model_deployment import ModelDeploymentSpec, ModelDeploymentStatus
+from podium_operator.deployments.observed import Observed, PodListed, PoolLive, Record
 from podium_operator.deployments.steps import PodSeen, Sealed, Silence
 from podium_operator.deployments.versions_seen import Verdict, VersionSeen
 from podium_operator.manifests.identity import Owner
+from podium_operator.manifests.record import Notes
 
 OWNER = Owner("retention", "churn", "3c1d0f52-0000-4000-8000-000000000001")
 KEY = DeploymentKey(namespace="retention", name="churn", uid=OWNER.uid)
@@ -135,3 +137,50 @@ def pod(
 
 def failure(found: Plan, fault: Any = "Version", reason: str = "GoldenRowsFailed") -> Failure:
     return Failure(fault=fault, reason=reason, message="row 2 differs", plan_digest=found.digest)
+
+
+def listed(uid: str = "a", *, pool: str = "abcdef", challenger: str = "", **changed: Any) -> PodListed:
+    facts: dict[str, Any] = {
+        "address": "10.0.0.1",
+        "ready": True,
+        "terminating": False,
+        "running": True,
+        "waiting": "",
+        "manifest": {"spec": {"containers": []}},
+    }
+    return PodListed(name=f"pod-{uid}", uid=uid, pool=pool, challenger=challenger, **{**facts, **changed})
+
+
+def pool_live(id_: str = "abcdef", *, replicas: int = 2, challenger: str = "", **changed: Any) -> PoolLive:
+    facts: dict[str, Any] = {"ready_replicas": replicas, "current": True, "stalled": "", "manifest": {}}
+    return PoolLive(id=id_, challenger=challenger, replicas=replicas, **{**facts, **changed})
+
+
+def owned(kind: str, name: str, **labels: str) -> dict[str, Any]:
+    reference = {"kind": "ModelDeployment", "name": OWNER.name, "uid": OWNER.uid, "controller": True}
+    metadata = {"name": name, "namespace": OWNER.namespace, "ownerReferences": [reference], "labels": labels}
+    return {"kind": kind, "metadata": metadata}
+
+
+def public_service_of(pool: str) -> dict[str, Any]:
+    return {**owned("Service", OWNER.name), "spec": {"selector": {"podium.dev/pool": pool}}}
+
+
+def observed(committed: Plan | None = None, **changed: Any) -> Observed:
+    """Two pods of pool abcdef that answer with the committed plan, and the Service that leads to them."""
+    pods = changed.pop("pods", (listed("a"), listed("b")))
+    record = Record({"metadata": {}}, sealed(committed) if committed else None, changed.pop("pending", None), Notes())
+    facts: dict[str, Any] = {
+        "manifest": {"metadata": {"name": OWNER.name, "uid": OWNER.uid}},
+        "owner": OWNER,
+        "spec": spec("churn-3"),
+        "status": ModelDeploymentStatus(),
+        "generation": 2,
+        "versions": {},
+        "record": record,
+        "answers": {item.uid: control_status(item.uid, committed=committed, pool=item.pool) for item in pods},
+        "pools": {"abcdef": pool_live()},
+        "children": {("Service", OWNER.name): public_service_of("abcdef")},
+        "public_endpoints": frozenset(item.uid for item in pods if item.pool == "abcdef" and item.ready),
+    }
+    return Observed(pods=pods, **{**facts, **changed})

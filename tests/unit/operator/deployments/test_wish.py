@@ -42,7 +42,7 @@ def seen(**changed: Any) -> WishInput:
     return WishInput(**{**facts, **changed})
 
 
-CHANGED_SCHEMA = {"schema_digest": "sha256:other", "inputs": "tenure FP32, x2 FP32"}
+CHANGED_SCHEMA: dict[str, Any] = {"schema_digest": "sha256:other", "inputs": "tenure FP32, x2 FP32"}
 REFUSED = [
     pytest.param(seen(spec=spec("churn-9")), "VersionNotFound", False, "apply it", id="there is no such version"),
     pytest.param(

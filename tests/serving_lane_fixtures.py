@@ -71,7 +71,7 @@ class Site:
         assert isinstance(self.state.current.responder, DirectResponder)
         return self.state.current.responder
 
-    async def serve(self, version: str, epoch: int = 1, *, timeout_milliseconds: int = 2000, **package: Any) -> Serving:
+    async def serve(self, version: str, epoch: int = 1, *, timeout_milliseconds: int = 20_000, **package: Any) -> Serving:
         """Loads a version made by `make_package` and flips to it. The answer's version is `churn-<version>`."""
         folder = self.folder / f"{version}-{epoch}"
         digest = make_package(folder, version=version, **package)

@@ -57,7 +57,7 @@ class Session:
         _check("input", descriptor.inputs, self._session.get_inputs(), also_others=False)
         # With hooks, the outputs of the descriptor are what after() makes, and after() may use all that the model has.
         if descriptor.transform:
-            self._output_names = [output.name for output in self._session.get_outputs()]
+            self._output_names = [node.name for node in self._session.get_outputs() if node.type in ONNX_TYPES]
         else:
             _check("output", descriptor.outputs, self._session.get_outputs(), also_others=True)
             self._output_names = [spec.name for spec in descriptor.outputs]

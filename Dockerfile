@@ -29,6 +29,8 @@ RUN sh /build/install.sh --compile
 
 FROM ${BASE_IMAGE} AS final
 ENV PATH=/opt/podium/venv/bin:/usr/local/bin:/usr/bin:/bin PYTHONPATH=/opt/podium/lib PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+# The user is a number without an entry in /etc/passwd, any number where a cluster assigns them: libraries that ask find these.
+ENV USER=podium HOME=/tmp
 WORKDIR /tmp
 USER 65532:65532
 

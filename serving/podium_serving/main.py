@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             return fetch(given[1:], os.environ)
     chosen = _parser().parse_args(given)
-    return _serve() if chosen.command == "serve" else _local(chosen.package, chosen.bind, chosen.port)
+    return _serve() if chosen.command == "serve" else _local(chosen.package, chosen.host, chosen.port)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -37,7 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     local = commands.add_parser("local", help="serve one package on this machine")
     local.add_argument("--package", type=Path, required=True, metavar="DIR")
     local.add_argument("--port", type=int, default=8080)
-    local.add_argument("--bind", default="127.0.0.1")
+    local.add_argument("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 is all of this machine's")
     commands.add_parser("verify", help="run a package as a pod would, and write a report", add_help=False)
     commands.add_parser("fetch", help="download and check a package", add_help=False)
     return parser
@@ -60,7 +60,7 @@ def _serve() -> int:
     return 0
 
 
-def _local(package: Path, bind: str, port: int) -> int:
+def _local(package: Path, host: str, port: int) -> int:
     from podium_serving.model.loaded import LoadedModel
     from podium_serving.model.package import InvalidPackage
     from podium_serving.running import local
@@ -69,8 +69,8 @@ def _local(package: Path, bind: str, port: int) -> int:
         stop = _stop_on_signals()
         model = await LoadedModel.load(package, ModelSettings(threads=os.cpu_count() or 1))
         try:
-            async with local(model, _local_settings(model.descriptor.name, bind, port)) as bound:
-                url = f"http://{bind}:{bound}"
+            async with local(model, _local_settings(model.descriptor.name, host, port)) as bound:
+                url = f"http://{host}:{bound}"
                 print(f"Model  {model.descriptor.name} version {model.descriptor.version} ({model.digest})")
                 print(f"URL    {url}/v2/models/{model.descriptor.name}/infer")
                 print(f"Docs   {url}/docs", flush=True)

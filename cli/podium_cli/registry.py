@@ -6,9 +6,11 @@ own push writes a manifest of its own making, and ours is the version's identity
 
 import ipaddress
 import logging
+import os
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
 
@@ -22,6 +24,8 @@ from podium_cli.references import Reference
 from podium_crds.package import MANIFEST_MEDIA_TYPE, sha256_digest
 
 _TIMEOUT_SECONDS = 30.0
+_REQUEST = oras.provider.Registry.do_request.__wrapped__
+"""do_request without its decorator, which repeats a wrong password for two minutes. A push that broke off is typed again."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,13 @@ def push(
     return Pushed(package.digest, uploaded, len(blobs) - uploaded)
 
 
+def _docker_configs() -> list[str]:
+    """oras-py reads ~/.docker/config.json by itself and does not know the folder that DOCKER_CONFIG names."""
+    folder = os.environ.get("DOCKER_CONFIG")
+    path = Path(folder) / "config.json" if folder else None
+    return [str(path)] if path is not None and path.is_file() else []
+
+
 class _Client:
     """One repository of one registry."""
 
@@ -85,7 +96,8 @@ class _Client:
 
     def _provider(self, auth: str) -> Any:
         provider = oras.provider.Registry(self._reference.host, insecure=self._insecure, auth_backend=auth)
-        provider.auth.load_configs(oras.container.Container(f"{self._reference.host}/{self._reference.repository}"))
+        container = oras.container.Container(f"{self._reference.host}/{self._reference.repository}")
+        provider.auth.load_configs(container, configs=_docker_configs())
         return provider
 
     def connect(self) -> None:
@@ -153,10 +165,10 @@ class _Client:
         try:
             if not authenticated:
                 return self._registry.session.request(method, url, timeout=_TIMEOUT_SECONDS)
-            response = self._registry.do_request(url, method, data=data, headers=dict(headers or {}))
+            response = _REQUEST(self._registry, url, method, data=data, headers=dict(headers or {}))
             if response.status_code == 401 and getattr(self._registry.auth, "token", None):
                 self._registry.auth.token = None  # the token was for pulling only: ask again with this request's scope
-                response = self._registry.do_request(url, method, data=data, headers=dict(headers or {}))
+                response = _REQUEST(self._registry, url, method, data=data, headers=dict(headers or {}))
             return response
         except requests.exceptions.SSLError as error:
             raise RegistryUnreachable(

@@ -21,6 +21,9 @@ from podium_operator.kinds import Manifest
 from podium_operator.manifests.record import Notes, record_config_map
 from podium_operator.runtime.context import Context
 
+FIRST_REQUEST_SECONDS = 0.5
+_FLIP_POLL_SECONDS = 0.05
+
 Send = Callable[[PodListed], Awaitable[Answer]]
 
 
@@ -50,6 +53,7 @@ class SwapActs:
                 await self._replace(seen, step)
             case steps.WriteCommit(plan):
                 await self._write_commit(seen, wish, plan)
+                await self._watch_flips(seen, plan, memory)
             case steps.SendCommit(commit, pods):
                 await self._send_commit(seen, commit, pods)
             case steps.Wait() | steps.Settled():
@@ -106,6 +110,18 @@ class SwapActs:
         await self._to(seen.champion_pods, lambda pod: self._control.commit(pod.address, pod.uid, sealed.envelope))
         await self._tell_routes(seen, plan)
 
+    async def _watch_flips(self, seen: Observed, plan: Plan, memory: Memory) -> None:
+        """A pod knows its first request under the new plan only once it came: a moment is waited for it, for the figures."""
+        ends = self._context.clock() + FIRST_REQUEST_SECONDS
+        while _changes_version(seen, plan) and self._context.clock() < ends:
+            answers = await self._to(
+                seen.champion_pods, lambda pod: self._control.inquire(pod.address, pod.uid, seen.owner.key)
+            )
+            flips = memory.note_flips(answers, plan.epoch)
+            if len(flips) < len(answers) or all(flip.first_admitted_new is not None for flip in flips):
+                return
+            await asyncio.sleep(_FLIP_POLL_SECONDS)
+
     async def _send_commit(self, seen: Observed, commit: Sealed, pods: tuple[PodSeen, ...]) -> None:
         uids = {pod.uid for pod in pods}
         behind = [pod for pod in seen.champion_pods if pod.uid in uids]
@@ -156,8 +172,7 @@ class SwapActs:
         """With another version than before a swap begins to count."""
         used = _used(seen.record.notes, plan.epoch)
         facts, before = wish.champion, seen.committed.champion.version if seen.committed else None
-        version = plan.champion.version
-        if before is not None and (before.name, before.digest) == (version.name, version.digest):
+        if not _changes_version(seen, plan):
             return used
         return Notes(
             highest_epoch=used.highest_epoch,
@@ -197,6 +212,11 @@ class SwapActs:
         for name in before.keys() - after.keys():
             message = f"challenger '{name}' gets no requests any more"
             await self._context.events.record(seen.manifest, "ChallengerLeft", message, action="Route")
+
+
+def _changes_version(seen: Observed, plan: Plan) -> bool:
+    before, after = seen.committed.champion.version if seen.committed else None, plan.champion.version
+    return before is None or (before.name, before.digest) != (after.name, after.digest)
 
 
 def _committed(seen: Observed) -> Sealed:

@@ -6,9 +6,6 @@ from podium_crds.plan import Flip
 from podium_crds.v1alpha1.model_deployment import LastSwap
 from podium_operator.manifests.record import Notes
 
-SETTLE_SECONDS = 3.0
-"""A pod knows its first request under the new plan only once it came: so long the figures wait for it."""
-
 
 def flip_milliseconds(flips: Sequence[Flip]) -> int:
     """From the first request that any pod admitted under the new plan to the last that any admitted under the old one.
@@ -25,16 +22,12 @@ def flip_milliseconds(flips: Sequence[Flip]) -> int:
     return max(0, round(width * 1000))
 
 
-def last_swap(
-    notes: Notes, version: str, flips: Iterable[Flip], before: LastSwap | None, age_seconds: float
-) -> LastSwap | None:
-    """What status shall say. Figures that stand for this swap stay; those of a running one are not said yet."""
-    if not notes.from_version or not notes.swap_epoch:
-        return before
-    if before is not None and before.at == notes.since:
+def last_swap(notes: Notes, version: str, flips: Iterable[Flip], before: LastSwap | None) -> LastSwap | None:
+    """What status shall say of a swap that is over. Figures that were said stay: pods forget them."""
+    if not notes.from_version or (before is not None and before.at == notes.since):
         return before
     mine = [flip for flip in flips if flip.to_epoch == notes.swap_epoch and flip.from_epoch is not None]
-    if not mine or (age_seconds < SETTLE_SECONDS and any(flip.first_admitted_new is None for flip in mine)):
+    if not mine:
         return before
     return LastSwap(
         from_version=notes.from_version,

@@ -7,7 +7,7 @@ just then.
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from podium_crds.plan import Flip, Plan
+from podium_crds.plan import ControlStatus, Flip, Plan
 from podium_operator.deployments.observed import Observed, PodListed
 from podium_operator.deployments.steps import POLL_SECONDS, PodSeen, Silence
 from podium_operator.deployments.wish import FailedPlan
@@ -57,6 +57,13 @@ class Memory:
             self.generation, self.unsettled_since = seen.generation, None
         if self.failed and (self.failed_generation != seen.generation or now >= self.failed_until):
             self.failed = None
+
+    def note_flips(self, answers: Iterable[ControlStatus | Silence], epoch: int) -> list[Flip]:
+        """Takes in the flips to this epoch that are in `answers`."""
+        found = {answer.pod_uid: answer.flip for answer in answers if isinstance(answer, ControlStatus) and answer.flip}
+        mine = {uid: flip for uid, flip in found.items() if flip.to_epoch == epoch}
+        self.flips.update(mine)
+        return list(mine.values())
 
     def fail(self, failed: FailedPlan, generation: int, now: float) -> None:
         seconds = VERSION_FAULT_SECONDS if failed.failure.fault == "Version" else POD_FAULT_SECONDS

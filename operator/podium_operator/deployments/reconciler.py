@@ -6,7 +6,6 @@ leaves nothing half done in memory, and no step waits in the queue.
 
 from base64 import b64decode
 from dataclasses import replace
-from datetime import datetime
 
 from podium_crds.plan import SigningKey
 from podium_crds.v1alpha1.model_deployment import ModelDeploymentStatus, TrafficShare
@@ -29,14 +28,11 @@ from podium_operator.deployments.wish import Wish, WishInput, wish
 from podium_operator.errors import Conflict
 from podium_operator.kinds import Key, Manifest
 from podium_operator.manifests.pods import CONTAINER, Surroundings
-from podium_operator.manifests.record import Notes
 from podium_operator.manifests.secret import TOKEN
 from podium_operator.runtime.context import Context, Result
 
 ROUNDS_SECONDS = 20.0
 """A reconcile gives its worker back after so long; the swap goes on in the next one."""
-FIGURES_SECONDS = 10.0
-"""The figures of a swap are waited for so long after its commit."""
 _TRAFFIC_SECONDS = 60.0
 
 
@@ -154,16 +150,14 @@ class DeploymentReconciler:
     ) -> float | None:
         """Writes status and tells what happened. When to look again, in seconds."""
         now = self._context.now()
-        notes, before = seen.record.notes, seen.status.last_swap
-        age = age_seconds(notes, now)
-        version = seen.committed.champion.version.name if seen.committed else ""
-        newest = last_swap(notes, version, memory.flips.values(), before, age)
+        newest = seen.status.last_swap
+        if seen.committed is not None and isinstance(outcome.step, steps.Settled):
+            newest = last_swap(seen.record.notes, seen.committed.champion.version.name, memory.flips.values(), newest)
         outcome = replace(outcome, last_swap=newest, traffic=tuple(self._traffic(key, seen)))
         status = status_for(seen, wished, outcome, now)
         await self._tell(seen, status)
         await self._context.cluster.apply_status(seen.manifest, as_manifest(status))
-        figures_due = bool(notes.from_version) and age < FIGURES_SECONDS and (before is None or before.at != notes.since)
-        unsettled = going or (figures_due and newest == before) or is_true(status.conditions, RECONCILING)
+        unsettled = going or is_true(status.conditions, RECONCILING)
         delay = memory.look_again_seconds(self._context.clock(), unsettled=unsettled)
         return delay if isinstance(outcome.step, steps.Wait | steps.Settled) else 0.0
 
@@ -204,14 +198,6 @@ class DeploymentReconciler:
 def as_manifest(status: ModelDeploymentStatus) -> Manifest:
     """As it goes to the API server; equal status gives equal manifests."""
     return status.model_dump(mode="json", by_alias=True, exclude_none=True)
-
-
-def age_seconds(notes: Notes, now: datetime) -> float:
-    """How long ago the champion's version was committed; very long where that is not known."""
-    try:
-        return (now - datetime.fromisoformat(notes.since)).total_seconds()
-    except ValueError:
-        return float("inf")
 
 
 def is_pool_ready(seen: Observed, wished: Wish) -> bool:

@@ -37,16 +37,15 @@ NOTES = Notes(since="2026-11-21T12:00:00Z", swap_epoch=5, from_version="churn-3"
 DONE = LastSwap(from_version="churn-3", to_version="churn-4", at="2026-11-21T12:00:00Z", pods=2, flip_milliseconds=0)
 
 
-def test_figures_are_said_once_all_pods_had_a_request_and_then_stay() -> None:
-    running = [flip(10.0, 10.1), flip(10.0, None)]
-    assert last_swap(NOTES, "churn-4", running, None, age_seconds=1.0) is None
-    assert last_swap(NOTES, "churn-4", running, None, age_seconds=4.0) == DONE
-    assert last_swap(NOTES, "churn-4", [], DONE, age_seconds=999.0) == DONE
-    assert last_swap(Notes(), "churn-4", running, None, age_seconds=4.0) is None
+def test_figures_of_a_swap_are_said_and_then_stay() -> None:
+    flips = [flip(10.0, 10.1), flip(10.0, None)]
+    assert last_swap(NOTES, "churn-4", flips, None) == DONE
+    assert last_swap(NOTES, "churn-4", [], DONE) == DONE
+    assert last_swap(Notes(), "churn-4", flips, None) is None
 
 
 def test_flips_of_other_plans_do_not_count() -> None:
-    assert last_swap(NOTES, "churn-4", [flip(1.0, 2.0, to_epoch=6)], None, age_seconds=9.0) is None
+    assert last_swap(NOTES, "churn-4", [flip(1.0, 2.0, to_epoch=6)], None) is None
 
 
 STATUS = control_status("uid-a").model_dump_json().encode()

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable
 
 from podium_crds.plan import HeldPlan, Plan, RegistryCredential
 from podium_operator.conditions import timestamp
-from podium_operator.deployments import steps, swap
+from podium_operator.deployments import steps
 from podium_operator.deployments.control import Answer, ControlClient
 from podium_operator.deployments.credentials import credential_for
 from podium_operator.deployments.memory import Memory
@@ -72,6 +72,15 @@ class SwapActs:
     async def _begin(self, seen: Observed, plan: Plan) -> None:
         await self._write(seen, _committed(seen), plan, _used(seen.record.notes, plan.epoch))
 
+    async def tidy_record(self, seen: Observed) -> None:
+        """Labels, owner and pages of the record as we write them. Raises Conflict."""
+        read, committed = seen.record.manifest, seen.record.committed
+        if read is None or committed is None:
+            return
+        wanted = record_config_map(seen.owner, committed.envelope, seen.record.pending, seen.record.notes)
+        if not is_tidy(read, wanted):
+            await self._context.cluster.replace(_as_read(wanted, read))
+
     async def _take_back(self, seen: Observed, step: steps.TakeBack, memory: Memory) -> None:
         await self._write(seen, _committed(seen), None, _used(seen.record.notes, step.plan.epoch))
         if step.failure is not None:
@@ -96,13 +105,10 @@ class SwapActs:
         uids = {pod.uid for pod in pods}
         limit = memory_limit_bytes(seen.spec.serving.template)
         credential = await self.credential(seen, plan.champion.version.name)
-        answers = await self._to(
+        await self._to(
             (pod for pod in seen.champion_pods if pod.uid in uids),
             lambda pod: self._control.prepare(pod.address, pod.uid, plan, limit, credential),
         )
-        if not any(swap.is_prepared(answer, plan.digest) for answer in answers):
-            # All of them failed or fell silent at once: do not ask in a tight loop.
-            await asyncio.sleep(steps.POLL_SECONDS)
 
     async def _write_commit(self, seen: Observed, wish: Wish, plan: Plan) -> None:
         sealed = self._control.seal(plan)
@@ -222,6 +228,15 @@ def _changes_version(seen: Observed, plan: Plan) -> bool:
 def _committed(seen: Observed) -> Sealed:
     assert seen.record.committed is not None  # the decision asks for this act only with a committed plan
     return seen.record.committed
+
+
+def is_tidy(read: Manifest, wanted: Manifest) -> bool:
+    labels, owners = read["metadata"].get("labels", {}), read["metadata"].get("ownerReferences", [])
+    return bool(
+        read.get("data") == wanted["data"]
+        and wanted["metadata"]["labels"].items() <= labels.items()
+        and owners == wanted["metadata"]["ownerReferences"]
+    )
 
 
 def _used(notes: Notes, epoch: int) -> Notes:

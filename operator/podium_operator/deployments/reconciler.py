@@ -4,6 +4,7 @@ A swap runs inside one reconcile, round by round, each on a fresh observation: s
 leaves nothing half done in memory, and no step waits in the queue.
 """
 
+import asyncio
 from base64 import b64decode
 from dataclasses import replace
 
@@ -68,6 +69,7 @@ class DeploymentReconciler:
     async def reconcile(self, key: Key) -> Result:
         memory = self._memories.setdefault(key, Memory())
         ends = self._context.clock() + ROUNDS_SECONDS
+        before: Step = steps.Settled()
         while True:
             seen = await self._observer.observe(key)
             if seen is None:
@@ -81,8 +83,14 @@ class DeploymentReconciler:
             step = swap.next_step(await self._swap_seen(seen, wished, memory))
             going = await self._help(seen, wished)
             if not isinstance(step, steps.Wait | steps.Settled) and self._context.clock() < ends:
+                if type(step) is type(before):
+                    # It did not help at once; what it waits for takes its time.
+                    await asyncio.sleep(steps.POLL_SECONDS)
                 await self._carry_out(step, seen, wished, memory)
+                before = step
                 continue
+            if isinstance(step, steps.Settled):
+                await self._acts.tidy_record(seen)
             outcome = Outcome(step, applied.problems, applied.conflict)
             return Result(await self._conclude(key, seen, wished, outcome, memory, going=going))
 

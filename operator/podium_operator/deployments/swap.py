@@ -127,7 +127,8 @@ def part(pod: PodSeen, plan_digest: str) -> Part:
     if is_prepared(status, plan_digest):
         return Part.PREPARED
     if status.failure is not None and status.failure.plan_digest == plan_digest:
-        return Part.FAILING
+        # On its way out it need not get better.
+        return Part.EXCLUDED if pod.terminating and not pod.in_service else Part.FAILING
     return Part.UNPREPARED
 
 

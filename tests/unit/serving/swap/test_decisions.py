@@ -110,12 +110,24 @@ def test_the_action_of_a_message(held: Held, message: Message, action: type[obje
             id="a higher preparation outlives a commit",
         ),
         pytest.param(
+            replace(SERVES_FIVE, preparation=Preparation(SIX_ROUTES, 120.0)),
+            Commit(plan=SIX_ROUTES),
+            None,
+            id="what is made for a commit that needs nothing ends",
+        ),
+        pytest.param(
             HOLDS_SIX, prepare(SIX, lapse_seconds=30.0), Preparation(SIX, 30.0, 80.0), id="a prepare again renews the lapse"
         ),
     ],
 )
 def test_what_becomes_of_the_preparation(held: Held, message: Message, preparation: Preparation | None) -> None:
     assert decide(held, message, now=50.0).held.preparation == preparation
+
+
+def test_a_commit_of_an_earlier_leader_lets_no_earlier_leader_in() -> None:
+    heard_of_term_three = replace(HOLDS_SIX, term=3)
+    after = decide(heard_of_term_three, Commit(plan=SIX), now=50.0).held
+    assert isinstance(decide(after, prepare(plan(7, term=2)), now=50.0).action, Refuse)
 
 
 def test_a_lapsed_preparation_is_gone_before_the_message_is_looked_at() -> None:

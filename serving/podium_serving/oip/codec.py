@@ -127,10 +127,12 @@ def _columns(schemas: dict[str, TensorSchema], tensors: list[_Tensor], direction
     rows = -1
     for tensor in tensors:
         schema = schemas[tensor.name]
-        shape = tensor.shape
+        shape, values = tensor.shape, tensor.data
         if tensor.datatype != schema.datatype:
             raise InvalidRequest(f"{schema.said} has datatype {tensor.datatype[:40]}, the model takes {schema.takes}")
-        check_shape(schema, shape)
+        if shape != schema.one_row or len(values) != schema.row_values or type(values[0]) is list:
+            check_shape(schema, shape)
+            values = flat_values(schema, shape, values)
         if rows != shape[0]:
             if rows >= 0:
                 raise InvalidRequest(
@@ -138,7 +140,10 @@ def _columns(schemas: dict[str, TensorSchema], tensors: list[_Tensor], direction
                     f"all have the same number; the model takes {schema.takes}"
                 )
             rows = shape[0]
-        groups.setdefault(schema.datatype, []).append((schema, shape, flat_values(schema, shape, tensor.data)))
+        group = groups.get(schema.datatype)
+        if group is None:
+            group = groups[schema.datatype] = []
+        group.append((schema, shape, values))
     columns: Columns = {}
     for group in groups.values():
         _fill(columns, group)
@@ -152,6 +157,11 @@ def _fill(columns: Columns, group: list[tuple[TensorSchema, list[int], list[Any]
         for _, _, part in group:
             values += part
         joined = _quickly(group[0][0], values)
+        first = group[0][1]
+        if joined is not None and all(shape == first for _, shape, _ in group):
+            for (schema, _, _), view in zip(group, joined.reshape(len(group), *first), strict=True):
+                columns[schema.name] = view
+            return
         if joined is not None:
             start = 0
             for schema, shape, part in group:

@@ -45,6 +45,10 @@ class TensorSchema:
     """The shape without rows. -1: any size."""
     fixed: bool
     """No -1 in `tail`."""
+    one_row: list[int] | None
+    """The shape of a single row, the usual request, where every row has the same number of values, at least one."""
+    row_values: int
+    """Values in such a row."""
     nullable: bool
     said: str
     """`input 'age'`: how errors begin."""
@@ -69,12 +73,16 @@ def tensor_schema(spec: TensorSpec, direction: str) -> TensorSchema:
     """`direction` is input or output. Answers of other pods may hold null where a number was NaN."""
     dtype = np.dtype(NUMPY_TYPES[spec.datatype])
     can_be_null = dtype.kind in "fO"
+    tail = list(spec.shape[1:])
+    fixed = -1 not in tail
     return TensorSchema(
         name=spec.name,
         datatype=spec.datatype,
         dtype=dtype,
-        tail=list(spec.shape[1:]),
-        fixed=-1 not in spec.shape[1:],
+        tail=tail,
+        fixed=fixed,
+        one_row=[1, *tail] if fixed and 0 not in tail else None,
+        row_values=prod(tail) if fixed else 0,
         nullable=can_be_null and (spec.nullable if isinstance(spec, InputSpec) else True),
         said=f"{direction} '{spec.name}'",
         takes=f"{list(spec.shape)} {spec.datatype} (-1: any number)",
@@ -150,8 +158,8 @@ def array_of(schema: TensorSchema, values: list[Any]) -> npt.NDArray[Any]:
 
 def packed(dtype: np.dtype[Any], values: list[Any]) -> npt.NDArray[Any]:
     """An array of values of accepted types. Raises OverflowError when one does not fit the type's range."""
-    if dtype.kind != "f":
-        return np.array(values, dtype)
+    if dtype.kind != "f" or dtype.itemsize == 8:
+        return np.array(values, dtype)  # no JSON number but a huge integer overflows a double, and that raises
     with np.errstate(over="ignore"):
         array = np.array(values, dtype)
     if np.isinf(array).any():

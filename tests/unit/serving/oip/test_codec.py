@@ -344,11 +344,11 @@ JSON = st.recursive(
 )
 
 
-@given(JSON, st.lists(st.integers(-2, 4), max_size=3))
-def test_any_data_and_shape_is_taken_or_refused_with_the_tensors_name(data: Any, shape: list[int]) -> None:
+@given(JSON, st.lists(st.integers(-2, 4), max_size=3), st.sampled_from([[-1, 3], [-1, -1], [-1], [-1, 0], [-1, 1, 1]]))
+def test_any_data_and_shape_is_taken_or_refused_with_the_tensors_name(data: Any, shape: list[int], takes: list[int]) -> None:
     content = json.dumps({"inputs": [tensor("x", "FP32", shape, data)]}).encode()
     try:
-        decoded = Codec(descriptor(WIDE)).decode(content)
+        decoded = Codec(descriptor({**WIDE, "shape": takes})).decode(content)
     except InvalidRequest as refused:
         text = str(refused)
     else:

@@ -81,6 +81,18 @@ def decide(seen: Observed, settings: Settings) -> Decision:
     return _decision(seen, [*image.said, *verification.said], verification, kept=image.current)
 
 
+def refused(seen: Observed, decision: Decision, why: str) -> ModelVersionStatus:
+    """What to say when the Job that was decided on may not be made, as by a quota or an admission webhook."""
+    assert decision.create is not None, "only a Job that was to be made can be refused"
+    type_ = IMAGE_BUILT if decision.create.role == "build" else VERIFIED
+    message = f"the Job may not be made: {why}"
+    others = [c for c in decision.status.conditions if c.type in (VERIFIED, IMAGE_BUILT) and c.type != type_]
+    said = [Wanted(c.type, c.status, c.reason, c.message) for c in others]
+    said.append(Wanted(type_, "Unknown", "JobRefused", message))
+    step = _Step([], conditions.in_progress("JobRefused", message, ready="False"), decision.status.image)
+    return _decision(seen, said, step).status
+
+
 def _image_step(seen: Observed, settings: Settings) -> _Step:
     if seen.version.spec.image.type == "Generic":
         return _Step([], image=settings.scoring_image)

@@ -19,6 +19,9 @@ _TELLING_WAITS = frozenset(
     }
 )
 
+_PODLESS_SECONDS = 20.0
+"""A Job without a pod for so long is being refused one."""
+
 
 @dataclass(frozen=True)
 class Termination:
@@ -47,7 +50,7 @@ class JobRun:
     manifest: Manifest = field(default_factory=dict, repr=False, compare=False)
 
 
-def job_run(job: Manifest, pods: Sequence[Manifest]) -> JobRun:
+def job_run(job: Manifest, pods: Sequence[Manifest], now: datetime) -> JobRun:
     """`pods`: those of this Job. The newest tells."""
     metadata = job["metadata"]
     annotations = metadata.get("annotations") or {}
@@ -67,7 +70,7 @@ def job_run(job: Manifest, pods: Sequence[Manifest]) -> JobRun:
         finished_at=_moment(end["lastTransitionTime"]) if end else None,
         failure=end.get("reason", "Failed") if end and end["type"] == "Failed" else "",
         ended=_terminations(newest) if newest else {},
-        waiting=_waiting(newest) if newest else "",
+        waiting=_waiting(newest) if newest else _podless(job, now),
         manifest=job,
     )
 
@@ -91,6 +94,17 @@ def _waiting(pod: Manifest) -> str:
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
             return f"{condition.get('reason', 'Unschedulable')}: {condition.get('message', 'no node takes the pod')}"
     return ""
+
+
+def _podless(job: Manifest, now: datetime) -> str:
+    """A quota or a webhook refuses pods without a word in the Job; only its Events tell."""
+    started = job.get("status", {}).get("startTime")
+    if started is None or (now - _moment(started)).total_seconds() < _PODLESS_SECONDS:
+        return ""
+    metadata = job["metadata"]
+    return (
+        f"no pod was made for Job {metadata['namespace']}/{metadata['name']} yet; its Events say why (kubectl describe job)"
+    )
 
 
 def _number(text: str) -> int:

@@ -1,7 +1,7 @@
 """Reconcile of a ModelVersion: reads the world, asks `decision`, carries it out, writes status. I/O only.
 
-Status is written before a Job is made: a person sees at once that the version was noticed, and a crash between the two is
-found by the next reconcile, which makes the Job.
+A Job is made before status is written, so that status is true: it says "Verifying" when there is a Job, or why there is
+none. A crash between the two is found by the next reconcile, which sees the Job.
 """
 
 from pydantic import ValidationError
@@ -9,11 +9,11 @@ from pydantic import ValidationError
 from podium_crds.names import LABEL_VERSION
 from podium_crds.v1alpha1.model_version import ModelVersionSpec, ModelVersionStatus
 from podium_operator import conditions
-from podium_operator.errors import AlreadyExists
+from podium_operator.errors import AlreadyExists, Forbidden, Invalid
 from podium_operator.kinds import Key, Manifest, is_owned_by
 from podium_operator.runtime.context import Context, Result
 from podium_operator.runtime.references import versions_named_by
-from podium_operator.versions.decision import Decision, Observed, decide, is_settled
+from podium_operator.versions.decision import Decision, Observed, decide, is_settled, refused
 from podium_operator.versions.job_run import JobRun, job_run
 from podium_operator.versions.jobs import (
     LABEL_JOB,
@@ -66,7 +66,8 @@ class VersionReconciler:
         verifications = await self._cluster.list("Job", version.namespace, of_version)
         builds = await self._cluster.list("Job", self._settings.namespace, build_labels(version.namespace, version.name))
         jobs = [job for job in verifications if is_owned_by(job, version.uid)] + builds
-        return [job_run(job, await self._pods(job)) for job in jobs if not job["metadata"].get("deletionTimestamp")]
+        now = self._context.now()
+        return [job_run(job, await self._pods(job), now) for job in jobs if not job["metadata"].get("deletionTimestamp")]
 
     async def _pods(self, job: Manifest) -> list[Manifest]:
         metadata = job["metadata"]
@@ -85,15 +86,22 @@ class VersionReconciler:
         return found if found is not None and found.get("type") == _DOCKER_CONFIG else None
 
     async def _carry_out(self, found: Manifest, seen: Observed, decision: Decision) -> None:
-        after = await self._cluster.apply_status(found, status_manifest(decision.status))
-        await self._tell(after, seen.status, decision.status)
+        try:
+            if decision.create is not None:
+                await self._create(seen.version, decision.create)
+        except (Forbidden, Invalid) as error:
+            await self._write(found, seen.status, refused(seen, decision, error.why))
+            raise
+        await self._write(found, seen.status, decision.status)
         for run in decision.delete:
             await self._cluster.delete(run.manifest)
-        if decision.create is not None:
-            await self._create(seen.version, decision.create)
         for run in seen.jobs:
             if run.role == "build" and run.finished_at is None:
                 await self._copy_pull_secret(seen.version, run.manifest)
+
+    async def _write(self, found: Manifest, before: ModelVersionStatus, status: ModelVersionStatus) -> None:
+        after = await self._cluster.apply_status(found, status_manifest(status))
+        await self._tell(after, before, status)
 
     async def _create(self, version: Version, wanted: WantedJob) -> None:
         make = verification_job if wanted.role == "verify" else build_job

@@ -8,7 +8,7 @@ from operator_fixtures import SCORING_IMAGE, START, settings
 from podium_crds.v1alpha1.model_version import ModelVersionSpec, ModelVersionStatus
 from podium_crds.verification import BuildReport, VerificationReport
 from podium_operator.conditions import find, is_true
-from podium_operator.versions.decision import Decision, Observed, decide, is_settled
+from podium_operator.versions.decision import Decision, Observed, decide, is_settled, refused
 from podium_operator.versions.job_run import JobRun, Termination
 from podium_operator.versions.jobs import Version, build_inputs, verification_inputs
 
@@ -234,6 +234,17 @@ def test_an_installation_that_builds_nothing_says_which_settings_it_lacks() -> N
     assert said(decision)["Stalled"] == ("True", "BuildNotConfigured")
     message = next(c.message for c in decision.status.conditions if c.type == "Ready")
     assert "docker_host, docker_certificates_secret, build_repository" in message
+
+
+@pytest.mark.parametrize(("of", "type_"), [(GENERIC, "Verified"), (BUILT, "ImageBuilt")], ids=["verification", "build"])
+def test_a_job_that_may_not_be_made_is_said_and_is_no_terminal_failure(of: Version, type_: str) -> None:
+    observed = seen(of)
+    status = refused(observed, decide(observed, BUILDS), "exceeded quota: jobs=0")
+    found = {condition.type: condition for condition in status.conditions}
+    assert (found["Ready"].status, found["Ready"].reason) == ("False", "JobRefused")
+    assert found["Ready"].message == "the Job may not be made: exceeded quota: jobs=0"
+    assert found[type_].reason == "JobRefused"
+    assert "Stalled" not in found
 
 
 def test_jobs_of_other_inputs_are_taken_away() -> None:

@@ -78,7 +78,10 @@ def test_a_verification_runs_beside_its_version_under_the_serving_limits() -> No
         *["python", "-m", "podium_serving", "verify", "--uri", "oci://registry.example/models/churn:3"],
         *["--digest", DIGEST, "--image-type", "Generic"],
     ]
-    assert container["resources"]["limits"] == {"cpu": "1", "memory": "1Gi"}
+    assert container["resources"] == {
+        "requests": {"cpu": "100m", "memory": "1Gi"},
+        "limits": {"cpu": "1", "memory": "1Gi"},
+    }
     environment = {entry["name"]: entry.get("value") for entry in container["env"]}
     assert environment == {
         "PODIUM_CACHE_DIR": "/var/lib/podium",

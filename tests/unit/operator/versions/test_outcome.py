@@ -115,14 +115,14 @@ def test_the_newest_pod_tells_how_its_containers_ended() -> None:
             ]
         },
     }
-    run = job_run(job, [pod("2026-11-21T11:00:00Z", 1, "old"), pod("2026-11-21T11:30:00Z", 0, "new")])
+    run = job_run(job, [pod("2026-11-21T11:00:00Z", 1, "old"), pod("2026-11-21T11:30:00Z", 0, "new")], DONE)
     assert (run.role, run.inputs, run.attempt, run.finished_at, run.failure) == ("verify", "abc", 2, DONE, "")
     assert run.ended == {"verify": Termination(0, "Completed", "new")}
 
 
 def test_a_failed_job_says_why() -> None:
     end = {"type": "Failed", "status": "True", "reason": "DeadlineExceeded", "lastTransitionTime": "2026-11-21T12:00:00Z"}
-    run = job_run({"metadata": {"name": "j"}, "status": {"conditions": [end]}}, [])
+    run = job_run({"metadata": {"name": "j"}, "status": {"conditions": [end]}}, [], DONE)
     assert (run.failure, run.finished_at, run.attempt) == ("DeadlineExceeded", DONE, 0)
 
 
@@ -155,10 +155,17 @@ def test_a_failed_job_says_why() -> None:
     ],
 )
 def test_what_a_pod_waits_for_is_told_when_a_person_can_put_it_right(status: dict[str, Any], waiting: str) -> None:
-    assert job_run({"metadata": {"name": "j"}}, [{"metadata": {}, "status": status}]).waiting == waiting
+    assert job_run({"metadata": {"name": "j"}}, [{"metadata": {}, "status": status}], DONE).waiting == waiting
 
 
 def pod(created: str, exit_code: int, message: str) -> dict[str, Any]:
     end = {"exitCode": exit_code, "reason": "Completed", "message": message}
     status = {"containerStatuses": [{"name": "verify", "image": "i", "state": {"terminated": end}}]}
     return {"metadata": {"creationTimestamp": created}, "status": status}
+
+
+@pytest.mark.parametrize(("minute", "told"), [("11:59:50", False), ("11:59:00", True)])
+def test_a_job_that_is_refused_its_pod_says_where_to_look(minute: str, told: bool) -> None:
+    job = {"metadata": {"namespace": "retention", "name": "j"}, "status": {"startTime": f"2026-11-21T{minute}Z"}}
+    waiting = job_run(job, [], DONE).waiting
+    assert ("no pod was made for Job retention/j yet" in waiting) is told

@@ -8,11 +8,11 @@ import asyncio
 import logging
 import random
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import aiohttp
 from pydantic import ValidationError
@@ -26,13 +26,14 @@ MAX_ANSWER_BYTES = 4 * 1024 * 1024
 _SHORT = aiohttp.ClientTimeout(total=2.0, sock_connect=1.0)
 _STREAM = aiohttp.ClientTimeout(total=None, sock_connect=1.0, sock_read=10.0)
 _AT_ONCE = 16
+_LOOKUP_SECONDS = 5.0
 _HAND_ON_ATTEMPTS = 3
 HAND_ON_PEERS = 32
 """Peers that a commit is handed to. Each of them hands it on, so more would multiply the messages, not the reach."""
 _CHUNK_BYTES = 256 * 1024
 
 T = TypeVar("T")
-Resolve = Callable[[str, int], Awaitable[list[str]]]
+Resolve = Callable[[str, int], Coroutine[Any, Any, list[str]]]
 
 
 class PeersUnknown(Exception):
@@ -55,14 +56,12 @@ async def resolve(host: str, port: int) -> list[str]:
     """All addresses of `host`; none if the name does not exist. Raises PeersUnknown when nobody could say."""
     loop = asyncio.get_running_loop()
     try:
-        found = await asyncio.wait_for(loop.getaddrinfo(host, port, type=socket.SOCK_STREAM), timeout=5.0)
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except socket.gaierror as error:
         # A headless Service without pods has no addresses, and is known not to.
         if error.errno in (socket.EAI_NONAME, socket.EAI_NODATA):
             return []
         raise PeersUnknown(f"{host} did not resolve: {error}") from error
-    except TimeoutError as error:
-        raise PeersUnknown(f"{host} did not resolve within 5 s") from error
     return sorted({str(address[0]) for *_, address in found})
 
 
@@ -84,10 +83,11 @@ class Peers:
         self._headers = {"Authorization": f"Bearer {token}", "Accept-Encoding": "identity"}
         self._own_address = own_address
         self._resolve = resolve
+        self._lookups: dict[str, asyncio.Task[list[str]]] = {}
 
     async def addresses(self) -> list[str]:
         """In random order, so that no peer serves everybody. Raises PeersUnknown."""
-        found = await asyncio.gather(*(self._resolve(host, self._port) for host in self._hosts))
+        found = await asyncio.gather(*(self._lookup(host) for host in self._hosts))
         addresses = sorted({address for group in found for address in group} - {self._own_address})
         random.shuffle(addresses)
         return addresses
@@ -119,6 +119,22 @@ class Peers:
                 yield response.content.iter_chunked(_CHUNK_BYTES)
         except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
             raise PeerFailed(f"peer {address}: {type(error).__name__}") from error
+
+    async def _lookup(self, host: str) -> list[str]:
+        """One at a time per name: each holds a thread for as long as the resolver tries, and files are hashed in those."""
+        running = self._lookups.get(host)
+        if running is None:
+            running = self._lookups[host] = asyncio.create_task(self._resolve(host, self._port))
+            running.add_done_callback(lambda done: self._looked_up(host, done))
+        finished, _ = await asyncio.wait({running}, timeout=_LOOKUP_SECONDS)
+        if not finished:
+            raise PeersUnknown(f"{host} did not resolve within {_LOOKUP_SECONDS:.0f} s")
+        return running.result()
+
+    def _looked_up(self, host: str, lookup: asyncio.Task[list[str]]) -> None:
+        del self._lookups[host]
+        if not lookup.cancelled():
+            lookup.exception()  # Read here: those who asked may have given up.
 
     async def _state(self, address: str) -> PeerState | None:
         url = self._url(address, "/peer/v1/state")

@@ -75,6 +75,27 @@ async def test_a_name_that_nobody_can_resolve_is_not_the_same_as_no_peers(
     await peers.hand_on(KEY.sign(Commit(plan=plan(1))))  # Nobody to give it to: said in the log, no error.
 
 
+async def test_a_resolver_that_hangs_is_asked_once(
+    session: aiohttp.ClientSession, group: Pods, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("podium_serving.fetch.peers._LOOKUP_SECONDS", 0.05)
+    answers, asked = asyncio.Event(), 0
+
+    async def hanging(host: str, port: int) -> list[str]:
+        nonlocal asked
+        asked += 1
+        await answers.wait()
+        return ["127.0.0.41"]
+
+    peers = Peers(session, "churn-peers", group.port, TOKEN, "", hanging)
+    for _ in range(3):
+        with pytest.raises(PeersUnknown, match="did not resolve within"):
+            await peers.addresses()
+    answers.set()
+    assert await peers.addresses() == ["127.0.0.41"]
+    assert asked == 1
+
+
 async def test_a_peer_with_wrong_bytes_is_passed_over(registry: FakeRegistry, group: Pods, tmp_path: Path) -> None:
     first = plan(1, digest=registry.add_made(tmp_path / "p1"), uri=registry.uri)
     liar = await group.start("127.0.0.41")

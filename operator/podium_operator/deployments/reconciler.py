@@ -163,7 +163,7 @@ class DeploymentReconciler:
             newest = last_swap(seen.record.notes, seen.committed.champion.version.name, memory.flips.values(), newest)
         outcome = replace(outcome, last_swap=newest, traffic=tuple(self._traffic(key, seen)))
         status = status_for(seen, wished, outcome, now)
-        await self._tell(seen, status)
+        await self._tell(seen, status, refused=wished.refusal is not None)
         await self._context.cluster.apply_status(seen.manifest, as_manifest(status))
         unsettled = going or is_true(status.conditions, RECONCILING)
         delay = memory.look_again_seconds(self._context.clock(), unsettled=unsettled)
@@ -187,13 +187,13 @@ class DeploymentReconciler:
         if before is not None and shown(before, self._scraper.traffic(key)) != before:
             self._context.queue.add(key)
 
-    async def _tell(self, seen: Observed, status: ModelDeploymentStatus) -> None:
+    async def _tell(self, seen: Observed, status: ModelDeploymentStatus, *, refused: bool) -> None:
         stalled, before = find(status.conditions, STALLED), find(seen.status.conditions, STALLED)
         if stalled is not None and (before is None or (before.reason, before.message) != (stalled.reason, stalled.message)):
-            reason = "SwapRefused" if seen.committed else "Refused"
-            await self._context.events.record(
-                seen.manifest, reason, f"{stalled.reason}: {stalled.message}", "Warning", "Swap"
-            )
+            # A refused champion by its name among the events of a swap; anything else by its own reason.
+            reason = "SwapRefused" if refused and seen.committed else stalled.reason
+            message = f"{stalled.reason}: {stalled.message}"
+            await self._context.events.record(seen.manifest, reason, message, "Warning", "Swap")
         newest = status.last_swap
         if newest is not None and newest != seen.status.last_swap:
             message = (

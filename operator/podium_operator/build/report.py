@@ -7,6 +7,7 @@ from podium_crds.verification import MAX_REPORT_BYTES, BuildReport
 
 _URL_LOGIN = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)[^/\s@]+@")
 _PIP_ERROR = re.compile(r"^\s*ERROR: (?P<text>.+)$")
+_CONSTRAINT = re.compile(r"^\s*The user requested \(constraint\) (?P<text>\S+)$")
 _TERMINAL_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _UNREACHABLE = re.compile(
     r"NewConnectionError|NameResolutionError|Temporary failure in name resolution|ConnectTimeoutError|ReadTimeoutError"
@@ -40,8 +41,11 @@ def secrets_in(pip_conf: str) -> list[str]:
 def failure_message(what: str, lines: Sequence[str]) -> str:
     """`what` failed: pip's own errors, then the last other lines, without the builder's account of its steps."""
     errors = [_shortened(match["text"]) for line in lines if (match := _PIP_ERROR.match(line))]
+    kept = [match["text"] for line in lines if (match := _CONSTRAINT.match(line))]
+    hints = [f"the scoring image has {name} and keeps it: ask for that version, or for none" for name in kept]
     others = [line.rstrip() for line in lines if line.strip() and not _PIP_ERROR.match(line) and not _BUILDER.match(line)]
-    said = f"{what}: {'; '.join(dict.fromkeys(errors))}" if errors else what
+    reasons = "; ".join(dict.fromkeys([*hints, *errors]))
+    said = f"{what}: {reasons}" if reasons else what
     return "\n".join([said, *(["The last lines were:", *others[-_LAST_LINES:]] if others else [])])
 
 

@@ -25,6 +25,17 @@ def test_a_failure_begins_with_pips_own_reason_and_names_the_newest_versions() -
     )
 
 
+def test_a_requirement_against_the_scoring_images_own_package_says_what_would_be_right() -> None:
+    output = [
+        "ERROR: Cannot install numpy==1.26.4 because these package versions have conflicting dependencies.",
+        "The conflict is caused by:",
+        "    The user requested numpy==1.26.4",
+        "    The user requested (constraint) numpy==2.3.5",
+    ]
+    first = failure_message("the requirements could not be installed", output).splitlines()[0]
+    assert "the scoring image has numpy==2.3.5 and keeps it: ask for that version, or for none" in first
+
+
 def test_only_the_last_lines_are_told() -> None:
     message = failure_message("it failed", [f"line {n}" for n in range(100)])
     assert message.splitlines()[:3] == ["it failed", "The last lines were:", "line 88"]

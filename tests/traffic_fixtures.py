@@ -44,7 +44,7 @@ HOST = "127.0.0.2"
 """Of challengers."""
 CHAMPION_HOST = "127.0.0.3"
 """Of the champion's pool when it is another one."""
-LIMITS = TrafficLimits(close_seconds=0.3)
+LIMITS = TrafficLimits(close_seconds=0.3, max_answer_bytes=256 * 1024)
 
 
 def free_port() -> int:

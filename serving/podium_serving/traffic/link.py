@@ -82,7 +82,7 @@ class Link:
         with suppress(TimeoutError):
             async with asyncio.timeout(self._limits.close_seconds):
                 await self.in_flight.idle.wait()
-        await self.peer.close()
+        self.peer.close()
 
 
 class Links:

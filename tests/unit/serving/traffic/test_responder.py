@@ -57,7 +57,7 @@ async def test_a_canary_relays_the_challengers_bytes(bench: Bench) -> None:
         assert seen.headers["Authorization"] == f"Bearer {TOKEN}"
         assert 1 <= int(seen.headers["Podium-Deadline-Milliseconds"]) <= 200
         assert (seen.headers["Podium-Request-Id"], seen.headers["Podium-Arm"]) == ("request-1", "neural-net")
-        assert "Podium-Mirror" not in seen.headers
+        assert seen.headers["Podium-Mirror"] == "0"
         assert pod.bodies == [request((1, 2)).body]
         await responder.close()
     assert model.calls == 0

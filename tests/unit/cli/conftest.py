@@ -1,4 +1,4 @@
-"""Model libraries start a thread per core and spin: on small data and a busy machine that costs minutes, and gains nothing."""
+"""Model libraries start a thread per core and spin: on small data and a busy machine that costs minutes and gains none."""
 
 import os
 

@@ -16,6 +16,9 @@ from podium_serving.traffic.forward import Errand, Forwarded, ForwardFailed, Pee
 from podium_serving.traffic.limits import TrafficLimits
 from podium_serving.traffic.mirror import Mirror
 
+_REFUSES_THE_REQUEST = {400, 413, 415, 422}
+"""Perhaps rightly: a client that sends nonsense must not open the breaker for all others. It costs one round trip each."""
+
 
 class InFlight:
     """How many exchanges are open. `idle` is set while there are none."""
@@ -66,7 +69,7 @@ class Link:
             with self.in_flight:
                 answer = await self.peer.ask(errand, request, codec, seconds)
         except ForwardFailed as failure:
-            if failure.reason is Fallback.TIMEOUT and not fair:
+            if failure.status in _REFUSES_THE_REQUEST or (failure.reason is Fallback.TIMEOUT and not fair):
                 self.breaker.forgive(leave)
             else:
                 self.breaker.settle(leave, good=False, now=time.monotonic())

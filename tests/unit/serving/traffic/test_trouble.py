@@ -105,6 +105,20 @@ async def test_clients_in_a_hurry_cannot_open_the_breaker(bench: Bench) -> None:
         await responder.close()
 
 
+@pytest.mark.parametrize(("status", "opens"), [(400, False), (422, False), (500, True), (503, True), (404, True)])
+async def test_a_refused_request_opens_the_breaker_unless_it_may_be_the_clients_fault(
+    bench: Bench, status: int, opens: bool
+) -> None:
+    model = SumModel()
+    of = plan(route("neural-net", HOST))
+    responder = bench.factory(of, model, descriptor())
+    admitted = serving(of, responder, model)
+    async with challenger_pod(HOST, bench.port, Challenger(status=status)):
+        reasons = [(await responder.answer(request(), admitted)).fallback for _ in range(6)]
+        await responder.close()
+    assert reasons == [Fallback.ERROR] * 5 + [Fallback.BREAKER_OPEN if opens else Fallback.ERROR]
+
+
 async def test_a_client_that_leaves_frees_its_place_and_blames_nobody(bench: Bench) -> None:
     model = SumModel()
     of = plan(route("neural-net", HOST, timeout_milliseconds=1000))

@@ -17,6 +17,7 @@ from podium_serving.http.openapi import openapi_document
 from podium_serving.state import Serving, ServingState
 
 PLATFORM = "onnxruntime_onnx"
+_MAX_BODY_BYTES = 65_536
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -130,7 +131,11 @@ def _add_model(app: FastAPI, state: ServingState, model: str) -> None:
 
     @app.post("/v2/repository/index")
     async def index(request: Request) -> Response:
-        body = await request.body()
+        body = b""
+        async for part in request.stream():
+            body += part
+            if len(body) > _MAX_BODY_BYTES:
+                raise HTTPException(413)
         only_ready = b'"ready"' in body and b"true" in body
         entries = [_index_entry(state, model)]
         return JSONResponse([entry for entry in entries if not only_ready or entry["state"] == "READY"])

@@ -40,6 +40,7 @@ class LaneProtocol(Connection):
         super().__init__(lane, config, server_state, loop)
         self._open: list[Exchange] = []
         self._head_bytes = 0
+        self._asked_app_at = 0.0
 
     # What uvicorn's parser calls
 
@@ -136,6 +137,9 @@ class LaneProtocol(Connection):
 
     def sweep(self, now: float) -> None:
         super().sweep(now)
+        waits_for_body = not self.quiet and type(self.cycle) is not Exchange and self.cycle.more_body
+        if waits_for_body and now - self._asked_app_at > self.lane.body_seconds:
+            self.transport.abort()
         for exchange in list(self._open):
             waited = now - exchange.admitted_at
             if not exchange.complete and waited > self.lane.body_seconds:
@@ -168,6 +172,7 @@ class LaneProtocol(Connection):
         self.headers.extend(headers)
         self.expect_100_continue = expects
         super().on_headers_complete()
+        self._asked_app_at = time.monotonic()
         if self.lane.closing:
             self.cycle.keep_alive = False
 

@@ -218,6 +218,17 @@ async def test_a_body_that_does_not_come_is_refused_and_lets_go_of_the_plan(tmp_
             assert await connection.closed()
 
 
+async def test_bodies_for_the_other_paths_are_bounded_in_time_and_size(tmp_path: Path) -> None:
+    async with site(tmp_path, body_timeout_seconds=0.2) as here:
+        await here.serve("3")
+        async with client(here.public) as half_sent, client(here.public) as large:
+            await half_sent.send(infer_request(b"{}", "/v2/repository/index")[:-1])
+            reply = await large.ask(infer_request(b" " * 100_000, "/v2/repository/index"))
+            assert reply.status == 413
+            with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
+                await half_sent.reply()
+
+
 @pytest.mark.parametrize("announced", [True, False])
 async def test_a_body_beyond_the_limit_is_refused_before_it_is_whole(announced: bool, tmp_path: Path) -> None:
     async with site(tmp_path, max_body_bytes=1000) as here:

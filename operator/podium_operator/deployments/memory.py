@@ -69,8 +69,13 @@ class Memory:
         seconds = VERSION_FAULT_SECONDS if failed.failure.fault == "Version" else POD_FAULT_SECONDS
         self.failed, self.failed_generation, self.failed_until = failed, generation, now + seconds
 
+    def confirmed_on(self, committed: Plan | None) -> frozenset[str]:
+        """Uids of the pods that were last seen to answer with this plan."""
+        digest = committed.digest if committed else ""
+        return frozenset(uid for uid, held in self.confirmed.items() if held == digest)
+
     def pods_seen(self, seen: Observed, now: float) -> tuple[PodSeen, ...]:
-        committed = seen.committed.digest if seen.committed else ""
+        confirmed = self.confirmed_on(seen.committed)
         return tuple(
             PodSeen(
                 name=pod.name,
@@ -80,7 +85,7 @@ class Memory:
                 in_service=seen.in_service(pod),
                 terminating=pod.terminating,
                 troubled_seconds=now - self.troubled.get(pod.uid, now),
-                confirmed=self.confirmed.get(pod.uid) == committed,
+                confirmed=pod.uid in confirmed,
             )
             for pod in seen.champion_pods
         )

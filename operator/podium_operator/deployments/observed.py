@@ -85,6 +85,8 @@ class Observed:
     """By kind and name."""
     public_endpoints: frozenset[str]
     """Uids of pods that the public Service sends requests to."""
+    confirmed: frozenset[str] = frozenset()
+    """Uids of pods that were last seen to answer with the committed plan. One that misses a question still answers."""
 
     @property
     def committed(self) -> Plan | None:

@@ -78,6 +78,7 @@ class DeploymentReconciler:
             if seen.status.observed_generation != seen.generation:
                 seen = await self._announce(seen)
             memory.note(seen, self._context.clock())
+            seen = replace(seen, confirmed=memory.confirmed_on(seen.committed))
             wished = wish(self._wish_input(seen, memory))
             applied = await self._appliers.apply(seen, wished)
             step = swap.next_step(await self._swap_seen(seen, wished, memory))

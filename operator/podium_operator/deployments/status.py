@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from podium_crds.plan import Plan
 from podium_crds.v1alpha1.model_deployment import (
     ChallengerStatus,
     ChampionStatus,
@@ -43,7 +42,7 @@ class Outcome:
 
 def status_for(seen: Observed, wish: Wish, outcome: Outcome, now: datetime) -> ModelDeploymentStatus:
     wanted = conditions(seen, wish, outcome)
-    challengers = challenger_statuses(seen.committed, wish.challengers)
+    challengers = challenger_statuses(seen, wish.challengers)
     ready = next(item for item in wanted if item.type == READY)
     traffic = list(outcome.traffic)
     return ModelDeploymentStatus(
@@ -110,7 +109,7 @@ def _progress(seen: Observed, wish: Wish, outcome: Outcome) -> list[Wanted] | No
     refused = [item for item in wish.challengers if item.state == "Refused"]
     if refused:
         return failed("ChallengerRefused", f"challenger '{refused[0].name}' is left out: {refused[0].message}")
-    waiting = [item for item in challenger_statuses(committed, wish.challengers) if item.state != "Serving"]
+    waiting = [item for item in challenger_statuses(seen, wish.challengers) if item.state != "Serving"]
     if waiting:
         return in_progress("ChallengersStarting", f"challenger '{waiting[0].name}': {waiting[0].message}", ready="False")
     return None
@@ -175,10 +174,15 @@ def _answering(seen: Observed) -> list[PodListed]:
         for pod in seen.champion_pods
         if pod.pool == committed.champion.pool
         and seen.in_service(pod)
-        and (status := seen.status_of(pod)) is not None
-        and status.committed is not None
-        and status.committed.version_digest == committed.champion.version.digest
+        and _answers_with(seen, pod, committed.champion.version.digest)
     ]
+
+
+def _answers_with(seen: Observed, pod: PodListed, version_digest: str) -> bool:
+    status = seen.status_of(pod)
+    if status is None:
+        return pod.uid in seen.confirmed
+    return status.committed is not None and status.committed.version_digest == version_digest
 
 
 def _public_pods(seen: Observed) -> list[PodListed]:
@@ -192,7 +196,7 @@ def _serving_conditions(seen: Observed, wish: Wish | None) -> list[Wanted]:
     else:
         found.append(Wanted(CHAMPION_SERVING, "False", "NoPodReady", "no pod answers with a committed version"))
     if wish is not None and wish.challengers:
-        others = [item for item in challenger_statuses(seen.committed, wish.challengers) if item.state != "Serving"]
+        others = [item for item in challenger_statuses(seen, wish.challengers) if item.state != "Serving"]
         message = "; ".join(f"'{item.name}' {item.state}: {item.message}" for item in others)
         found.append(
             Wanted(CHALLENGERS_SERVING, "False", f"Challengers{others[0].state}", message)
@@ -202,9 +206,9 @@ def _serving_conditions(seen: Observed, wish: Wish | None) -> list[Wanted]:
     return found
 
 
-def challenger_statuses(committed: Plan | None, challengers: Sequence[ChallengerWish]) -> list[ChallengerStatus]:
+def challenger_statuses(seen: Observed, challengers: Sequence[ChallengerWish]) -> list[ChallengerStatus]:
     """As committed: a challenger that could join serves only once the plan says so."""
-    routes = {route.name: route for route in committed.routes} if committed else {}
+    routes = {route.name: route for route in seen.committed.routes} if seen.committed else {}
     found = []
     for item in challengers:
         route = routes.get(item.name)
@@ -218,10 +222,16 @@ def challenger_statuses(committed: Plan | None, challengers: Sequence[Challenger
                 mode=route.mode if route and joined else item.mode,
                 percent=route.percent if route else 0,
                 state=state,
-                message=(item.message or ("" if joined else "joins with the next plan"))[:1024],
+                message="" if joined else _challenger_message(seen, item)[:1024],
             )
         )
     return found
+
+
+def _challenger_message(seen: Observed, item: ChallengerWish) -> str:
+    pods = [pod for pod in seen.pods if item.pool and pod.pool == item.pool.id and not pod.ready]
+    reasons = [f"{pod.name}: {why}" for pod in pods if (why := _why(seen, pod))]
+    return (item.message or "joins with the next plan") + (f" ({reasons[0]})" if reasons else "")
 
 
 def challenger_summary(challengers: Sequence[ChallengerStatus]) -> str:

@@ -33,6 +33,8 @@ from podium_operator.deployments.steps import (
 
 PATIENCE_SECONDS = 10.0
 """A pod that does not answer, or cannot prepare, may hold a swap up for so long."""
+DOUBT_SECONDS = 20.0
+"""A silent pod in service, of which nobody knows the plan, is replaced after so long: a crowded pod may be slow."""
 PREPARE_DEADLINE_SECONDS = 600.0
 """A preparation that still runs on a serving pod after so long is taken back."""
 
@@ -256,7 +258,7 @@ def _replace_doubtful(seen: SwapSeen) -> Step | None:
     ]
     if not doubtful or not any(pod.status and pod.in_service for pod in seen.pods):
         return None
-    late = [pod for pod in doubtful if pod.troubled_seconds >= PATIENCE_SECONDS]
+    late = [pod for pod in doubtful if pod.troubled_seconds >= DOUBT_SECONDS]
     if late:
         return Replace(late[0], *_trouble(late[0]))
     return Wait("PodUnreachable", f"{doubtful[0].name} is in service and does not answer on its control port", seconds=1.0)

@@ -188,6 +188,21 @@ def test_only_pods_that_answer_with_the_committed_version_are_counted() -> None:
     assert found.champion.replicas == 1
 
 
+def test_a_pod_that_misses_a_question_is_still_counted_if_it_was_seen_on_the_plan() -> None:
+    silent = {"a": control_status("a", committed=OLD), "b": Silence.UNREACHABLE}
+    for confirmed, pods in ((frozenset({"b"}), 2), (frozenset[str](), 1)):
+        found = status_for(observed(OLD, answers=silent, confirmed=confirmed), ACCEPTED, DONE, NOW)
+        assert found.champion is not None
+        assert found.champion.replicas == pods
+
+
+def test_a_challenger_that_does_not_start_says_why() -> None:
+    pods = (listed("a"), listed("c", pool=POOL_5.id, challenger="neural-net", ready=False, waiting="ImagePullBackOff: no"))
+    wish = Wish(OLD, None, (challenger_wish("Starting", "waiting for a ready pod"),))
+    found = status_for(observed(OLD, pods=pods, answers={"c": Silence.NOT_STARTED}), wish, DONE, NOW)
+    assert found.challengers[0].message == "waiting for a ready pod (pod-c: ImagePullBackOff: no)"
+
+
 def test_a_new_generation_is_announced_as_unknown() -> None:
     found = announcement(observed(OLD), NOW)
     by_type = {item.type: item.status for item in found.conditions}

@@ -53,6 +53,9 @@ SILENT = pod("b", silence=Silence.UNREACHABLE)
 POD_FAULT = pod("b", committed=OLD, failure=failure(NEW, "Pod", "OutOfMemory"))
 
 
+LATER = replace(SILENT, troubled_seconds=20.0)
+
+
 def late(found: Any) -> Any:
     return replace(found, troubled_seconds=11.0)
 
@@ -166,12 +169,12 @@ CASES = [
         id="a preparation that no record names is aborted",
     ),
     pytest.param(
-        seen(wished=plan("churn-3"), pods=(A, late(SILENT))),
-        Replace(late(SILENT), "PodUnreachable", "the pod did not answer on its control port for 11 s"),
+        seen(wished=plan("churn-3"), pods=(A, LATER)),
+        Replace(LATER, "PodUnreachable", "the pod did not answer on its control port for 20 s"),
         id="a silent pod in service that was never seen on the committed plan is replaced",
     ),
     pytest.param(
-        seen(wished=plan("churn-3"), pods=(A, replace(late(SILENT), confirmed=True))),
+        seen(wished=plan("churn-3"), pods=(A, replace(LATER, confirmed=True))),
         Settled(),
         id="a silent pod that is known to hold the committed plan stays",
     ),

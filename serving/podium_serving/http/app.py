@@ -1,8 +1,6 @@
 """Everything of the public port that is not hot: health, metadata, repository index, docs, metrics. FastAPI."""
 
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as version_of
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -10,6 +8,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Resp
 from starlette.exceptions import HTTPException
 
 from podium_crds.package import TensorSpec
+from podium_serving import __version__
 from podium_serving.exchange import NotFound, NotServing, ServingError
 from podium_serving.http.docs import CONTENT_SECURITY_POLICY, docs_page
 from podium_serving.http.inference import NOT_YET
@@ -66,7 +65,7 @@ async def _serving_error(request: Request, error: Exception) -> Response:
 def _add_health(app: FastAPI, state: ServingState) -> None:
     @app.get("/v2")
     async def server() -> dict[str, Any]:
-        return {"name": "podium", "version": _product_version(), "extensions": []}
+        return {"name": "podium", "version": __version__, "extensions": []}
 
     @app.get("/v2/health/live")
     async def live() -> dict[str, bool]:
@@ -77,13 +76,6 @@ def _add_health(app: FastAPI, state: ServingState) -> None:
         if state.ready:
             return JSONResponse({"ready": True})
         return JSONResponse({"ready": False, "error": _why_not_ready(state)}, 503, headers={"retry-after": "1"})
-
-
-def _product_version() -> str:
-    try:
-        return version_of("podium")
-    except PackageNotFoundError:  # run from a source tree
-        return "0"
 
 
 def _why_not_ready(state: ServingState) -> str:

@@ -23,7 +23,10 @@ from podium_serving.model.wire import Call, Reply, packed_columns, unpacked_colu
 from podium_serving.oip.tensors import TensorSchema, tensor_schema
 
 _LENGTH = struct.Struct("<I")
-_KEPT_ENVIRONMENT = ("PATH", "PYTHONPATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "OMP_NUM_THREADS", "LD_LIBRARY_PATH")
+_KEPT_ENVIRONMENT = (
+    *("PATH", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "LD_LIBRARY_PATH", "OMP_NUM_THREADS"),
+    *("HOME", "USER", "LANG", "LC_ALL", "TMPDIR", "TZ"),
+)
 _ARGUMENTS = {"before": "before(columns)", "after": "after(outputs, inputs)"}
 
 

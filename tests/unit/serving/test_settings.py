@@ -1,9 +1,11 @@
 """The environment of a pod, and what it says when something is missing."""
 
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from podium_serving import __version__
 from podium_serving.settings import InvalidSettings, settings_from
 
 
@@ -58,3 +60,8 @@ def test_a_secret_that_is_missing_or_empty_is_named(name: str, tmp_path: Path) -
     (tmp_path / name).unlink()
     with pytest.raises(InvalidSettings, match="must hold salt, token and capture-token"):
         settings_from(given)
+
+
+def test_the_version_is_the_projects() -> None:
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())
+    assert __version__ == project["project"]["version"]

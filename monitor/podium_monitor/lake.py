@@ -153,7 +153,8 @@ class Lake:
             yield received, source, ids
 
     def _files_of_last_dates(self, days: int) -> Iterator[tuple[datetime, str, Path]]:
-        for deployment in self._folder.glob("*/namespace=*/deployment=*"):
+        deployments = [path for kind in SCHEMAS for path in self._folder.glob(f"{kind}/namespace=*/deployment=*")]
+        for deployment in deployments:
             namespace = _value(deployment.parent)
             source = f"/namespaces/{namespace}/modeldeployments/{_value(deployment)}"
             for date in sorted(deployment.glob("date=*"))[-days:]:

@@ -64,6 +64,8 @@ def _column(name: str, series: Any, imputed: bool, floats: Floats) -> Column:
     if pd.api.types.is_integer_dtype(present.dtype):
         return Column(name, real if nullable else "INT64", nullable)
     if pd.api.types.is_float_dtype(present.dtype):
+        if np.isinf(present.to_numpy(dtype=float)).any():
+            raise UserError(f"column {name!r} holds infinite values, which JSON cannot carry; replace them before training")
         return Column(name, real, nullable)
     if _all_are(present, str):
         if nullable and bool((present == "").any()):
@@ -124,10 +126,7 @@ def input_spec(series: Any, column: Column) -> InputSpec:
     )
     if column.datatype == "BOOL":
         return _spec(column, example=example)
-    finite = numbers[np.isfinite(numbers)]
-    if len(finite) == 0:
-        raise UserError(f"column {column.name!r} of the sample holds no finite number; give a sample with at least one")
-    return _spec(column, minimum=float(finite[0]), maximum=float(finite[-1]), example=example)
+    return _spec(column, minimum=float(numbers[0]), maximum=float(numbers[-1]), example=example)
 
 
 def is_category_list(categories: Sequence[str], rows: int) -> bool:

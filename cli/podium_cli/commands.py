@@ -54,6 +54,7 @@ def _packaged(options: PackageOptions) -> Packaged:
     tolerances = Tolerances(absolute=options.absolute, relative=options.relative)
     sample = None if options.sample is None else load_table(options.sample)
     if Path(options.model).suffix == ".onnx":
+        _refuse_pipeline_options(options)
         identity = Identity(
             options.name,
             options.version,
@@ -84,6 +85,16 @@ def _packaged(options: PackageOptions) -> Packaged:
         force=options.force,
     )
     return replace(packaged, warnings=[*notes, *packaged.warnings])
+
+
+def _refuse_pipeline_options(options: PackageOptions) -> None:
+    """What means nothing for a bare ONNX file is refused: accepted and ignored it would be a broken promise."""
+    given = {"--target": options.target, "--validation": options.validation, "--floats": options.floats != "Sample"}
+    for name, value in given.items():
+        if value:
+            raise UserError(
+                f"{name} is for pipelines; of a bare ONNX file there is no training library to ask: leave it out"
+            )
 
 
 def _floats(text: str) -> Floats:

@@ -14,9 +14,17 @@ from skl2onnx.common.shape_calculator import (
     calculate_linear_regressor_output_shapes,
 )
 from skl2onnx.sklapi import CastTransformer
-from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor, VotingClassifier
-from sklearn.ensemble._forest import BaseForest
-from sklearn.ensemble._gb import BaseGradientBoosting
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    ExtraTreesRegressor,
+    GradientBoostingClassifier,
+    GradientBoostingRegressor,
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+    VotingClassifier,
+)
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
@@ -25,6 +33,15 @@ from sklearn.tree import BaseDecisionTree
 from podium_cli.encoders import convert_encoder, convert_imputer, shape_encoder, shape_imputer
 from podium_cli.histogram_trees import convert_histogram_classifier, convert_histogram_regressor
 
+_FLOAT32_TREES = (
+    BaseDecisionTree,
+    ExtraTreesClassifier,
+    ExtraTreesRegressor,
+    GradientBoostingClassifier,
+    GradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
 _CLASSIFIER_OPTIONS = {"nocl": [True, False], "zipmap": [True, False, "columns"], "raw_scores": [True, False]}
 
 
@@ -58,7 +75,7 @@ def convertible(pipeline: Pipeline, float32_model: bool) -> Pipeline:
 def compares_float32(pipeline: Pipeline) -> bool:
     """XGBoost and scikit-learn's trees (not its histogram trees) round what they get to float32 before they compare."""
     model = pipeline.steps[-1][1]
-    return _library(model) == "xgboost" or isinstance(model, (BaseDecisionTree, BaseForest, BaseGradientBoosting))
+    return _library(model) == "xgboost" or isinstance(model, _FLOAT32_TREES)
 
 
 def register_boosters(steps: Iterable[Any]) -> None:

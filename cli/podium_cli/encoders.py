@@ -18,6 +18,10 @@ from sklearn.preprocessing import OrdinalEncoder
 
 from podium_cli.graph import GraphBuilder
 
+MAX_TABLE_CELLS = 50_000_000
+"""Of one encoder, at 8 bytes each. About 7,000 categories of one column reach it."""
+_DENSE_TABLE_KEYS = 32
+"""Up to this many categories a one-hot column is a table too: looking up a row is the fastest node."""
 _UNSEEN = "\x00no category has this name"
 _Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -42,6 +46,10 @@ def encoded_features(encoder: Any) -> list[EncodedFeature]:
     asked.set_output(transform="default")
     widths = _widths(asked)
     length = max(len(categories) for categories in asked.categories_) + 1
+    if length * sum(widths) > MAX_TABLE_CELLS:
+        raise NotImplementedError(
+            f"{type(encoder).__name__} knows {length - 1} categories of one column; group the rare ones with max_categories"
+        )
     known = _transformed(asked, [[c[min(r, len(c) - 1)] for r in range(length)] for c in asked.categories_])
     unseen = _unseen_row(asked, known.shape[1])
     features, start = [], 0
@@ -99,6 +107,10 @@ def _columns(graph: GraphBuilder, variables: list[Any], count: int) -> list[tupl
 def _looked_up(graph: GraphBuilder, column: str, text: bool, feature: EncodedFeature) -> str:
     index = _text_index(graph, column, feature.keys) if text else _number_index(graph, column, feature.keys)
     flat = graph.node("Reshape", index, graph.constant(np.array([-1])))
+    count = len(feature.keys)
+    if count > _DENSE_TABLE_KEYS and np.array_equal(feature.table, np.eye(count + 1, count)):
+        hot = graph.node("OneHotEncoder", flat, domain="ai.onnx.ml", cats_int64s=list(range(count)), zeros=1)
+        return graph.node("Cast", hot, to=TensorProto.DOUBLE)
     return graph.node("Gather", graph.constant(feature.table), flat, axis=0)
 
 

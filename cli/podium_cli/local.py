@@ -29,6 +29,6 @@ def server_command(folder: Path, host: str, port: int) -> list[str]:
 
 
 def serve(folder: Path, host: str, port: int) -> None:
-    """Becomes the server, so that signals reach it."""
+    """Becomes the server, so that signals reach it. Importing a transform.py must not leave a cache in the package."""
     command = server_command(folder, host, port)
-    os.execv(command[0], command)  # noqa: S606 - a list, never a shell
+    os.execve(command[0], command, {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"})  # noqa: S606 - a list, never a shell

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from podium_cli.errors import UserError
+from podium_cli.errors import EXIT_USAGE, UserError
 
 _EPILOG = (
     "Exit codes: 0 done; 1 the model was refused (it cannot be converted, or does not answer as the training library); "
@@ -132,6 +132,11 @@ def main() -> None:
     except UserError as error:
         _errors.print(f"[red]error[/]: {escape(str(error))}", soft_wrap=True)
         sys.exit(error.exit_code)
+    except OSError as error:
+        _errors.print(
+            f"[red]error[/]: {escape(str(error.filename or ''))}: {escape(error.strerror or str(error))}", soft_wrap=True
+        )
+        sys.exit(EXIT_USAGE)
 
 
 if __name__ == "__main__":

@@ -22,10 +22,15 @@ def training_metrics(pipeline: Pipeline, answers: Answers, target: Any) -> dict[
         }
     classes = wire_labels(np.asarray(pipeline.classes_))
     truth = wire_labels(truth)
+    if truth.dtype != classes.dtype:
+        known = ", ".join(map(repr, classes.tolist()))
+        raise UserError(
+            f"the target column holds {truth.tolist()[0]!r}, the model's classes are {known}; they must be of one type"
+        )
     strange = sorted({str(label) for label in truth} - {str(label) for label in classes})
     if strange:
         raise UserError(
-            f"the target column holds {strange[0]!r}, which is none of the model's classes: {', '.join(map(str, classes))}"
+            f"the target column holds {strange[0]}, which is none of the model's classes: {', '.join(map(str, classes))}"
         )
     found = {"accuracy": float(np.mean(truth == answers.outputs["label"]))}
     if "probabilities" not in answers.outputs:

@@ -161,11 +161,15 @@ def _cell(value: Any) -> Any:
 
 
 def _run(model: Any, columns: dict[str, Array], made: bool) -> dict[str, Array]:
+    what = "made-up rows; give real ones with --sample" if made else "the sample's rows"
     try:
-        return run(model, columns)
+        outputs = run(model, columns)
     except Exception as error:
-        what = "made-up rows; give real ones with --sample" if made else "the sample's rows"
         raise ModelRefused(f"the model fails on {what}: {str(error).splitlines()[0]}") from error
+    for name, values in outputs.items():
+        if values.dtype.kind == "f" and np.isinf(values).any():
+            raise ModelRefused(f"the model answers infinity in {name!r}, which JSON cannot carry, on {what}")
+    return outputs
 
 
 def _checked_outputs(declared: Sequence[dict[str, Any]], outputs: dict[str, Array], rows: int) -> list[OutputSpec]:

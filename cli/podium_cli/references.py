@@ -52,7 +52,12 @@ def model_version(descriptor: Descriptor, digest: str, reference: Reference, nam
         "artifact": {"uri": str(reference), "digest": digest},
         "image": {"type": "Built" if descriptor.needs_image else "Generic"},
     }
-    ModelVersionSpec.model_validate(spec)
+    try:
+        ModelVersionSpec.model_validate(spec)
+    except ValidationError as error:
+        raise UserError(
+            f"{reference} cannot stand in a ModelVersion: {error.errors()[0]['msg']}; use another address"
+        ) from error
     metadata = {"name": called} | ({"namespace": namespace} if namespace else {})
     document = {"apiVersion": API_VERSION, "kind": "ModelVersion", "metadata": metadata, "spec": spec}
     return yaml.safe_dump(document, sort_keys=False)

@@ -9,11 +9,12 @@ from sklearn.pipeline import Pipeline
 from podium_cli.answers import Answers, library_answers
 from podium_cli.columns import Column, Floats, infer_columns
 from podium_cli.convert import as_pipeline, refuse_native_categories
-from podium_cli.errors import UserError
+from podium_cli.errors import ModelRefused, UserError
 from podium_cli.nullability import imputed_columns
 
 MAX_SAMPLE_ROWS = 200_000
 """Rows of the sample that are looked at, evenly spread. Beyond that bins and ranges no longer move."""
+MAX_NAME_LENGTH = 128
 FEW_ROWS = 200
 """A sample below this is packaged with a warning: parity on it proves little."""
 
@@ -50,11 +51,14 @@ def examined(pipeline: Any, sample: Any, target: str | None, floats: Floats) -> 
 
 def split_target(pipeline: Pipeline, sample: Any, target: str | None) -> tuple[Any, Any | None]:
     """The pipeline's own columns of `sample`, in its order, and the target."""
-    if len(sample) == 0:
-        raise UserError("the sample has no rows")
+    _check_table(sample)
     if target is not None and target not in sample.columns:
         raise UserError(f"the sample has no column {target!r}; its columns are {', '.join(map(str, sample.columns))}")
     truth = None if target is None else sample[target]
+    if truth is not None and truth.isna().any():
+        raise UserError(
+            f"column {target!r} misses {int(truth.isna().sum())} of {len(truth)} values; leave out rows without a target"
+        )
     names = getattr(pipeline, "feature_names_in_", None)
     if names is None:
         names = [column for column in sample.columns if column != target]
@@ -72,6 +76,21 @@ def split_target(pipeline: Pipeline, sample: Any, target: str | None) -> tuple[A
     return frame.rename(columns=str), truth
 
 
+def _check_table(sample: Any) -> None:
+    if len(sample) == 0:
+        raise UserError("the sample has no rows")
+    doubled = sample.columns[sample.columns.duplicated()]
+    if len(doubled):
+        raise UserError(
+            f"the sample has two columns named {str(doubled[0])!r}; a column is an input, so each needs its own name"
+        )
+    wrong = [str(name) for name in sample.columns if not 1 <= len(str(name)) <= MAX_NAME_LENGTH]
+    if wrong:
+        raise UserError(
+            f"the column name {wrong[0]!r} has {len(wrong[0])} characters; an input's name has 1 to {MAX_NAME_LENGTH}"
+        )
+
+
 def _takes_missing(pipeline: Pipeline, frame: Any, name: str) -> bool:
     """Whether the library answers a row that lacks `name`: an imputer may know another mark than NaN."""
     row = frame.head(1).astype({name: object if frame[name].dtype.kind not in "iuf" else float})
@@ -84,11 +103,19 @@ def _takes_missing(pipeline: Pipeline, frame: Any, name: str) -> bool:
 
 
 def asked(pipeline: Pipeline, frame: Any) -> Answers:
+    """The library's answers to rows that it must be able to answer, all finite."""
     try:
-        return library_answers(pipeline, frame)
+        answers = library_answers(pipeline, frame)
     except UserError:
         raise
     except Exception as error:
         raise UserError(
             f"the pipeline itself fails on the sample: {type(error).__name__}: {error}; give rows as at its fit"
         ) from error
+    for name, values in answers.outputs.items():
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            row = int(np.argmin(np.isfinite(values).all(axis=1)))
+            raise ModelRefused(
+                f"the pipeline answers row {row} of the sample with {name} {values[row]}; it must give finite numbers"
+            )
+    return answers

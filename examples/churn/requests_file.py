@@ -1,6 +1,7 @@
 """Production traffic of the churn example as a file: who asks, and the body as an application sends it."""
 
 from pathlib import Path
+from typing import Any
 
 from data import CUSTOMER
 
@@ -9,7 +10,7 @@ from podium_cli.folder import read_package
 from podium_crds.package import canonical_json
 
 
-def production_requests(rows, package: Path, path: Path) -> int:
+def production_requests(rows: Any, package: Path, path: Path) -> int:
     """Writes a JSON object a line, in the rows' order: `customer` for X-Customer-Id, `body` to be sent. Returns how many."""
     specs = read_package(package).descriptor.inputs
     columns = [Column(spec.name, spec.datatype, spec.nullable) for spec in specs]

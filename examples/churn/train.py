@@ -7,12 +7,14 @@ churn-broken (a consistent package whose golden rows no model reproduces) and re
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 import features
 import numpy as np
 from data import CUSTOMER, TARGET, Split, load, split
 from requests_file import production_requests
 from rich.console import Console
+from sklearn.pipeline import Pipeline
 from transform import before
 
 from podium_cli.columns import Column, tensors
@@ -42,7 +44,7 @@ def main() -> None:
     console.print(f"{out / 'requests.jsonl'}: {count} requests in fixed order")
 
 
-def train(version, pipeline, rows: Split, out: Path) -> Packaged:
+def train(version: str, pipeline: Pipeline, rows: Split, out: Path) -> Packaged:
     """Fits and packages one version. churn-3 is fitted on what its hook makes of the rows."""
     hooked = version == "3"
     seen = as_the_model_sees_them(rows.training) if hooked else rows.training
@@ -62,7 +64,7 @@ def train(version, pipeline, rows: Split, out: Path) -> Packaged:
     )
 
 
-def as_the_model_sees_them(frame):
+def as_the_model_sees_them(frame: Any) -> Any:
     """The rows as transform.py hands them to the model."""
     numbers = [Column(name, "FP64", nullable=True) for name in features.NUMBERS]
     changed = before(tensors(frame, [*numbers, Column("contract", "BYTES", nullable=True)]))

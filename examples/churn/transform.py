@@ -11,7 +11,7 @@ YEARLY_RATE = 0.04
 _TERM_MONTHS = {"Month-to-month": 1, "One year": 12, "Two year": 24}
 
 
-def before(columns):
+def before(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Present value of the payments until the contract's end, never missing: an unknown contract counts as monthly."""
     terms = np.array([_TERM_MONTHS.get(contract, 1) for contract in columns["contract"][:, 0]]).reshape(-1, 1)
     served = np.nan_to_num(columns["tenure"])

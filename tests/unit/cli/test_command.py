@@ -60,6 +60,11 @@ def test_a_bare_model_is_packaged_with_four_words(
 @pytest.mark.parametrize(
     ("words", "code", "sentence"),
     [
+        (
+            ["model.onnx", "--target", "gone"],
+            2,
+            "--target is for pipelines; of a bare ONNX file there is no training library",
+        ),
         (["gone.pkl"], 2, "error: there is no file gone.pkl"),
         (["pipeline.pkl", "--sample", ""], 2, "name them with --sample rows.csv or rows.parquet"),
         (["my_models:nothing", "--sample", "rows.csv"], 2, "module 'my_models' has no attribute 'nothing'"),

@@ -103,6 +103,26 @@ def test_an_imputer_answers_like_the_library(imputer: Any, columns: list[str]) -
     assert onnx.tolist() == library.tolist()
 
 
+@pytest.mark.filterwarnings("ignore:Found unknown categories")
+def test_many_categories_take_little_room() -> None:
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame({"text": [f"city {i}" for i in random.permutation(1500)]})
+    encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False).fit(frame)
+    functions, shapes = converters()
+    model = convert_sklearn(
+        encoder,
+        name="step",
+        initial_types=[("text", StringTensorType([None, 1]))],
+        target_opset=OPSET,
+        custom_conversion_functions=functions,
+        custom_shape_calculators=shapes,
+    ).SerializeToString()
+    assert len(model) < 100_000
+    asked = np.array([["city 7"], ["city 1499"], ["nowhere"]], dtype=object)
+    got = onnxruntime.InferenceSession(model).run(None, {"text": asked})[0]
+    np.testing.assert_array_equal(got, encoder.transform(pd.DataFrame({"text": asked[:, 0]})))
+
+
 def test_an_encoder_that_raises_on_unseen_values_gives_zeros_instead() -> None:
     functions, _ = converters()
     assert OneHotEncoder in functions

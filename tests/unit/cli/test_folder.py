@@ -50,8 +50,10 @@ def test_two_processes_write_equal_bytes(tmp_path: Path) -> None:
     for seed in ("1", "2"):
         environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": tests, "TZ": f"UTC{seed}"}
         command = [sys.executable, str(tmp_path / "script.py"), str(tmp_path / "model.pkl"), str(tmp_path / seed)]
-        runs.append(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
-    assert runs[0] == runs[1]
+        runs.append(subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True))
+    digests = [run.communicate(timeout=300)[0] for run in runs]
+    assert [run.returncode for run in runs] == [0, 0]
+    assert digests[0] == digests[1]
     assert contents(tmp_path / "1") == contents(tmp_path / "2")
 
 

@@ -89,9 +89,25 @@ def _with(frame: Any, **columns: Any) -> Any:
         ),
         (_with(customers(), age=np.nan), "column 'age' of the sample holds only missing values"),
         (_with(customers(), city=pd.Timestamp("2026-01-01")), "column 'city' has dtype datetime64"),
+        (
+            _with(customers(), age=[np.inf, *customers()["age"][1:]]),
+            "column 'age' holds infinite values, which JSON cannot carry",
+        ),
+        (pd.concat([customers(), customers()[["age"]]], axis=1), "the sample has two columns named 'age'"),
+        (_with(customers(), **{"a" * 129: 1}), "has 129 characters; an input's name has 1 to 128"),
         (_with(customers(), age="old"), "the pipeline itself fails on the sample"),
     ],
-    ids=["lacks-columns", "no-rows", "empty-and-missing", "all-missing", "dates", "wrong-type"],
+    ids=[
+        "lacks-columns",
+        "no-rows",
+        "empty-and-missing",
+        "all-missing",
+        "dates",
+        "infinite",
+        "two-of-a-name",
+        "long-name",
+        "wrong-type",
+    ],
 )
 def test_samples_that_do_not_fit_are_refused(good: Any, tmp_path: Path, sample: Any, sentence: str) -> None:
     with pytest.raises(UserError) as caught:
@@ -149,3 +165,30 @@ def test_a_folder_that_holds_something_is_kept_unless_told_otherwise(good: Any, 
     _package(good, customers(), tmp_path, force=True)
     assert (out / "notes.txt").read_text() == "mine"
     assert (out / "manifest.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("target", "sentence"),
+    [
+        ([None] + [1.0] * 399, "column 'gone' misses 1 of 400 values; leave out rows without a target"),
+        (["yes"] * 400, "the target column holds 'yes', the model's classes are 0, 1; they must be of one type"),
+        ([2] * 400, "the target column holds 2, which is none of the model's classes: 0, 1"),
+    ],
+    ids=["missing", "another-type", "another-class"],
+)
+def test_a_target_that_the_model_does_not_know_is_refused(
+    good: Any, tmp_path: Path, target: list[Any], sentence: str
+) -> None:
+    with pytest.raises(UserError) as caught:
+        _package(good, customers().assign(gone=target), tmp_path, target="gone")
+    assert sentence in str(caught.value)
+
+
+def test_a_model_that_answers_no_number_is_refused(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"x": np.arange(300.0)})
+    subject = Ridge().fit(frame, frame["x"])
+    subject.coef_ = np.array([np.inf])
+    with pytest.raises(
+        ModelRefused, match=r"the pipeline answers row \d+ of the sample with prediction .*; it must give finite numbers"
+    ):
+        _package(subject, frame, tmp_path)

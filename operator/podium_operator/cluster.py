@@ -59,6 +59,7 @@ class Cluster:
         self._client = client  # kubernetes.aio's ApiClient, most of which has no annotations
         self._fence = fence
         self._metrics = metrics
+        self._timeout_seconds = timeout_seconds
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
         self._applied = AppliedMemory()
 
@@ -76,7 +77,11 @@ class Cluster:
 
     def fenced_by(self, fence: Fence) -> "Cluster":
         """The same connections, with every write behind this fence."""
-        return Cluster(self._client, fence=fence, metrics=self._metrics, timeout_seconds=self._timeout.total or 0)
+        return Cluster(self._client, fence=fence, metrics=self._metrics, timeout_seconds=self._timeout_seconds)
+
+    def within(self, timeout_seconds: float) -> "Cluster":
+        """The same connections and fence, with another deadline for each call."""
+        return Cluster(self._client, fence=self._fence, metrics=self._metrics, timeout_seconds=timeout_seconds)
 
     async def credentials(self) -> Credentials:
         """As they are now: a service account's token is read anew when it is old."""

@@ -69,7 +69,9 @@ async def run(settings: Settings) -> None:
         kubeconfig=settings.kubeconfig or None,
     )
     identity = f"{settings.pod_name}_{secrets.token_hex(4)}"
-    lease = Lease(cluster, settings, identity, clock=time.monotonic, now=_utc_now, on_lost=_end_at_once)
+    # A third: one request that hangs must leave time for another try.
+    impatient = cluster.within(settings.lease_renew_seconds / 3)
+    lease = Lease(impatient, settings, identity, clock=time.monotonic, now=_utc_now, on_lost=_end_at_once)
     health = HealthServer(heartbeat, metrics, is_ready=lambda: lease.in_contact)
     port = await health.start(settings.health_bind, settings.health_port)
     log.info("health and metrics on port %d", port)

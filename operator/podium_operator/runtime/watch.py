@@ -43,6 +43,8 @@ watched: that would need the right to read them all; their drift is found by the
 
 _STREAM_SECONDS = 600
 _CONNECT_SECONDS = 10.0
+_LOGIN_BACK_OFF_SECONDS = 2.0
+"""kopf's own is a minute: for so long a token that is being replaced would blind the watch."""
 
 
 class Watch:
@@ -93,7 +95,7 @@ class Watch:
 
     def _registry(self) -> kopf.OperatorRegistry:
         registry = kopf.OperatorRegistry()
-        kopf.on.login(registry=registry)(self._login)
+        kopf.on.login(registry=registry, backoff=_LOGIN_BACK_OFF_SECONDS)(self._login)
         for kind in WATCHED:
             known = KINDS[kind]
             kopf.on.event(group=known.group, version=known.version, plural=known.plural, id=kind, registry=registry)(

@@ -36,22 +36,19 @@ def scraped_rows(where: Where, *wanted: str) -> Rows | None:
 
 
 def _rows(text: str) -> Rows:
+    """Gauges of the last minute: version, role, requests per second, errors, p50 and p99 in milliseconds."""
     found: dict[tuple[str, str], dict[str, float]] = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
             labels = sample.labels
-            if labels.get("deployment") != "churn" or labels.get("namespace") != NAMESPACE or "version" not in labels:
-                continue
-            name = sample.name + (f"_{labels['quantile']}" if "quantile" in labels else "")
-            per_version = found.setdefault((labels["version"], labels.get("role", "")), {})
-            per_version[name] = per_version.get(name, 0.0) + sample.value
+            if labels.get("deployment") == "churn" and labels.get("namespace") == NAMESPACE and "version" in labels:
+                per_version = found.setdefault((labels["version"], labels["role"]), {})
+                per_version[sample.name.removeprefix("podium_operator_") + labels.get("quantile", "")] = sample.value
     return [_row(version, role, seen) for (version, role), seen in sorted(found.items())]
 
 
 def _row(version: str, role: str, seen: dict[str, float]) -> tuple[str, ...]:
-    def milliseconds(share: str) -> str:
-        return f"{1000 * seen.get(f'podium_observed_request_duration_seconds_{share}', 0.0):.1f}"
-
-    requests = seen.get("podium_observed_requests_total", 0.0)
-    errors = seen.get("podium_observed_errors_total", 0.0)
-    return version, role, f"{requests:.0f}", f"{errors:.0f}", milliseconds("0.5"), milliseconds("0.99")
+    rate = f"{seen.get('version_requests_per_second', 0.0):.1f}"
+    errors = f"{100 * seen.get('version_error_ratio', 0.0):.1f} %"
+    median, late = (f"{1000 * seen.get(f'version_latency_seconds{share}', 0.0):.1f}" for share in ("0.5", "0.99"))
+    return version, role, rate, errors, median, late

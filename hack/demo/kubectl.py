@@ -45,9 +45,8 @@ class Kubectl:
             time.sleep(every)
 
     def overview(self) -> str:
-        return self("get", "mdep,mv,pods", "-o", "wide", check=False) + self(
-            "get", "events", "--sort-by=.lastTimestamp", check=False
-        )
+        events = self("get", "events", "--sort-by=.metadata.creationTimestamp", check=False).splitlines()
+        return self("get", "mdep,mv,pods", check=False) + "\n".join(events[-12:])
 
     def condition(self, kind: str, name: str, wanted: str) -> tuple[str, str, str]:
         """(status, reason, message) of a condition that is about the newest generation; Unknown where it is not."""

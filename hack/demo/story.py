@@ -15,7 +15,7 @@ from demo.screen import Screen
 from demo.where import DemoError, Where, chosen
 
 CANARY_PERCENT = 10
-RATE = 60.0
+RATE = 80.0
 """Requests per second of the demo's load: two cores also carry the cluster."""
 
 
@@ -138,15 +138,16 @@ class Story:
         rows = self.kubectl.wait(
             "the operator has scraped both versions", lambda: scraped_rows(self.where, models.CALENDAR), 60
         )
-        columns = ("version", "role", "requests", "errors", "p50 ms", "p99 ms")
+        columns = ("version", "role", "requests/s", "errors", "p50 ms", "p99 ms")
         self.screen.table("What the operator scraped from the pods", columns, rows)
         self.screen.note(canary_arms=seen.arms, canary_sent=seen.sent, canary_failed=seen.failed, customers=customers)
 
     # --- 5 ------------------------------------------------------------------------------------------------------
 
     def _swap(self) -> None:
-        self.kubectl.apply(self.pushed["churn-2"].manifest())
+        self.kubectl.apply(self.pushed["churn-2"].manifest(), model_deployment("churn-1"))
         self.kubectl.wait_ready("mv", "churn-2")
+        self.kubectl.wait("the challenger has left", self._is_unchallenged)
         with BackgroundLoad(self._load()) as outcomes:
             time.sleep(4)
             applied = time.time()
@@ -182,6 +183,13 @@ class Story:
             p99_before_milliseconds=round(figures(before).p99_milliseconds, 1),
             p99_during_milliseconds=round(figures(during).p99_milliseconds, 1),
             back_at=back,
+        )
+
+    def _is_unchallenged(self) -> bool:
+        status = (self.kubectl.get("mdep", "churn") or {}).get("status", {})
+        return not status.get("challengers") and not any(
+            pod["metadata"]["labels"].get("podium.dev/role") == "challenger"
+            for pod in self.kubectl.list("pods", "podium.dev/deployment=churn")
         )
 
     def _refuse_broken(self) -> None:

@@ -14,8 +14,8 @@ help: ## Show this list
 install: $(INSTALLED) ## Make .venv with the podium command and all tools in it
 
 $(INSTALLED): requirements/dev.txt pyproject.toml hack/install.sh
-	bash hack/install.sh $(VENV)
-	touch $@
+	@bash hack/install.sh $(VENV)
+	@touch $@
 
 lint: install ## Format, lint, types and import contracts, without changing a file
 	$(VENV)/bin/ruff format --check .

@@ -67,23 +67,25 @@ def package_onnx(
         golden_source="OnnxRuntime",
         training=Training(framework="onnx", framework_version=_producer(content)),
     )
-    contents = {MODEL_FILE: content}
-    hooked = None
-    if identity.transform:
-        contents[TRANSFORM_FILE] = identity.transform.read_bytes()
-        hooked = hooked_answers(load_hooks(identity.transform), model, columns)
-    contents[GOLDEN_FILE] = golden_bytes(
+    contents = {MODEL_FILE: content} | _answered(identity.transform, model, columns, outputs)
+    notes = (
+        [] if sample is not None else ["golden rows are made up and answered by ONNX Runtime; give --sample for real ones"]
+    )
+    return Packaged(write_package(Path(out), described, contents, force=force), None, notes)
+
+
+def _answered(transform: Path | None, model: Any, columns: dict[str, Array], outputs: dict[str, Array]) -> dict[str, bytes]:
+    """golden.jsonl, and transform.py where there is one."""
+    hooked = hooked_answers(load_hooks(transform), model, columns) if transform else None
+    rows = (
         GoldenRow(
             inputs={name: row_value(values[row]) for name, values in columns.items()},
             outputs=output_row(outputs, row),
             hooked_outputs=output_row(hooked, row) if hooked else None,
         )
-        for row in range(rows)
+        for row in range(len(next(iter(columns.values()))))
     )
-    notes = (
-        [] if sample is not None else ["golden rows are made up and answered by ONNX Runtime; give --sample for real ones"]
-    )
-    return Packaged(write_package(Path(out), described, contents, force=force), None, notes)
+    return {GOLDEN_FILE: golden_bytes(rows)} | ({TRANSFORM_FILE: transform.read_bytes()} if transform else {})
 
 
 def _read(path: Path) -> bytes:

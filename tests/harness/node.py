@@ -8,6 +8,7 @@ network, delays its ConfigMap mounts. Images are ignored: every container runs t
 import asyncio
 import contextlib
 import shutil
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +18,8 @@ from harness.network import PodNetwork
 from harness.pod import PodProcess
 
 NODE = "test-node"
+HEARTBEAT_SECONDS = 5.0
+"""By the clock: turns take long while pods do not answer, and a late node's pods are all called unready after 40 s."""
 
 
 def _now() -> str:
@@ -35,7 +38,7 @@ class Node:
         self.hold_mounts = False
         """ConfigMap volumes of running pods are not refreshed: a kubelet may lag by a minute."""
         self._task: asyncio.Task[None] | None = None
-        self._beat = 0
+        self._last_beat = 0.0
 
     async def start(self) -> None:
         with contextlib.suppress(Refusal):
@@ -62,8 +65,7 @@ class Node:
             await asyncio.sleep(0.1)
 
     async def _turn(self) -> None:
-        self._beat += 1
-        if self._beat % 80 == 0:
+        if time.monotonic() > self._last_beat + HEARTBEAT_SECONDS:
             await self._heartbeat()
         manifests = {pod["metadata"]["uid"]: pod for pod in await self.api.list("Pod")}
         for uid in set(self.pods) - set(manifests):
@@ -146,6 +148,7 @@ class Node:
         self.network.write_hosts(addresses)
 
     async def _heartbeat(self) -> None:
+        self._last_beat = time.monotonic()
         condition = {"type": "Ready", "status": "True", "reason": "Test", "message": "", "lastHeartbeatTime": _now()}
         status = {"conditions": [condition | {"lastTransitionTime": _now()}]}
         await self.api.patch("Node", NODE, {"status": status}, subresource="status")

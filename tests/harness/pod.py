@@ -146,6 +146,7 @@ class PodProcess:
     def terminate(self, grace_seconds: float) -> None:
         if self._kill_at is None:
             self._kill_at = time.monotonic() + grace_seconds
+            self.ready = False  # a terminating pod leaves its Services
             self.signal(signal.SIGTERM)
         elif time.monotonic() > self._kill_at:
             self.kill()

@@ -46,6 +46,9 @@ _CONNECT_SECONDS = 10.0
 _LOGIN_BACK_OFF_SECONDS = 2.0
 """kopf's own is a minute: for so long a token that is being replaced would blind the watch."""
 
+_CREDENTIALS_TASK = "credentials retriever"
+"""The name that kopf gives it. Should another kopf name it otherwise, the watch fails at its start, in every test."""
+
 
 class Watch:
     """Made in the main event loop; `run` once."""
@@ -71,21 +74,31 @@ class Watch:
 
     def _run(self) -> None:
         try:
-            asyncio.run(
-                kopf.operator(
-                    registry=self._registry(),
-                    settings=kopf_settings(),
-                    standalone=True,
-                    stop_flag=self._stop,
-                    clusterwide=not self._namespaces,
-                    namespaces=self._namespaces,
-                )
-            )
+            asyncio.run(self._stream())
         except BaseException as error:
-            self._failure = error
-        finally:
-            if not self._loop.is_closed():
-                self._loop.call_soon_threadsafe(self._ended.set)
+            self._tell_the_end(error)
+
+    async def _stream(self) -> None:
+        """Until one of kopf's tasks ends. Not `kopf.operator`: when credentials are refused it waits for tasks that do not
+        end, and it does not look at the task that fetches them, so that a blind watch would seem to run."""
+        tasks = await kopf.spawn_tasks(
+            registry=self._registry(),
+            settings=kopf_settings(),
+            standalone=True,
+            stop_flag=self._stop,
+            clusterwide=not self._namespaces,
+            namespaces=self._namespaces,
+        )
+        [credentials] = [task for task in asyncio.all_tasks() if task.get_name() == _CREDENTIALS_TASK]
+        done, _ = await asyncio.wait({*tasks, credentials}, return_when=asyncio.FIRST_COMPLETED)
+        failures = [failure for task in done if not task.cancelled() and (failure := task.exception())]
+        # Told before the loop is closed: closing waits for all of kopf's tasks.
+        self._tell_the_end(failures[0] if failures else None)
+
+    def _tell_the_end(self, failure: BaseException | None) -> None:
+        self._failure = self._failure or failure
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._ended.set)
 
     @property
     def _namespaces(self) -> tuple[str, ...]:

@@ -1,9 +1,11 @@
 import asyncio
+import threading
+from pathlib import Path
 
-import kopf
 import pytest
+from aiohttp import web
 
-from operator_fixtures import settings, until
+from operator_fixtures import scripted_cluster, settings, until
 from podium_operator.cluster import Credentials
 from podium_operator.kinds import KINDS, Manifest
 from podium_operator.runtime.watch import WATCHED, Watch, kopf_settings
@@ -33,21 +35,19 @@ def test_back_offs_never_end_and_begin_anew_each_time() -> None:
         assert [next(delays) for _ in range(200)][:5] == [0.5, 1.0, 2.0, 3.0, 5.0]
 
 
-async def test_a_watch_that_ends_by_itself_ends_the_process() -> None:
-    async def credentials() -> Credentials:
-        raise kopf.PermanentError("no credentials, and none will come")
+async def test_a_watch_whose_credentials_are_refused_ends_and_with_it_the_process(tmp_path: Path) -> None:
+    async def refuse(_: web.Request) -> web.Response:
+        return web.json_response({"kind": "Status", "code": 401, "message": "who are you"}, status=401)
 
     def on_event(kind: str, manifest: Manifest, gone: bool) -> None:
         raise AssertionError("nothing is watched")
 
-    async with asyncio.timeout(30):
+    async with scripted_cluster(tmp_path, refuse) as (cluster, _, _), asyncio.timeout(60):
         with pytest.raises(RuntimeError, match="the watch ended"):
-            await Watch(settings(), credentials, on_event).run()
+            await Watch(settings(), cluster.credentials, on_event).run()
 
 
 async def test_a_watch_that_is_cancelled_stops_its_thread() -> None:
-    import threading
-
     async def credentials() -> Credentials:
         return Credentials("http://127.0.0.1:9", None, None, None)
 

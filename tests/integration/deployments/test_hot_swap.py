@@ -211,7 +211,7 @@ async def test_a_crash_looping_and_an_unreachable_pod_veto_nothing(world: World)
 
     async def swapped() -> bool:
         champion = (await world.deployment())["status"]["champion"]
-        return champion["modelVersion"] == "sum-2" and champion["replicas"] >= 2
+        return bool(champion["modelVersion"] == "sum-2" and champion["replicas"] >= 2)
 
     await eventually("the two healthy pods answer with sum-2", swapped, 90)
     # Not Ready: two of the four pods that were asked for do not serve.

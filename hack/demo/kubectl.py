@@ -48,20 +48,11 @@ class Kubectl:
         events = self("get", "events", "--sort-by=.metadata.creationTimestamp", check=False).splitlines()
         return self("get", "mdep,mv,pods", check=False) + "\n".join(events[-12:])
 
-    def condition(self, kind: str, name: str, wanted: str) -> tuple[str, str, str]:
-        """(status, reason, message) of a condition that is about the newest generation; Unknown where it is not."""
-        found = self.get(kind, name)
-        for condition in (found or {}).get("status", {}).get("conditions", []):
-            if condition["type"] == wanted and found is not None:
-                if condition.get("observedGeneration") != found["metadata"]["generation"]:
-                    return "Unknown", "NotObserved", ""
-                return condition["status"], condition["reason"], condition["message"]
-        return "Unknown", "Absent", ""
-
     def wait_ready(self, kind: str, name: str, seconds: float = 240) -> Manifest:
         def look() -> bool:
-            status, reason, message = self.condition(kind, name, "Ready")
-            if self.condition(kind, name, "Stalled")[0] == "True":
+            found = self.get(kind, name)
+            status, reason, message = condition_of(found, "Ready")
+            if condition_of(found, "Stalled")[0] == "True":
                 raise DemoError(f"{kind} {name} is refused ({reason}): {message}\n{self.overview()}")
             return status == "True"
 
@@ -82,8 +73,9 @@ class Kubectl:
         """(reason, message) once the deployment says that what it asks for is refused."""
 
         def look() -> tuple[str, str] | None:
-            status, reason, message = self.condition("mdep", name, "Ready")
-            stalled = self.condition("mdep", name, "Stalled")[0] == "True"
+            found = self.get("mdep", name)
+            status, reason, message = condition_of(found, "Ready")
+            stalled = condition_of(found, "Stalled")[0] == "True"
             return (reason, message) if status == "False" and stalled else None
 
         return self.wait(f"mdep {name} refused", look, seconds)
@@ -98,3 +90,13 @@ class Kubectl:
         finally:
             process.terminate()
             process.wait()
+
+
+def condition_of(found: Manifest | None, wanted: str) -> tuple[str, str, str]:
+    """(status, reason, message) of a condition that is about the newest generation; Unknown where it is not."""
+    for condition in (found or {}).get("status", {}).get("conditions", []):
+        if condition["type"] == wanted and found is not None:
+            if condition.get("observedGeneration") != found["metadata"]["generation"]:
+                return "Unknown", "NotObserved", ""
+            return condition["status"], condition["reason"], condition["message"]
+    return "Unknown", "Absent", ""

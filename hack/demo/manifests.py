@@ -30,7 +30,7 @@ def model_version(name: str, uri: str, digest: str, *, built: bool = False) -> M
 def challenger(version: str, mode: str, percent: int | None = None) -> Manifest:
     """The version with the requirement of its own, in the shadow or as a canary."""
     found: Manifest = {
-        "name": "calendar",
+        "name": "contract-value",
         "modelVersionRef": {"name": version},
         "mode": mode,
         "timeoutMilliseconds": 300,

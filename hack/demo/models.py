@@ -10,7 +10,7 @@ from demo.manifests import HEADER, Manifest, model_version
 from demo.where import ROOT, DemoError, Where
 
 PACKAGES = ("churn-1", "churn-2", "churn-3", "churn-broken")
-CALENDAR = "churn-3"
+CHALLENGER = "churn-3"
 """The version that needs its own requirement."""
 
 
@@ -21,7 +21,7 @@ class Pushed:
     digest: str
 
     def manifest(self, *, name: str = "", digest: str = "") -> Manifest:
-        return model_version(name or self.name, self.uri, digest or self.digest, built=self.name == CALENDAR)
+        return model_version(name or self.name, self.uri, digest or self.digest, built=self.name == CHALLENGER)
 
 
 def train(where: Where, folder: Path) -> str:

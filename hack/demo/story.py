@@ -51,6 +51,8 @@ class Story:
     # --- 3 ------------------------------------------------------------------------------------------------------
 
     def _first_model(self) -> None:
+        # A ModelVersion never changes: what an earlier demo left may be of other code.
+        self.where.run("kubectl", "delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=180s")
         self.screen.text(models.train(self.where, self.folder))
         self.pushed = models.push(self.where, self.folder)
         self.questions = models.production_questions(self.folder)
@@ -98,12 +100,12 @@ class Story:
     # --- 4 ------------------------------------------------------------------------------------------------------
 
     def _challenge(self) -> None:
-        self.kubectl.apply(self.pushed[models.CALENDAR].manifest())
+        self.kubectl.apply(self.pushed[models.CHALLENGER].manifest())
         self.screen.say(
-            f"{models.CALENDAR} imports a package that the generic image lacks: its scoring image is being built"
+            f"{models.CHALLENGER} imports a package that the generic image lacks: its scoring image is being built"
         )
-        self.kubectl.wait_ready("mv", models.CALENDAR, 600)
-        self.kubectl.apply(model_deployment("churn-1", challenger(models.CALENDAR, "Shadow")))
+        self.kubectl.wait_ready("mv", models.CHALLENGER, 600)
+        self.kubectl.apply(model_deployment("churn-1", challenger(models.CHALLENGER, "Shadow")))
         self._wait_challenger("Shadow")
         with BackgroundLoad(self._load()) as outcomes:
             time.sleep(10)
@@ -111,7 +113,7 @@ class Story:
         self._require(shadow.failed == 0, f"{shadow.failed} requests failed with a shadow: {shadow.first_errors}")
         self._require(set(shadow.arms) == {"champion"}, f"a shadow answered clients: {shadow.arms}")
         self.screen.good(f"shadow: {shadow.sent} requests answered by the champion, each copied to the challenger")
-        self.kubectl.apply(model_deployment("churn-1", challenger(models.CALENDAR, "Canary", CANARY_PERCENT)))
+        self.kubectl.apply(model_deployment("churn-1", challenger(models.CHALLENGER, "Canary", CANARY_PERCENT)))
         self._wait_challenger("Canary")
         with BackgroundLoad(self._load()) as outcomes:
             time.sleep(20)
@@ -136,7 +138,7 @@ class Story:
         customers = len({outcome.key for outcome in outcomes})
         self.screen.good(f"{customers} customers, each answered by one arm only")
         rows = self.kubectl.wait(
-            "the operator has scraped both versions", lambda: scraped_rows(self.where, models.CALENDAR), 60
+            "the operator has scraped both versions", lambda: scraped_rows(self.where, models.CHALLENGER), 60
         )
         columns = ("version", "role", "requests/s", "errors", "p50 ms", "p99 ms")
         self.screen.table("What the operator scraped from the pods", columns, rows)
@@ -156,7 +158,6 @@ class Story:
             swapped = time.time()
             time.sleep(3)
             self._refuse_broken()
-            back = time.time()
             self.kubectl.apply(model_deployment("churn-1"))
             self.kubectl.wait_serving("churn", "churn-1")
             time.sleep(3)
@@ -182,7 +183,6 @@ class Story:
             apply_to_ready_seconds=round(swapped - applied, 2),
             p99_before_milliseconds=round(figures(before).p99_milliseconds, 1),
             p99_during_milliseconds=round(figures(during).p99_milliseconds, 1),
-            back_at=back,
         )
 
     def _is_unchallenged(self) -> bool:

@@ -38,7 +38,7 @@ def test_the_canary_gets_its_share_of_customers_and_no_request_fails(report: dic
     arms = report["canary_arms"]
     assert report["canary_failed"] == 0
     assert report["canary_sent"] == sum(arms.values())
-    share = arms.get("calendar", 0) / report["canary_sent"]
+    share = arms.get("contract-value", 0) / report["canary_sent"]
     # Customers, not requests, are split: 4 standard deviations of a share of `customers` keys that ask equally often.
     margin = 4 * (0.1 * 0.9 / report["customers"]) ** 0.5
     assert abs(share - 0.1) < margin, arms

@@ -1,7 +1,7 @@
 """Reads the world of one ModelDeployment: the API server first, then the pods. All I/O of an observation is here."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from podium_crds.names import LABEL_DEPLOYMENT
 from podium_crds.plan import ControlStatus, DeploymentKey
@@ -24,6 +24,9 @@ from podium_operator.deployments.versions_seen import VersionSeen, version_seen
 from podium_operator.kinds import Key, Manifest
 from podium_operator.manifests.identity import Owner
 
+Address = tuple[str, str]
+"""Kind and name."""
+
 _CONSISTENT = ("Deployment", "Service", "ConfigMap")
 _CACHED = ("NetworkPolicy", "PodDisruptionBudget", "HorizontalPodAutoscaler")
 """Nothing is decided on these; an apply reads what it needs."""
@@ -43,7 +46,8 @@ class Observer:
         owner = Owner(key.namespace, key.name, manifest["metadata"]["uid"])
         spec = ModelDeploymentSpec.model_validate(manifest["spec"])
         # The record before the pods: a pod that a newer record brought along is then never taken for one that is ahead.
-        children, record = await asyncio.gather(self._children(owner), self._record(owner))
+        children = await self._children(owner)
+        record = self._record(owner, children)
         pods, slices, versions = await asyncio.gather(
             self._cluster.list("Pod", owner.namespace, {LABEL_DEPLOYMENT: owner.name}),
             self._cluster.list("EndpointSlice", owner.namespace, {SERVICE_NAME: owner.name}),
@@ -81,23 +85,22 @@ class Observer:
         found = await asyncio.gather(*(self._control.peer_commit(pod.address, token, key) for pod in pods))
         return max((commit for commit in found if commit), key=lambda commit: commit.plan.order, default=None)
 
-    async def _record(self, owner: Owner) -> Record:
-        manifest = await self._cluster.get("ConfigMap", owner.namespace, owner.child("record"))
+    def _record(self, owner: Owner, children: Mapping[Address, Manifest]) -> Record:
+        manifest = children.get(("ConfigMap", owner.child("record")))
         return read_record(manifest, lambda envelope: self._control.opened(envelope, owner.key))
 
-    async def _children(self, owner: Owner) -> dict[tuple[str, str], Manifest]:
+    async def _children(self, owner: Owner) -> dict[Address, Manifest]:
         labels = {LABEL_DEPLOYMENT: owner.name}
         lists = await asyncio.gather(
             *(self._cluster.list(kind, owner.namespace, labels) for kind in _CONSISTENT),
             *(self._cluster.list(kind, owner.namespace, labels, cached=True) for kind in _CACHED),
         )
-        by_name = await asyncio.gather(
-            # The public Service may be a stranger's without our label; Secrets the operator may not list.
-            self._cluster.get("Service", owner.namespace, owner.name),
-            self._cluster.get("Secret", owner.namespace, owner.child("serving")),
-        )
-        found = [*(child for children in lists for child in children), *(child for child in by_name if child is not None)]
-        return {(child["kind"], child["metadata"]["name"]): child for child in found}
+        found = {(child["kind"], child["metadata"]["name"]): child for children in lists for child in children}
+        # Secrets the operator may not list. The public Service may be a stranger's, and a record may have lost its labels.
+        by_name = {("Secret", owner.child("serving")), ("Service", owner.name), ("ConfigMap", owner.child("record"))}
+        missing = sorted(by_name - found.keys())
+        got = await asyncio.gather(*(self._cluster.get(kind, owner.namespace, name) for kind, name in missing))
+        return found | {address: child for address, child in zip(missing, got, strict=True) if child is not None}
 
     async def _versions(self, namespace: str, names: Iterable[str]) -> dict[str, VersionSeen]:
         found = await asyncio.gather(*(self._cluster.get("ModelVersion", namespace, name) for name in sorted(names)))

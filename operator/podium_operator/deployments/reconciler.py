@@ -58,6 +58,7 @@ class DeploymentReconciler:
         self._memories: dict[Key, Memory] = {}
         self._traffic_written: dict[Key, float] = {}
         self._traffic_shown: dict[Key, list[TrafficShare]] = {}
+        self._serving: dict[Key, frozenset[str]] = {}
 
     async def run(self) -> None:
         """Scrapes until cancelled, and asks for a reconcile where status has new figures to show."""
@@ -96,7 +97,7 @@ class DeploymentReconciler:
             return Result(await self._conclude(key, seen, wished, outcome, memory, going=going))
 
     def _forget(self, key: Key) -> None:
-        for known in (self._memories, self._traffic_written, self._traffic_shown):
+        for known in (self._memories, self._traffic_written, self._traffic_shown, self._serving):
             known.pop(key, None)
 
     async def _announce(self, seen: Observed) -> Observed:
@@ -173,10 +174,9 @@ class DeploymentReconciler:
     def _traffic(self, key: Key, seen: Observed) -> list[TrafficShare]:
         """At most once a minute something new."""
         before, now = seen.status.traffic, self._context.clock()
-        written = self._traffic_written.get(key)
-        if written is not None and now - written < _TRAFFIC_SECONDS:
-            return before
-        found = shown(before, self._scraper.traffic(key))
+        self._serving[key] = serving = serving_versions(seen)
+        written = self._traffic_written.get(key, -_TRAFFIC_SECONDS)
+        found = shown(before, self._scraper.traffic(key), serving) if now - written >= _TRAFFIC_SECONDS else before
         self._traffic_shown[key] = found
         if found != before:
             self._traffic_written[key] = now
@@ -184,8 +184,10 @@ class DeploymentReconciler:
 
     def _notice_traffic(self, key: Key) -> None:
         """After a scrape: a reconcile only where status would say something new."""
-        before = self._traffic_shown.get(key)
-        if before is not None and shown(before, self._scraper.traffic(key)) != before:
+        before, written = self._traffic_shown.get(key), self._traffic_written.get(key, -_TRAFFIC_SECONDS)
+        if before is None or self._context.clock() - written < _TRAFFIC_SECONDS:
+            return
+        if shown(before, self._scraper.traffic(key), self._serving[key]) != before:
             self._context.queue.add(key)
 
     async def _tell(self, seen: Observed, status: ModelDeploymentStatus, *, refused: bool) -> None:
@@ -205,8 +207,18 @@ class DeploymentReconciler:
 
 
 def as_manifest(status: ModelDeploymentStatus) -> Manifest:
-    """As it goes to the API server; equal status gives equal manifests."""
-    return status.model_dump(mode="json", by_alias=True, exclude_none=True)
+    """As it goes to the API server; equal status gives equal manifests.
+
+    Empty lists stay out: where items were before, server-side apply stores no list in place of an empty one.
+    """
+    found = status.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return {name: value for name, value in found.items() if value != []}
+
+
+def serving_versions(seen: Observed) -> frozenset[str]:
+    """Names of the versions that the committed plan sends clients' requests to."""
+    plan = seen.committed
+    return frozenset({plan.champion.version.name, *(route.version.name for route in plan.routes)}) if plan else frozenset()
 
 
 def is_pool_ready(seen: Observed, wished: Wish) -> bool:

@@ -5,7 +5,7 @@ shown anew only when it moved by two points or other versions answer, so that st
 """
 
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -183,10 +183,13 @@ def shares(figures: Mapping[Arm, ArmFigures]) -> list[TrafficShare]:
     return [TrafficShare(version=arm.version, role=arm.role, percent=whole[arm]) for arm in order][:20]
 
 
-def shown(before: list[TrafficShare], observed: list[TrafficShare]) -> list[TrafficShare]:
-    """What status shall say: `before`, unless it is wrong by two points or more. Silence leaves what was."""
+def shown(before: list[TrafficShare], observed: list[TrafficShare], serving: Collection[str]) -> list[TrafficShare]:
+    """What status shall say: `before`, unless it is wrong by two points or more.
+
+    Silence leaves what was, as long as all its versions are among those that serve now.
+    """
     if not observed:
-        return before
+        return before if all(share.version in serving for share in before) else []
     old = {(share.version, share.role): share.percent for share in before}
     new = {(share.version, share.role): share.percent for share in observed}
     moved = old.keys() != new.keys() or any(abs(new[arm] - old[arm]) >= MOVED_POINTS for arm in new)

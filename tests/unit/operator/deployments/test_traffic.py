@@ -120,4 +120,8 @@ OLD = [share("churn-3", 90), share("churn-5", 10, "challenger")]
     ],
 )
 def test_standing_traffic_writes_nothing(observed: list[TrafficShare], moved: bool) -> None:
-    assert shown(OLD, observed) == (observed if moved else OLD)
+    assert shown(OLD, observed, {"churn-3", "churn-5"}) == (observed if moved else OLD)
+
+
+def test_shares_of_a_version_that_left_are_not_shown_in_silence() -> None:
+    assert shown(OLD, [], {"churn-3"}) == []

@@ -81,6 +81,8 @@ class Watch:
     async def _stream(self) -> None:
         """Until one of kopf's tasks ends. Not `kopf.operator`: when credentials are refused it waits for tasks that do not
         end, and it does not look at the task that fetches them, so that a blind watch would seem to run."""
+        # kopf leaves failed tasks behind when it ends; the failure that ended it is told by `run`.
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: log.debug("kopf: %s", context["message"]))
         tasks = await kopf.spawn_tasks(
             registry=self._registry(),
             settings=kopf_settings(),

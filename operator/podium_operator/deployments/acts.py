@@ -7,7 +7,7 @@ the next observation sees what is so.
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 
-from podium_crds.plan import HeldPlan, Plan, RegistryCredential
+from podium_crds.plan import ControlStatus, HeldPlan, Plan, RegistryCredential
 from podium_operator.conditions import timestamp
 from podium_operator.deployments import steps
 from podium_operator.deployments.control import Answer, ControlClient
@@ -130,9 +130,7 @@ class SwapActs:
 
     async def _send_commit(self, seen: Observed, commit: Sealed, pods: tuple[PodSeen, ...]) -> None:
         uids = {pod.uid for pod in pods}
-        behind = [pod for pod in seen.champion_pods if pod.uid in uids]
-        await self.hand_credential(seen, commit.plan.champion.version.name, behind)
-        await self._to(behind, lambda pod: self._control.commit(pod.address, pod.uid, commit.envelope))
+        await self._give(seen, commit, [pod for pod in seen.champion_pods if pod.uid in uids])
 
     async def _replace(self, seen: Observed, step: steps.Replace) -> None:
         pod = next(pod for pod in seen.champion_pods if pod.uid == step.pod.uid)
@@ -140,17 +138,23 @@ class SwapActs:
         message = f"pod {pod.name} is replaced: {step.reason}: {step.message}"
         await self._context.events.record(seen.manifest, "PodReplaced", message, "Warning", "Swap")
 
-    async def help_challengers(self, seen: Observed, records: dict[str, Sealed]) -> None:
-        """Starting challenger pods get their record's commit, and a credential if their registry asks for one."""
-        for pod in seen.pods:
-            status = seen.status_of(pod)
-            commit = records.get(pod.pool)
-            if pod.challenger and not pod.ready and status is not None and status.committed is None and commit is not None:
-                await self.hand_credential(seen, commit.plan.champion.version.name, [pod])
-                await self._control.commit(pod.address, pod.uid, commit.envelope)
+    async def help_starting(self, seen: Observed, records: dict[str, Sealed]) -> None:
+        """Starting pods have no registry password of their own. Challengers' pods get their record's commit as well."""
+        committed = seen.record.committed
+        if committed is not None:
+            starting = [pod for pod in seen.champion_pods if _is_starting(seen.status_of(pod))]
+            await self.hand_credential(seen, committed.plan.champion.version.name, starting)
+        for pool, commit in records.items():
+            pods = [pod for pod in seen.pods if pod.pool == pool and _is_starting(seen.status_of(pod))]
+            await self._give(seen, commit, pods)
+
+    async def _give(self, seen: Observed, commit: Sealed, pods: list[PodListed]) -> None:
+        """A committed plan, and what it takes to fetch it."""
+        await self.hand_credential(seen, commit.plan.champion.version.name, pods)
+        await self._to(pods, lambda pod: self._control.commit(pod.address, pod.uid, commit.envelope))
 
     async def hand_credential(self, seen: Observed, version: str, pods: list[PodListed]) -> None:
-        credential = await self.credential(seen, version)
+        credential = await self.credential(seen, version) if pods else None
         if credential is not None:
             key = seen.owner.key
             await self._to(pods, lambda pod: self._control.hand_credential(pod.address, pod.uid, key, credential))
@@ -228,6 +232,10 @@ def _changes_version(seen: Observed, plan: Plan) -> bool:
 def _committed(seen: Observed) -> Sealed:
     assert seen.record.committed is not None  # the decision asks for this act only with a committed plan
     return seen.record.committed
+
+
+def _is_starting(status: ControlStatus | None) -> bool:
+    return status is not None and status.committed is None
 
 
 def is_tidy(read: Manifest, wanted: Manifest) -> bool:

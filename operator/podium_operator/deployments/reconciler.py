@@ -108,7 +108,7 @@ class DeploymentReconciler:
     async def _help(self, seen: Observed, wished: Wish) -> bool:
         """What goes on beside a swap: challenger pods get their plan, old pools go. Whether a pool is still to go."""
         records = await self._appliers.challenger_records(seen, wished)
-        await self._acts.help_challengers(seen, records)
+        await self._acts.help_starting(seen, records)
         return await self._appliers.remove_unneeded(seen, wished)
 
     async def _carry_out(self, step: Step, seen: Observed, wished: Wish, memory: Memory) -> None:

@@ -104,7 +104,7 @@ class SwapActs:
         """Returns when each pod has answered: done, or not yet."""
         uids = {pod.uid for pod in pods}
         limit = memory_limit_bytes(seen.spec.serving.template)
-        credential = await self.credential(seen, plan.champion.version.name)
+        credential = await self._credential(seen, plan.champion.version.name)
         await self._to(
             (pod for pod in seen.champion_pods if pod.uid in uids),
             lambda pod: self._control.prepare(pod.address, pod.uid, plan, limit, credential),
@@ -143,23 +143,23 @@ class SwapActs:
         committed = seen.record.committed
         if committed is not None:
             starting = [pod for pod in seen.champion_pods if _is_starting(seen.status_of(pod))]
-            await self.hand_credential(seen, committed.plan.champion.version.name, starting)
+            await self._hand_credential(seen, committed.plan.champion.version.name, starting)
         for pool, commit in records.items():
             pods = [pod for pod in seen.pods if pod.pool == pool and _is_starting(seen.status_of(pod))]
             await self._give(seen, commit, pods)
 
     async def _give(self, seen: Observed, commit: Sealed, pods: list[PodListed]) -> None:
         """A committed plan, and what it takes to fetch it."""
-        await self.hand_credential(seen, commit.plan.champion.version.name, pods)
+        await self._hand_credential(seen, commit.plan.champion.version.name, pods)
         await self._to(pods, lambda pod: self._control.commit(pod.address, pod.uid, commit.envelope))
 
-    async def hand_credential(self, seen: Observed, version: str, pods: list[PodListed]) -> None:
-        credential = await self.credential(seen, version) if pods else None
+    async def _hand_credential(self, seen: Observed, version: str, pods: list[PodListed]) -> None:
+        credential = await self._credential(seen, version) if pods else None
         if credential is not None:
             key = seen.owner.key
             await self._to(pods, lambda pod: self._control.hand_credential(pod.address, pod.uid, key, credential))
 
-    async def credential(self, seen: Observed, version: str) -> RegistryCredential | None:
+    async def _credential(self, seen: Observed, version: str) -> RegistryCredential | None:
         found = seen.versions.get(version)
         if found is None or not found.pull_secret:
             return None

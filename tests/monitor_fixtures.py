@@ -16,7 +16,7 @@ from typing import Any
 import aiohttp
 import pyarrow.parquet as pq
 
-from podium_monitor.credentials import capture_token
+from podium_crds.capture import capture_token
 
 KEY = b"collector-key-of-32-bytes-------"
 SOURCE = "shop/churn/uid-1"

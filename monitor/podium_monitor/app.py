@@ -10,10 +10,11 @@ from fastapi.responses import JSONResponse
 from prometheus_client import generate_latest
 from starlette.requests import ClientDisconnect
 
+from podium_crds.capture import CONTENT_TYPE
 from podium_monitor.collector import Collector
 from podium_monitor.committer import Full
 from podium_monitor.credentials import Refused, Source, authenticated_source
-from podium_monitor.events import CONTENT_TYPE, Clock, InvalidBatch, TooLarge, rows_of, unpacked
+from podium_monitor.events import Clock, InvalidBatch, TooLarge, rows_of, unpacked
 from podium_monitor.settings import Settings
 
 _BUSY_SECONDS = 1

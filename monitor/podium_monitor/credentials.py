@@ -1,10 +1,10 @@
 """Who may write or count what: a source's bearer token follows from the collector key. Pure."""
 
-import base64
-import hashlib
 import hmac
 import re
 from dataclasses import dataclass
+
+from podium_crds.capture import capture_token
 
 _NAME = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
 _SOURCE = re.compile(rf"(?P<namespace>{_NAME})/(?P<name>{_NAME})/(?P<uid>[A-Za-z0-9-]{{1,64}})")
@@ -27,10 +27,6 @@ class Source:
     def event_source(self) -> str:
         """What the CloudEvents of this deployment have as `source`."""
         return f"/namespaces/{self.namespace}/modeldeployments/{self.name}"
-
-
-def capture_token(collector_key: bytes, source: str) -> str:
-    return base64.urlsafe_b64encode(hmac.digest(collector_key, source.encode(), hashlib.sha256)).decode()
 
 
 def authenticated_source(collector_key: bytes, authorization: str, source: str) -> Source:

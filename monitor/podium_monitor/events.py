@@ -7,14 +7,12 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from podium_crds.capture import PREDICTION, SHADOW
 from podium_monitor.credentials import Source
 
-CONTENT_TYPE = "application/cloudevents-batch+json"
 Kind = Literal["predictions", "shadows"]
 """Tables of the lake."""
 
-PREDICTION = "dev.podium.prediction.v1"
-SHADOW = "dev.podium.shadow.v1"
 _MAX_ID = 256
 _GZIP_WINDOW = 31
 _YEARS = (1970, 9000)

@@ -9,6 +9,7 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 
+from podium_crds.capture import capture_source, capture_token
 from podium_operator.kinds import Manifest
 from podium_operator.manifests.identity import Owner, child_metadata
 
@@ -27,7 +28,9 @@ def serving_secret(owner: Owner, root: bytes, collector_key: bytes, live: Mappin
         TOKEN: base64.urlsafe_b64encode(_derived(root, "token", owner)).rstrip(b"="),
     }
     data = {name: live.get(name) or _base64(value) for name, value in fresh.items()}
-    data[CAPTURE_TOKEN] = _base64(capture_token(owner, collector_key))
+    source = capture_source(owner.namespace, owner.name, owner.uid)
+    # Without a collector key capture is off.
+    data[CAPTURE_TOKEN] = _base64(capture_token(collector_key, source).encode() if collector_key else b"")
     return {
         "apiVersion": "v1",
         "kind": "Secret",
@@ -35,14 +38,6 @@ def serving_secret(owner: Owner, root: bytes, collector_key: bytes, live: Mappin
         "metadata": child_metadata(owner, owner.child("serving")),
         "data": data,
     }
-
-
-def capture_token(owner: Owner, collector_key: bytes) -> bytes:
-    """What the collector computes too. Empty without a collector key: capture is off."""
-    if not collector_key:
-        return b""
-    source = f"{owner.namespace}/{owner.name}/{owner.uid}".encode()
-    return base64.urlsafe_b64encode(hmac.digest(collector_key, source, hashlib.sha256))
 
 
 def _derived(root: bytes, purpose: str, owner: Owner) -> bytes:

@@ -10,13 +10,10 @@ from typing import Any
 import msgspec
 import numpy.typing as npt
 
+from podium_crds.capture import PREDICTION, SHADOW
 from podium_crds.plan import Plan, PlannedRoute, PlannedSticky
 from podium_serving.exchange import Answer, Columns, InferRequest
 from podium_serving.traffic.keys import key_of_header, row_keys
-
-PREDICTION = "dev.podium.prediction.v1"
-SHADOW = "dev.podium.shadow.v1"
-CONTENT_TYPE = "application/cloudevents-batch+json"
 
 _BYTES_PER_VALUE = 24
 _BYTES_PER_ROW = 400

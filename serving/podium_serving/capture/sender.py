@@ -17,7 +17,8 @@ from enum import Enum
 
 import aiohttp
 
-from podium_serving.capture.events import CONTENT_TYPE, Captured, batch
+from podium_crds.capture import CONTENT_TYPE
+from podium_serving.capture.events import Captured, batch
 from podium_serving.capture.limits import CaptureLimits
 from podium_serving.metrics import Values
 from podium_serving.settings import Settings

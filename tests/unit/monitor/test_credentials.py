@@ -2,7 +2,8 @@
 
 import pytest
 
-from podium_monitor.credentials import Refused, Source, authenticated_source, capture_token
+from podium_crds.capture import capture_token
+from podium_monitor.credentials import Refused, Source, authenticated_source
 
 KEY = b"k" * 32
 SOURCE = "shop/churn/0f1e-uid"

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from monitor_fixtures import KEY, CollectorProcess, rows, running, until
+from podium_crds.capture import capture_token
 from podium_crds.plan import PlannedCapture
-from podium_monitor.credentials import capture_token
 from podium_serving.capture.limits import CaptureLimits
 from podium_serving.capture.recorder import Recorder
 from podium_serving.exchange import Answer

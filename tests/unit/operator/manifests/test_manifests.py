@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from deployment_fixtures import IMAGE, OWNER
+from podium_crds.capture import capture_token
 from podium_crds.v1alpha1.model_deployment import Autoscaling, PodTemplate
 from podium_operator.kinds import Manifest
 from podium_operator.manifests.autoscaler import autoscaler
@@ -14,7 +15,7 @@ from podium_operator.manifests.disruption import disruption_budget
 from podium_operator.manifests.identity import Pool, challenger_pool, champion_pool_id
 from podium_operator.manifests.network import network_policy, registry_port
 from podium_operator.manifests.pods import Surroundings, pool_deployment
-from podium_operator.manifests.secret import capture_token, serving_secret
+from podium_operator.manifests.secret import serving_secret
 from podium_operator.manifests.services import forward_host, forward_service, peers_service, public_service
 
 CHAMPION = Pool(id="abcdef", image=IMAGE)
@@ -190,7 +191,10 @@ def test_a_standing_salt_and_token_are_never_changed() -> None:
     live = {"salt": "c2FsdA==", "token": "dG9rZW4="}
     data = serving_secret(OWNER, b"root", b"key", live)["data"]
     assert (data["salt"], data["token"]) == ("c2FsdA==", "dG9rZW4=")
-    assert base64.b64decode(data["capture-token"]) == capture_token(OWNER, b"key")
+    assert (
+        base64.b64decode(data["capture-token"])
+        == capture_token(b"key", f"{OWNER.namespace}/{OWNER.name}/{OWNER.uid}").encode()
+    )
 
 
 def test_the_network_policy_lets_only_the_operator_and_own_pods_to_the_control_port() -> None:

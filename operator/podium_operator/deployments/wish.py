@@ -40,10 +40,10 @@ class FailedPlan:
 
     @property
     def refusal(self) -> "Refusal":
-        name = self.plan.champion.version.name
-        return Refusal(
-            self.failure.reason, f"the pods could not prepare version '{name}': {self.failure.message}", terminal=True
-        )
+        """A pod's fault may pass by itself (a registry comes back), a version's does not."""
+        name, terminal = self.plan.champion.version.name, self.failure.fault == "Version"
+        message = f"the pods could not prepare version '{name}': {self.failure.message}"
+        return Refusal(self.failure.reason, message, terminal)
 
 
 @dataclass(frozen=True)

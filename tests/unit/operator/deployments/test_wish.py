@@ -95,6 +95,13 @@ def test_a_champion_is_refused(found: WishInput, reason: str, terminal: bool, wo
     assert words in got.refusal.message
 
 
+@pytest.mark.parametrize(("fault", "terminal"), [("Version", True), ("Pod", False)])
+def test_what_pods_lacked_may_come_back_by_itself(fault: str, terminal: bool) -> None:
+    found = wish(seen(spec=spec("churn-4"), failed=FailedPlan(plan("churn-4"), failure(plan("churn-4"), fault))))
+    assert found.refusal is not None
+    assert found.refusal.terminal is terminal
+
+
 def test_a_plan_that_failed_is_not_tried_again_though_its_version_serves() -> None:
     first = wish(seen()).plan
     assert first is not None

@@ -81,9 +81,11 @@ class DeploymentReconciler:
             memory.note(seen, self._context.clock())
             seen = replace(seen, confirmed=memory.confirmed_on(seen.committed))
             wished = wish(self._wish_input(seen, memory))
+            records = await self._appliers.challenger_records(seen, wished)
             applied = await self._appliers.apply(seen, wished)
+            await self._acts.help_starting(seen, records)
+            going = await self._appliers.remove_unneeded(seen, wished)
             step = swap.next_step(await self._swap_seen(seen, wished, memory))
-            going = await self._help(seen, wished)
             if not isinstance(step, steps.Wait | steps.Settled) and self._context.clock() < ends:
                 if type(step) is type(before):
                     # It did not help at once; what it waits for takes its time.
@@ -104,12 +106,6 @@ class DeploymentReconciler:
         status = announcement(seen, self._context.now())
         written = await self._context.cluster.apply_status(seen.manifest, as_manifest(status))
         return replace(seen, manifest=written, status=status)
-
-    async def _help(self, seen: Observed, wished: Wish) -> bool:
-        """What goes on beside a swap: challenger pods get their plan, old pools go. Whether a pool is still to go."""
-        records = await self._appliers.challenger_records(seen, wished)
-        await self._acts.help_starting(seen, records)
-        return await self._appliers.remove_unneeded(seen, wished)
 
     async def _carry_out(self, step: Step, seen: Observed, wished: Wish, memory: Memory) -> None:
         try:

@@ -87,7 +87,7 @@ class PodProcess:
         self._spawn()
 
     def _spawn(self) -> None:
-        arguments = [self._mounted(argument) for argument in self._command()]
+        arguments = self._command()
         bind = f'touch {TERMINATION_LOG}; mount --bind {self._termination()} {TERMINATION_LOG}; exec "$@"'
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -110,7 +110,7 @@ class PodProcess:
         command = [*self.container.get("command", []), *self.container.get("args", [])]
         if not self.container.get("command"):
             command = ["python", "-m", "podium_serving", *command]
-        return [sys.executable if word == "python" or word.endswith("/python") else word for word in command]
+        return [sys.executable if word == "python" or word.endswith("/python") else self._mounted(word) for word in command]
 
     def _mounted(self, text: str) -> str:
         """A path inside a volume becomes the folder that stands for it."""

@@ -64,7 +64,7 @@ def follow(events: Iterable[dict[str, Any]], doing: str) -> None:
         said = event.get("stream", "").strip()
         if said:
             lines.append(said)
-        if said.startswith("Step "):
+        if said.startswith("Step ") and " : RUN " in said:
             print(f"    {said}", flush=True)
 
 

@@ -35,7 +35,8 @@ test-integration: install ## A real API server without nodes, and real serving p
 test-e2e: cluster-up images ## The story on a real node, under load (root)
 	$(IN_CLUSTER) $(VENV)/bin/pytest tests/e2e -q
 
-bench: cluster-up images ## Measure what the documents claim, e.g. fifty deployments on one node
+bench: cluster-up images ## Measure what the documents claim: hot swap under load, fifty deployments on one node
+	$(IN_CLUSTER) PYTHONPATH=hack:tests $(PYTHON) tests/bench/hot_swap.py
 	$(IN_CLUSTER) PYTHONPATH=hack:tests $(PYTHON) tests/bench/fifty.py
 
 demo: install ## From a fitted pipeline to a hot swap under load, on a Kubernetes of this machine's own (root)

@@ -17,6 +17,7 @@ from podium_operator.deployments.children import (
     pool_wishes,
     public_child,
     removable_pools,
+    replicas_to_hold,
     shared_children,
     unwanted_children,
 )
@@ -121,10 +122,11 @@ class ChildAppliers:
         return problems
 
     async def _hand_replicas_over(self, seen: Observed, pool: PoolWish, deployment: Manifest) -> None:
-        """Before podium-operator lets go of the count, the other manager holds what stands."""
+        """Before podium-operator lets go of the count, the other manager holds it."""
         live = seen.children.get(("Deployment", deployment["metadata"]["name"]))
-        if live is not None and _owns_replicas(live):
-            await self._hold_replicas(deployment, live["spec"].get("replicas", pool.replicas))
+        replicas = replicas_to_hold(seen, pool, live, ours=_owns_replicas(live)) if live is not None else None
+        if replicas is not None:
+            await self._hold_replicas(deployment, replicas)
 
     async def _hold_replicas(self, deployment: Manifest, replicas: int) -> None:
         metadata = {name: deployment["metadata"][name] for name in ("name", "namespace")}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from podium_crds.names import LABEL_POOL
 from podium_crds.plan import Plan, PlannedChampion
 from podium_crds.v1alpha1.model_deployment import PodTemplate
-from podium_operator.deployments.observed import Observed, PoolLive
+from podium_operator.deployments.observed import Observed, PodListed, PoolLive
 from podium_operator.deployments.wish import Wish
 from podium_operator.kinds import Manifest, is_owned_by
 from podium_operator.manifests.autoscaler import autoscaler
@@ -77,6 +77,19 @@ def _champion_replicas(seen: Observed) -> int:
     return min(max(serving.replicas if serving else 0, scaling.min_replicas), scaling.max_replicas)
 
 
+def replicas_to_hold(seen: Observed, wished: PoolWish, live: Manifest, *, ours: bool) -> int | None:
+    """The count to be held for an autoscaled pool that stands; None: it is left alone. `ours`: podium-operator holds it yet.
+
+    An autoscaler looks after the serving pool only. One that is on its way in grows with the serving one, and gets its count
+    here also if its maker died before it was held: else it would never be large enough to take over.
+    """
+    count: int = live["spec"].get("replicas", 1)
+    serves = seen.committed is not None and wished.pool.id == seen.committed.champion.pool
+    if not serves and count < wished.replicas:
+        return wished.replicas
+    return count if ours else None
+
+
 def kept_pools(seen: Observed, wished: Mapping[str, PoolWish]) -> set[str]:
     """Ids of the pools that some plan names, or that are wished."""
     plans = [plan for plan in (seen.committed, seen.record.pending) if plan is not None]
@@ -121,24 +134,35 @@ def pool_children(seen: Observed, wished: PoolWish, surroundings: Surroundings) 
 
 
 def public_child(seen: Observed) -> Manifest | None:
-    """The public Service. It leads to the committed pool as soon as that has a pod that holds the committed plan."""
+    """The public Service. It leads to the committed pool as soon as that pool's pods hold the committed plan.
+
+    All that are ready: one that missed the commit still forwards to the pool before, which let go of its model.
+    """
     if seen.committed is None:
         return None
     wanted = seen.committed.champion.pool
     live = seen.children.get(("Service", seen.owner.name), {}).get("spec", {}).get("selector", {}).get(LABEL_POOL, "")
-    stays = live in seen.pools and live != wanted and _serving_pods(seen, live) > 0 and _serving_pods(seen, wanted) == 0
+    stays = live in seen.pools and live != wanted and bool(_ready_pods(seen, live)) and not _has_taken_over(seen, wanted)
     return public_service(seen.owner, live if stays else wanted)
 
 
-def _serving_pods(seen: Observed, pool: str) -> int:
-    """Ready pods of the pool that answer with the committed plan, and for another pool than the committed one just ready."""
-    committed = seen.committed
+def _ready_pods(seen: Observed, pool: str) -> list[PodListed]:
+    return [pod for pod in seen.champion_pods if pod.pool == pool and pod.ready and not pod.terminating]
+
+
+def _has_taken_over(seen: Observed, pool: str) -> bool:
+    """Whether all ready pods of the committed pool, one at least, hold the committed plan. A silent one that was seen with
+    it does; one of which nobody knows is sent the commit, or replaced."""
+    pods = _ready_pods(seen, pool)
+    return bool(pods) and all(_holds_committed(seen, pod) for pod in pods)
+
+
+def _holds_committed(seen: Observed, pod: PodListed) -> bool:
+    committed, status = seen.committed, seen.status_of(pod)
     assert committed is not None
-    pods = [pod for pod in seen.champion_pods if pod.pool == pool and pod.ready and not pod.terminating]
-    if pool != committed.champion.pool:
-        return len(pods)
-    statuses = [status for pod in pods if (status := seen.status_of(pod))]
-    return sum(status.committed is not None and status.committed.epoch >= committed.epoch for status in statuses)
+    if status is None:
+        return pod.uid in seen.confirmed
+    return status.committed is not None and status.committed.epoch >= committed.epoch
 
 
 def removable_pools(seen: Observed, kept: set[str]) -> list[PoolLive]:

@@ -26,6 +26,7 @@ from podium_operator.deployments.children import (
     pool_wishes,
     public_child,
     removable_pools,
+    replicas_to_hold,
     unwanted_children,
 )
 from podium_operator.deployments.observed import Observed
@@ -64,6 +65,24 @@ def test_an_autoscaled_second_pool_starts_as_large_as_the_first_has_become() -> 
     assert all(found.autoscaled for found in pool_wishes(seen, wish(NEW)).values())
 
 
+@pytest.mark.parametrize(
+    ("pool", "count", "ours", "held"),
+    [
+        pytest.param("ghijkl", 1, False, 7, id="its maker died before the count was held"),
+        pytest.param("ghijkl", 5, False, 7, id="the serving pool has grown meanwhile"),
+        pytest.param("ghijkl", 7, False, None, id="it is as large as the serving one: nothing is written"),
+        pytest.param("ghijkl", 8, False, None, id="the serving pool has shrunk meanwhile"),
+        pytest.param("abcdef", 1, False, None, id="the serving pool is the autoscaler's"),
+        pytest.param("abcdef", 3, True, 3, id="autoscaling begins: what stands is handed over"),
+    ],
+)
+def test_the_count_of_an_autoscaled_pool(pool: str, count: int, ours: bool, held: int | None) -> None:
+    scaling = spec(serving={"autoscaling": {"minReplicas": 2, "maxReplicas": 9}})
+    seen = observed(OLD, spec=scaling, pools={"abcdef": pool_live(replicas=7)})
+    found = pool_wishes(seen, wish(NEW))[pool]
+    assert replicas_to_hold(seen, found, {"spec": {"replicas": count}}, ours=ours) == held
+
+
 def test_a_challengers_pool_has_its_own_template_and_count() -> None:
     wanted = challenger("neural-net", "churn-5", replicas=3, template={"nodeSelector": {"gpu": "yes"}})
     seen = observed(OLD, spec=spec(challengers=[wanted]))
@@ -94,6 +113,49 @@ def switching(**changed: Any) -> Observed:
             switching(answers={"a": control_status("a", committed=OLD), "c": control_status("c", committed=OLD)}),
             "abcdef",
             id="no pod of the new pool has flipped yet: it stays",
+        ),
+        pytest.param(
+            observed(
+                NEW,
+                pods=(*HALF_WAY, NEW_B),
+                pools=BOTH_POOLS,
+                answers={
+                    "a": control_status("a", committed=NEW),
+                    "c": control_status("c", committed=NEW),
+                    "d": control_status("d", committed=OLD),
+                },
+            ),
+            "abcdef",
+            id="a ready pod of the new pool missed the commit, and would forward to a pool that has let go: it stays",
+        ),
+        pytest.param(
+            observed(
+                NEW,
+                pods=(*HALF_WAY, NEW_B),
+                pools=BOTH_POOLS,
+                answers={
+                    "a": control_status("a", committed=NEW),
+                    "c": control_status("c", committed=NEW),
+                    "d": Silence.UNREACHABLE,
+                },
+            ),
+            "abcdef",
+            id="nobody knows whether a ready pod of the new pool has flipped: it stays",
+        ),
+        pytest.param(
+            observed(
+                NEW,
+                pods=(*HALF_WAY, NEW_B),
+                pools=BOTH_POOLS,
+                answers={
+                    "a": control_status("a", committed=NEW),
+                    "c": control_status("c", committed=NEW),
+                    "d": Silence.UNREACHABLE,
+                },
+                confirmed=frozenset({"d"}),
+            ),
+            "ghijkl",
+            id="a pod of the new pool that was seen to flip misses a question: it leads there",
         ),
         pytest.param(
             observed(NEW, pods=(NEW_A,), pools={"ghijkl": pool_live("ghijkl")}, answers={"c": Silence.UNREACHABLE}),

@@ -177,12 +177,15 @@ def _holding_up(seen: SwapSeen, parts: _Parts, *, served: bool) -> list[PodSeen]
 
 
 def _overdue(seen: SwapSeen, plan: Plan, parts: _Parts, *, served: bool) -> Step | None:
-    """Pods whose time is over are replaced, if another one holds the plan; else the plan is taken back."""
+    """Pods whose time is over are replaced, if another one holds the plan and clients have another one to ask; else the plan
+    is taken back."""
     late = [pod for pod in [*parts[Part.FAILING], *parts[Part.SILENT]] if pod.troubled_seconds >= PATIENCE_SECONDS]
     for pod in late:
-        if served and pod.in_service and not pod.terminating:
+        if served and pod.in_service and not pod.terminating and not _is_all_there_is(seen, pod):
             return Replace(pod, *_trouble(pod))
-    blocked = [pod for pod in late if pod.in_service and not served]
+    blocked = [
+        pod for pod in late if pod.in_service and not (served and (pod.terminating or not _is_all_there_is(seen, pod)))
+    ]
     if blocked and len(late) == len([*parts[Part.FAILING], *parts[Part.SILENT], *parts[Part.UNPREPARED]]):
         reason, message = _trouble(blocked[0])
         return TakeBack(
@@ -193,6 +196,16 @@ def _overdue(seen: SwapSeen, plan: Plan, parts: _Parts, *, served: bool) -> Step
         failure = Failure(fault="Version", reason="PrepareTimedOut", message=message, plan_digest=plan.digest)
         return TakeBack(plan, "PrepareTimedOut", message, failure=failure)
     return None
+
+
+def _is_all_there_is(seen: SwapSeen, pod: PodSeen) -> bool:
+    """Whether clients have nobody else to ask: the Service leads to the committed pool, however ready another pool is."""
+    if seen.committed is None or pod.pool != seen.committed.plan.champion.pool:
+        return False
+    return not any(
+        other.uid != pod.uid and other.pool == pod.pool and other.status and other.in_service and not other.terminating
+        for other in seen.pods
+    )
 
 
 def _as_failure(plan: Plan, pod: PodSeen) -> Failure:

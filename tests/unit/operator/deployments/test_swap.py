@@ -209,6 +209,20 @@ def test_next_step(found: SwapSeen, step: Step) -> None:
     assert next_step(found) == step
 
 
+def test_the_last_pod_that_clients_reach_is_not_replaced_because_the_second_pool_is_prepared() -> None:
+    """The Service still leads to the first pool: pods of the second one are ready and get no requests."""
+    only = late(pod("b", committed=OLD, failure=failure(SECOND_POOL, "Pod", "FetchFailed")))
+    second = pod("c", committed=OLD, prepared=SECOND_POOL, pool="ghijkl")
+    step = next_step(seen(pending=SECOND_POOL, wished=SECOND_POOL, pods=(only, second)))
+    assert isinstance(step, TakeBack)
+    assert (step.reason, step.failure and step.failure.fault) == ("FetchFailed", "Pod")
+
+
+def test_the_only_pod_in_service_is_not_replaced_while_the_prepared_one_is_not_in_service_yet() -> None:
+    starting = pod("a", committed=OLD, prepared=NEW, in_service=False)
+    assert not isinstance(next_step(preparing(starting, late(POD_FAULT))), Replace)
+
+
 def test_no_pod_can_prepare_so_the_plan_is_taken_back_and_nobody_is_replaced() -> None:
     step = next_step(preparing(late(replace(POD_FAULT, uid="a", name="pod-a")), late(POD_FAULT)))
     assert isinstance(step, TakeBack)

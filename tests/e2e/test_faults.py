@@ -95,6 +95,8 @@ def test_a_crash_looping_and_an_unreachable_pod_veto_no_swap(site: Site, models:
     finally:
         stop.set()
         thread.join()
+    # What has no network gets none by a restart in place: a person, or the node's repair, removes it.
+    site.kubectl("delete", "pod", unreachable, "--ignore-not-found", "--force", "--grace-period=0")
     site.serving(models["sum-2"])
     with site.load() as outcomes:
         let_pass(3)

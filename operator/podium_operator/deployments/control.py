@@ -109,7 +109,10 @@ class ControlClient:
         url = f"http://{_host(address)}:{CONTROL_PORT}/peer/v1/state"
         try:
             async with self._http().get(
-                url, headers={"Authorization": f"Bearer {token}"}, timeout=_timeout(_INQUIRY_SECONDS)
+                url,
+                headers={"Authorization": f"Bearer {token}"},
+                timeout=_timeout(_INQUIRY_SECONDS),
+                allow_redirects=False,
             ) as got:
                 state = PeerState.model_validate_json(await got.read()) if got.status == 200 else PeerState()
         except (TimeoutError, aiohttp.ClientError, OSError, ValidationError):
@@ -120,7 +123,10 @@ class ControlClient:
         self._fence()
         url = f"http://{_host(address)}:{CONTROL_PORT}/control/v1/messages"
         try:
-            async with self._http().post(url, data=envelope.model_dump_json(), timeout=_timeout(seconds)) as response:
+            # User code runs in pods: none may send this request on to where only the operator can reach.
+            async with self._http().post(
+                url, data=envelope.model_dump_json(), timeout=_timeout(seconds), allow_redirects=False
+            ) as response:
                 status, body = response.status, await response.read()
         except (TimeoutError, asyncio.IncompleteReadError, aiohttp.ClientError, OSError):
             return Silence.UNREACHABLE

@@ -104,6 +104,23 @@ async def test_a_peers_commit_counts_only_with_our_signature(
         assert (found is not None and found.plan == held) is (name == "ours")
 
 
+@pytest.mark.parametrize("status", [302, 307])
+async def test_a_pod_cannot_send_the_operator_elsewhere(
+    client: ControlClient, serve: Callable[[Handler], Awaitable[None]], status: int
+) -> None:
+    """User code runs in pods: what the operator can reach, it must not reach through it."""
+    paths: list[str] = []
+
+    async def pod(request: web.Request) -> web.Response:
+        paths.append(request.path)
+        return web.Response(status=status, headers={"Location": "/elsewhere"})
+
+    await serve(pod)
+    assert await client.inquire("127.0.0.1", "uid-a", KEY) is Silence.UNREACHABLE
+    assert await client.peer_commit("127.0.0.1", "token", KEY) is None
+    assert paths == ["/control/v1/messages", "/peer/v1/state"]
+
+
 async def test_who_leads_no_more_says_nothing(serve: Callable[[Handler], Awaitable[None]]) -> None:
     asked: list[str] = []
 

@@ -157,6 +157,6 @@ def claimed(record: Manifest, identity: str, lease_seconds: float, now: datetime
 
 
 def first_transitions(now: datetime) -> int:
-    """Where a Lease without a past starts to count: minutes since 2026. A Lease that is deleted and made again must not
-    give out terms that pods have seen before, and it changes hands less than once a minute on average."""
-    return max(0, int((now - _TERM_EPOCH).total_seconds() // 60))
+    """Where a Lease without a past starts to count: seconds since 2026, which fit its 32 bits until 2094. A Lease that is
+    deleted and made again must not give out terms that pods have seen before, and it never changes hands within a second."""
+    return max(0, int((now - _TERM_EPOCH).total_seconds()))

@@ -182,6 +182,12 @@ def test_a_lease_that_is_made_again_gives_terms_that_nobody_has_seen() -> None:
     assert anew["spec"]["leaseTransitions"] < 2**31
 
 
+def test_a_lease_that_is_deleted_soon_after_it_was_made_does_not_give_its_term_again() -> None:
+    first = claimed(empty(first_transitions(NOON)), "a", 15, NOON, first=True)
+    anew = claimed(empty(first_transitions(NOON.replace(second=5))), "b", 15, NOON, first=True)
+    assert anew["spec"]["leaseTransitions"] > first["spec"]["leaseTransitions"]
+
+
 def empty(transitions: int) -> Manifest:
     return {"metadata": {}, "spec": {"leaseTransitions": transitions}}
 

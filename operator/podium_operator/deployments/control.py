@@ -31,6 +31,7 @@ from podium_crds.plan import (
     open_envelope,
 )
 from podium_operator.cluster import Fence
+from podium_operator.deployments.bounded import bounded_body
 from podium_operator.deployments.steps import Sealed, Silence
 
 Answer = ControlStatus | Silence
@@ -45,6 +46,8 @@ _PREPARE_SECONDS = 8.0
 """A pod answers a Prepare within 5 s, done or not."""
 _COMMIT_SECONDS = 3.0
 _MAX_CONNECTIONS = 200
+_MOST_BODY_BYTES = 2**20
+"""A signed plan with ten routes of fragmented slots is some 300 KB."""
 
 
 class ControlClient:
@@ -114,7 +117,11 @@ class ControlClient:
                 timeout=_timeout(_INQUIRY_SECONDS),
                 allow_redirects=False,
             ) as got:
-                state = PeerState.model_validate_json(await got.read()) if got.status == 200 else PeerState()
+                state = (
+                    PeerState.model_validate_json(await bounded_body(got, _MOST_BODY_BYTES))
+                    if got.status == 200
+                    else PeerState()
+                )
         except (TimeoutError, aiohttp.ClientError, OSError, ValidationError):
             return None
         return self.opened(state.committed, key) if state.committed is not None else None
@@ -127,7 +134,7 @@ class ControlClient:
             async with self._http().post(
                 url, data=envelope.model_dump_json(), timeout=_timeout(seconds), allow_redirects=False
             ) as response:
-                status, body = response.status, await response.read()
+                status, body = response.status, await bounded_body(response, _MOST_BODY_BYTES)
         except (TimeoutError, asyncio.IncompleteReadError, aiohttp.ClientError, OSError):
             return Silence.UNREACHABLE
         return read_answer(status, body, pod_uid)

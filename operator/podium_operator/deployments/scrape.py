@@ -14,6 +14,7 @@ import aiohttp
 from podium_crds.names import CONTROL_PORT, LABEL_DEPLOYMENT, LABEL_MANAGED_BY, LABEL_ROLE, MANAGED_BY
 from podium_crds.v1alpha1.model_deployment import TrafficShare
 from podium_operator.cluster import Cluster
+from podium_operator.deployments.bounded import bounded_body
 from podium_operator.deployments.traffic import Arm, ArmFigures, Observation, Page, read_page, shares
 from podium_operator.errors import ClusterError
 from podium_operator.kinds import Key, Manifest
@@ -24,6 +25,8 @@ log = logging.getLogger(__name__)
 INTERVAL_SECONDS = 15.0
 _PAGE_SECONDS = 3.0
 _AT_ONCE = 20
+_MOST_PAGE_BYTES = 16 * 2**20
+"""256 label sets of six histograms with 103 buckets are below this."""
 
 
 class Scraper:
@@ -78,9 +81,6 @@ class Scraper:
         ]
         return [pod for pods in lists for pod in pods if LABEL_ROLE in pod["metadata"]["labels"]]
 
-    def _everywhere(self) -> Sequence[str | None]:
-        return self._namespaces or (None,)
-
     async def _page(self, session: aiohttp.ClientSession, limit: asyncio.Semaphore, pod: Manifest) -> Page | None:
         """None: it did not answer. It is scraped again in the next round; its counters lose nothing."""
         address = pod["status"]["podIP"]
@@ -88,7 +88,9 @@ class Scraper:
         try:
             # User code runs in pods: none may send this request on to where only the operator can reach.
             async with limit, session.get(f"http://{host}:{CONTROL_PORT}/metrics", allow_redirects=False) as response:
-                return read_page(await response.text()) if response.status == 200 else None
+                if response.status != 200:
+                    return None
+                return read_page((await bounded_body(response, _MOST_PAGE_BYTES)).decode())
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
             log.debug("pod %s was not scraped: %r", pod["metadata"]["name"], error)
             return None

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 
@@ -150,3 +151,23 @@ def test_an_envelope_that_is_no_commit_opens_to_nothing() -> None:
 def test_the_seal_is_over_the_exact_plan() -> None:
     sealed = ControlClient(SIGNER, no_fence, lambda: NOW).seal(plan(epoch=3))
     assert b'"epoch":3' in base64.b64decode(sealed.envelope.body)
+
+
+async def test_an_endless_answer_is_cut_off_and_counts_as_none(
+    client: ControlClient, serve: Callable[[Handler], Awaitable[None]]
+) -> None:
+    sent = 0
+
+    async def pod(request: web.Request) -> web.StreamResponse:
+        nonlocal sent
+        response = web.StreamResponse()
+        await response.prepare(request)
+        with contextlib.suppress(ConnectionError):
+            while sent < 64 * 2**20:
+                await response.write(b" " * 65536)
+                sent += 65536
+        return response
+
+    await serve(pod)
+    assert await client.inquire("127.0.0.1", "uid", KEY) is Silence.UNREACHABLE
+    assert sent < 16 * 2**20

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TypeVar
 
 from pydantic import ValidationError
@@ -99,6 +100,16 @@ class Observed:
     def status_of(self, pod: PodListed) -> ControlStatus | None:
         answer = self.answers.get(pod.uid)
         return answer if isinstance(answer, ControlStatus) else None
+
+    def moving_seconds(self, now: datetime) -> float | None:
+        """Since the champion's version moved, while clients still reach a pod of another pool than the champion's."""
+        pool = self.committed.champion.pool if self.committed else ""
+        if all(pod.pool == pool or pod.uid not in self.public_endpoints for pod in self.champion_pods):
+            return None
+        try:
+            return (now - datetime.fromisoformat(self.record.notes.since)).total_seconds()
+        except (ValueError, TypeError):  # somebody edited the notes
+            return None
 
     def in_service(self, pod: PodListed) -> bool:
         """Whether requests may reach it. A terminating pod stays Ready while it drains: there the endpoints decide."""

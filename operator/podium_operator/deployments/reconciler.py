@@ -141,6 +141,7 @@ class DeploymentReconciler:
             pool_ready=is_pool_ready(seen, wished),
             unserved_seconds=memory.unserved_seconds(now),
             pending_seconds=memory.pending_seconds(record.pending, now),
+            moving_seconds=seen.moving_seconds(self._context.now()),
         )
         if not swap.asks_peers(found):
             return found

@@ -70,6 +70,8 @@ class SwapSeen:
     """How long no pod has been in service."""
     pending_seconds: float = 0.0
     """How long this operator has been at the pending plan."""
+    moving_seconds: float | None = None
+    """How long ago the champion moved to a pool while clients still reach the earlier one. None: they reach none."""
 
 
 @dataclass(frozen=True)

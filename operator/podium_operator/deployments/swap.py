@@ -35,6 +35,8 @@ PATIENCE_SECONDS = 10.0
 """A pod that does not answer, or cannot prepare, may hold a swap up for so long."""
 DOUBT_SECONDS = 20.0
 """A silent pod in service, of which nobody knows the plan, is replaced after so long: a crowded pod may be slow."""
+MOVE_SECONDS = 30.0
+"""The Service has so long to follow the champion into its pool. A pool that fails may not hold up its own rollback."""
 PREPARE_DEADLINE_SECONDS = 600.0
 """A preparation that still runs on a serving pod after so long is taken back."""
 
@@ -227,10 +229,19 @@ def _begin(seen: SwapSeen, committed: Plan) -> Step | None:
     disputed = any(_disputes(pod, committed) for pod in seen.pods)
     if wanted.says_the_same(committed) and not disputed:
         return None
+    if _is_moving(seen) and wanted.champion.version != committed.champion.version:
+        version = committed.champion.version.name
+        message = f"clients still reach the earlier pool, which forwards to version '{version}'"
+        return Wait("PoolDraining", message, seconds=1.0)
     if not seen.pool_ready and seen.unserved_seconds < PATIENCE_SECONDS:
         pool = wanted.champion.pool
         return Wait("PoolStarting", f"pool {pool} is coming up for version '{wanted.champion.version.name}'", seconds=1.0)
     return Begin(_numbered(seen, wanted))
+
+
+def _is_moving(seen: SwapSeen) -> bool:
+    """What the earlier pool forwards names the committed version: another one would leave those requests unanswered."""
+    return seen.moving_seconds is not None and seen.moving_seconds < MOVE_SECONDS
 
 
 def _disputes(pod: PodSeen, committed: Plan) -> bool:

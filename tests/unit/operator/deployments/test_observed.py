@@ -1,5 +1,7 @@
 """Manifests become facts."""
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -169,3 +171,19 @@ def test_looking_again_becomes_rarer_and_stops_when_all_is_settled() -> None:
 
 def test_the_key_of_a_deployment() -> None:
     assert OWNER.key == KEY
+
+
+@pytest.mark.parametrize(
+    ("reached", "since", "seconds"),
+    [
+        pytest.param({"a"}, "2026-11-21T12:00:00Z", 20.0, id="clients reach the earlier pool"),
+        pytest.param({"b"}, "2026-11-21T12:00:00Z", None, id="clients reach the champion's pool only"),
+        pytest.param({"a"}, "", None, id="nobody knows since when"),
+        pytest.param({"a"}, "yesterday", None, id="edited notes"),
+    ],
+)
+def test_a_move_lasts_until_clients_have_left_the_earlier_pool(reached: set[str], since: str, seconds: float | None) -> None:
+    pods = (listed("a", pool="zyxwvu"), listed("b"))
+    seen = observed(COMMITTED, pods=pods, public_endpoints=frozenset(reached))
+    seen = replace(seen, record=replace(seen.record, notes=Notes(since=since)))
+    assert seen.moving_seconds(datetime(2026, 11, 21, 12, 0, 20, tzinfo=UTC)) == seconds

@@ -73,6 +73,12 @@ CASES = [
         id="a second pool comes up before anything is begun",
     ),
     pytest.param(
+        seen(moving_seconds=29.0),
+        Wait("PoolDraining", "clients still reach the earlier pool, which forwards to version 'churn-3'", seconds=1.0),
+        id="a pool that clients have not left yet holds up the next version",
+    ),
+    pytest.param(seen(moving_seconds=30.0), Begin(NEW), id="a move that does not end holds up no rollback"),
+    pytest.param(
         seen(pool_ready=False, unserved_seconds=10.0),
         Begin(NEW),
         id="nobody is served: no pool is waited for",

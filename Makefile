@@ -29,7 +29,8 @@ test: install ## Everything: lint, then the three rings of tests; ends with one 
 test-unit: install ## Pure code: seconds, needs nothing
 	$(VENV)/bin/pytest tests/unit -q
 
-test-integration: install ## A real API server without nodes, and real serving processes
+test-integration: install ## A real API server without nodes, and real serving processes (root)
+	$(CLUSTER) packages
 	$(VENV)/bin/pytest tests/integration -q
 
 test-e2e: cluster-up images ## The story on a real node, under load (root)

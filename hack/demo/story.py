@@ -112,7 +112,7 @@ class Story:
         shadow = figures(outcomes)
         self._require(shadow.failed == 0, f"{shadow.failed} requests failed with a shadow: {shadow.first_errors}")
         self._require(set(shadow.arms) == {"champion"}, f"a shadow answered clients: {shadow.arms}")
-        self.screen.good(f"shadow: {shadow.sent} requests answered by the champion, each copied to the challenger")
+        self.screen.good(f"shadow: {shadow.sent} requests answered by the champion; the challenger gets copies")
         self.kubectl.apply(model_deployment("churn-1", challenger(models.CHALLENGER, "Canary", CANARY_PERCENT)))
         self._wait_challenger("Canary")
         with BackgroundLoad(self._load()) as outcomes:

@@ -18,7 +18,8 @@ from demo import install
 from demo.kubectl import Kubectl, Manifest
 from demo.load import BackgroundLoad, Load, figures
 from demo.where import local
-from harness.site import push, question
+from harness.questions import question
+from harness.site import push
 from serving_fixtures import make_package
 
 NAMESPACE = "bench-fifty"

@@ -13,7 +13,8 @@ from pathlib import Path
 from demo import install
 from demo.load import BackgroundLoad, Load, Outcome, between, figures
 from demo.where import local
-from harness.site import Model, Site, push, question
+from harness.questions import question
+from harness.site import Model, Site, push
 from serving_fixtures import make_package
 
 WINDOW_SECONDS = 2.0

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -69,8 +68,3 @@ def site(where: Where, installed: dict[str, str], models: dict[str, Model]) -> I
     site.up()
     yield site
     site.down()
-
-
-@pytest.fixture
-def packages_folder(tmp_path: Path) -> Path:
-    return tmp_path

@@ -1,7 +1,6 @@
 """The real cluster as an end-to-end test sees it: manifests applied, load through a NodePort, faults by hand."""
 
 import itertools
-import json
 import os
 import re
 import secrets
@@ -17,6 +16,7 @@ from typing import TypeVar
 from demo.kubectl import Kubectl, Manifest
 from demo.load import BackgroundLoad, Load, Question
 from demo.where import Where
+from harness.questions import question
 
 T = TypeVar("T")
 _ports = itertools.count(31000 + os.getpid() % 500)
@@ -173,14 +173,6 @@ def registry_pid() -> int:
         if words[0].endswith(b"docker-registry") and any(b"podium" in word for word in words[1:]):
             return int(path.parent.name)
     raise RuntimeError("the local cluster's docker-registry does not run")
-
-
-def question(a: float = 1.0, b: float = 2.0, **headers: str) -> Question:
-    tensors = [
-        {"name": name, "shape": [1, 1], "datatype": "FP32", "data": [value]} for name, value in (("x0", a), ("x1", b))
-    ]
-    named = tuple((name.replace("_", "-"), value) for name, value in headers.items())
-    return Question(json.dumps({"inputs": tensors}).encode(), named)
 
 
 def let_pass(seconds: float) -> None:

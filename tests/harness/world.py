@@ -6,7 +6,6 @@ The API server, its controllers, the registry and the serving processes are real
 import asyncio
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -14,7 +13,6 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from demo.load import Question
 from harness.api import Api, Manifest, Refusal, eventually
 from harness.api_proxy import ApiProxy
 from harness.network import PodNetwork
@@ -25,7 +23,6 @@ from serving_fixtures import make_package
 
 SCORING_IMAGE = "registry.test/podium/serving@sha256:" + "a" * 64
 OPERATOR_IMAGE = "registry.test/podium/operator@sha256:" + "b" * 64
-OPERATOR_NAMESPACE = "podium-system"
 CRDS = sorted((Path(__file__).parents[2] / "crds").glob("podium.dev_*.yaml"))
 
 
@@ -245,15 +242,6 @@ class World:
         await self.api.__aexit__(None, None, None)
 
 
-def question(a: float = 1.0, b: float = 2.0, **headers: str) -> Question:
-    """An Open Inference Protocol request to a two-input sum."""
-    tensors = [
-        {"name": name, "shape": [1, 1], "datatype": "FP32", "data": [value]} for name, value in (("x0", a), ("x1", b))
-    ]
-    named = tuple((name.replace("_", "-"), value) for name, value in headers.items())
-    return Question(json.dumps({"inputs": tensors}).encode(), named)
-
-
 def condition(manifest: Manifest, kind: str) -> str:
     for found in manifest.get("status", {}).get("conditions") or []:
         if found["type"] == kind:
@@ -290,10 +278,6 @@ async def install_crds(api: Api) -> None:
 def free_subnet() -> int:
     """A third octet for the test network: by process id, so that two runs beside each other differ."""
     return os.getpid() % 250 + 1
-
-
-def clean(folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 async def wait_for(seconds: float) -> None:

@@ -31,6 +31,7 @@ from podium_crds.plan import (
     open_envelope,
 )
 from podium_operator.cluster import Fence
+from podium_operator.deployments.addresses import url_host
 from podium_operator.deployments.bounded import bounded_body
 from podium_operator.deployments.steps import Sealed, Silence
 
@@ -109,7 +110,7 @@ class ControlClient:
 
     async def peer_commit(self, address: str, token: str, key: DeploymentKey) -> Sealed | None:
         """The signed commit that a pod holds, checked."""
-        url = f"http://{_host(address)}:{CONTROL_PORT}/peer/v1/state"
+        url = f"http://{url_host(address)}:{CONTROL_PORT}/peer/v1/state"
         try:
             async with self._http().get(
                 url,
@@ -128,7 +129,7 @@ class ControlClient:
 
     async def _send(self, address: str, pod_uid: str, envelope: Envelope, seconds: float) -> Answer:
         self._fence()
-        url = f"http://{_host(address)}:{CONTROL_PORT}/control/v1/messages"
+        url = f"http://{url_host(address)}:{CONTROL_PORT}/control/v1/messages"
         try:
             # User code runs in pods: none may send this request on to where only the operator can reach.
             async with self._http().post(
@@ -164,7 +165,3 @@ def read_answer(status: int, body: bytes, pod_uid: str) -> Answer:
 
 def _timeout(seconds: float) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(total=seconds, connect=min(seconds, _CONNECT_SECONDS), sock_connect=_CONNECT_SECONDS)
-
-
-def _host(address: str) -> str:
-    return f"[{address}]" if ":" in address else address

@@ -14,6 +14,7 @@ import aiohttp
 from podium_crds.names import CONTROL_PORT, LABEL_DEPLOYMENT, LABEL_MANAGED_BY, LABEL_ROLE, MANAGED_BY
 from podium_crds.v1alpha1.model_deployment import TrafficShare
 from podium_operator.cluster import Cluster
+from podium_operator.deployments.addresses import url_host
 from podium_operator.deployments.bounded import bounded_body
 from podium_operator.deployments.traffic import Arm, ArmFigures, Observation, Page, read_page, shares
 from podium_operator.errors import ClusterError
@@ -84,7 +85,7 @@ class Scraper:
     async def _page(self, session: aiohttp.ClientSession, limit: asyncio.Semaphore, pod: Manifest) -> Page | None:
         """None: it did not answer. It is scraped again in the next round; its counters lose nothing."""
         address = pod["status"]["podIP"]
-        host = f"[{address}]" if ":" in address else address
+        host = url_host(address)
         try:
             # User code runs in pods: none may send this request on to where only the operator can reach.
             async with limit, session.get(f"http://{host}:{CONTROL_PORT}/metrics", allow_redirects=False) as response:

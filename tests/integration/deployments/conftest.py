@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.api import Api, Refusal
+from harness.api import Api
 from harness.api_proxy import ApiProxy
 from harness.network import PodNetwork
 from harness.node import Node
-from harness.world import OPERATOR_NAMESPACE, Package, Registry, World, free_subnet, install_crds, make_packages
+from harness.world import Package, Registry, World, free_subnet, install_crds, make_packages
 
 
 @pytest.fixture(scope="session")
@@ -45,12 +45,7 @@ async def world(
     api = await Api(api_server).__aenter__()
     await install_crds(api)
     namespace = f"t-{secrets.token_hex(3)}"
-    for name in (namespace, OPERATOR_NAMESPACE):
-        try:
-            await api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-        except Refusal as refusal:
-            if refusal.code != 409:
-                raise
+    await api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
     node = Node(api, pod_network, tmp_path / "pods")
     await node.start()
     proxy = ApiProxy(api_server)

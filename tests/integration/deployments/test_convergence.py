@@ -4,7 +4,8 @@ import aiohttp
 import pytest
 
 from harness.api import eventually
-from harness.world import World, condition, message, question, wait_for
+from harness.questions import question
+from harness.world import World, condition, message, wait_for
 
 pytestmark = pytest.mark.integration
 

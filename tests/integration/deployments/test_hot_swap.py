@@ -12,7 +12,8 @@ import pytest
 from demo.load import Load, Outcome, figures
 from harness.api import eventually
 from harness.api_proxy import Write
-from harness.world import World, condition, question, wait_for
+from harness.questions import question
+from harness.world import World, condition, wait_for
 
 pytestmark = pytest.mark.integration
 

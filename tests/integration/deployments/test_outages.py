@@ -4,7 +4,8 @@ import pytest
 
 from demo.load import Load, figures
 from harness.api import eventually
-from harness.world import World, condition, message, question
+from harness.questions import question
+from harness.world import World, condition, message
 
 pytestmark = pytest.mark.integration
 

@@ -6,7 +6,8 @@ import pytest
 
 from demo.load import Load, figures
 from harness.api import Manifest, eventually
-from harness.world import World, condition, message, question, wait_for
+from harness.questions import question
+from harness.world import World, condition, message, wait_for
 
 pytestmark = pytest.mark.integration
 

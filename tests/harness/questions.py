@@ -1,0 +1,12 @@
+"""What the tests ask of a two-input sum."""
+
+import json
+
+from demo.load import Question
+
+
+def question(a: float = 1.0, b: float = 2.0, **headers: str) -> Question:
+    """An Open Inference Protocol request with x0 = a and x1 = b; `X_Key` becomes the header X-Key."""
+    inputs = [{"name": name, "shape": [1, 1], "datatype": "FP32", "data": [value]} for name, value in (("x0", a), ("x1", b))]
+    named = tuple((name.replace("_", "-"), value) for name, value in headers.items())
+    return Question(json.dumps({"inputs": inputs}).encode(), named)

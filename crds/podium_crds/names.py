@@ -16,6 +16,8 @@ CONTROL_PORT = 8081
 """Signed plans from the operator, peers with the deployment's token, /metrics. Never on the public Service."""
 FORWARD_PORT = 8082
 """Requests that were split already, with the deployment's token. Never splits again."""
+GRPC_PORT = 9000
+"""Public: inference by gRPC."""
 COLLECTOR_PORT = 8090
 """The monitor's collector."""
 

@@ -4,9 +4,12 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, cast, get_args
 
-from podium_crds.names import CONTROL_PORT, FORWARD_PORT, HTTP_PORT
+from podium_crds.names import CONTROL_PORT, FORWARD_PORT, GRPC_PORT, HTTP_PORT
+
+Provider = Literal["Cpu", "Cuda", "TensorRt"]
+OutsideTraining = Literal["Accept", "Warn", "Refuse"]
 
 
 class InvalidSettings(ValueError):
@@ -25,6 +28,12 @@ class ModelSettings:
 
     max_queue_rows: int = 4096
     """Rows that may wait. Beyond it a request is refused with 503 and Retry-After; one that finds the queue empty runs."""
+
+    providers: tuple[Provider, ...] = ("Cpu",)
+    """Where the model runs, by preference. What a provider cannot run goes to the next; Cpu is always the last."""
+
+    hook_processes: int = 1
+    """Processes that run transform.py of one version. Each imports it anew and has its own memory."""
 
     hook_timeout_seconds: float = 5.0
     """One call of a transform.py hook, at most. Then its process is killed and made anew."""
@@ -54,6 +63,39 @@ class HttpSettings:
 
     drain_limit_seconds: float = 40.0
     """From SIGTERM to the end, at most. Below the pod's terminationGracePeriodSeconds of 45."""
+
+
+@dataclass(frozen=True)
+class TlsSettings:
+    """The certificate of the public port and of gRPC. Empty: they speak plain."""
+
+    dir: Path | None = None
+    """A mounted Secret of type kubernetes.io/tls: tls.crt and tls.key, read again when they change."""
+
+
+@dataclass(frozen=True)
+class AuthenticationSettings:
+    """Who may ask the public port and gRPC. Health and readiness are open to all."""
+
+    type: Literal["Open", "ApiKey", "Jwt"] = "Open"
+    api_keys_dir: Path | None = None
+    """A mounted Secret: the name of each entry is who is meant, its value the key. Read again when it changes."""
+    jwt_issuer: str = ""
+    jwt_audiences: tuple[str, ...] = ()
+    jwks_uri: str = ""
+    """Empty: found by the issuer's /.well-known/openid-configuration."""
+
+
+@dataclass(frozen=True)
+class ObservationSettings:
+    """What is written of requests apart from metrics and capture."""
+
+    otlp_endpoint: str = ""
+    """Base URL of an OpenTelemetry collector (OTLP over HTTP). Empty: no spans, but traceparent is passed on."""
+    trace_percent: float = 0.0
+    """Of requests without a traceparent; one that has it is traced as its sampled flag says."""
+    access_log_percent: float = 0.0
+    """Of requests that were answered. Failures are always written once this is above 0."""
 
 
 @dataclass(frozen=True)
@@ -96,9 +138,18 @@ class Settings:
     http_port: int = HTTP_PORT
     control_port: int = CONTROL_PORT
     forward_port: int = FORWARD_PORT
+    grpc_port: int | None = GRPC_PORT
+    """None: no gRPC."""
+    workers: int = 1
+    """Processes of this pod that serve, each with its own copy of the model."""
+    outside_training: OutsideTraining = "Warn"
+    """What /score does with a value outside of the range or categories that training saw."""
     bind: str = "0.0.0.0"  # noqa: S104  a pod is reached by its address; NetworkPolicy limits who
     model: ModelSettings = ModelSettings()
     http: HttpSettings = HttpSettings()
+    tls: TlsSettings = TlsSettings()
+    authentication: AuthenticationSettings = AuthenticationSettings()
+    observation: ObservationSettings = ObservationSettings()
     secrets: Secrets = field(default_factory=Secrets, repr=False)
 
 
@@ -110,7 +161,7 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
         namespace=_required(environment, "PODIUM_NAMESPACE"),
         deployment=_required(environment, "PODIUM_DEPLOYMENT"),
         deployment_uid=_required(environment, "PODIUM_DEPLOYMENT_UID"),
-        role=_role(environment),
+        role=_one_of(environment, "PODIUM_ROLE", ("champion", "challenger"), "champion"),
         pool=environment.get("PODIUM_POOL", ""),
         pod_name=environment.get("PODIUM_POD_NAME", ""),
         pod_uid=environment.get("PODIUM_POD_UID", ""),
@@ -126,13 +177,67 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
         http_port=int(_number(environment, "PODIUM_HTTP_PORT", HTTP_PORT)),
         control_port=int(_number(environment, "PODIUM_CONTROL_PORT", CONTROL_PORT)),
         forward_port=int(_number(environment, "PODIUM_FORWARD_PORT", FORWARD_PORT)),
+        grpc_port=int(_number(environment, "PODIUM_GRPC_PORT", GRPC_PORT)),
+        workers=max(1, int(_number(environment, "PODIUM_WORKERS", 1))),
+        outside_training=_one_of(environment, "PODIUM_OUTSIDE_TRAINING", get_args(OutsideTraining), "Warn"),
         bind=environment.get("PODIUM_BIND") or "0.0.0.0",  # noqa: S104
-        model=ModelSettings(threads=max(1, math.floor(cpu_limit))),
+        model=_model(environment, cpu_limit),
         http=HttpSettings(
             drain_grace_seconds=_number(environment, "PODIUM_DRAIN_SECONDS", HttpSettings.drain_grace_seconds)
         ),
+        tls=TlsSettings(_path(environment, "PODIUM_TLS_DIR")),
+        authentication=_authentication(environment),
+        observation=ObservationSettings(
+            otlp_endpoint=environment.get("PODIUM_OTLP_ENDPOINT", ""),
+            trace_percent=_number(environment, "PODIUM_TRACE_PERCENT", 0.0),
+            access_log_percent=_number(environment, "PODIUM_ACCESS_LOG_PERCENT", 0.0),
+        ),
         secrets=read_secrets(secret_dir),
     )
+
+
+def _model(environment: Mapping[str, str], cpu_limit: float) -> ModelSettings:
+    known = get_args(Provider)
+    providers = _listed(environment.get("PODIUM_PROVIDERS") or "Cpu")
+    for name in providers:
+        if name not in known:
+            raise InvalidSettings(f"PODIUM_PROVIDERS names {name!r}, must be of {', '.join(known)}")
+    return ModelSettings(
+        threads=max(1, math.floor(cpu_limit)),
+        max_batch_rows=max(1, int(_number(environment, "PODIUM_MAX_BATCH_ROWS", ModelSettings.max_batch_rows))),
+        max_queue_rows=max(1, int(_number(environment, "PODIUM_MAX_QUEUE_ROWS", ModelSettings.max_queue_rows))),
+        providers=tuple(dict.fromkeys((*cast(tuple[Provider, ...], providers), "Cpu"))),
+        hook_processes=max(1, int(_number(environment, "PODIUM_HOOK_PROCESSES", ModelSettings.hook_processes))),
+        hook_timeout_seconds=_number(environment, "PODIUM_HOOK_TIMEOUT_SECONDS", ModelSettings.hook_timeout_seconds),
+    )
+
+
+def _authentication(environment: Mapping[str, str]) -> AuthenticationSettings:
+    kind = _one_of(environment, "PODIUM_AUTHENTICATION", ("Open", "ApiKey", "Jwt"), "Open")
+    if kind == "ApiKey":
+        _required(environment, "PODIUM_API_KEYS_DIR")
+    if kind == "Jwt":
+        _required(environment, "PODIUM_JWT_ISSUER")
+        _required(environment, "PODIUM_JWT_AUDIENCES")
+    return AuthenticationSettings(
+        type=cast(Literal["Open", "ApiKey", "Jwt"], kind),
+        api_keys_dir=_path(environment, "PODIUM_API_KEYS_DIR"),
+        jwt_issuer=environment.get("PODIUM_JWT_ISSUER", ""),
+        jwt_audiences=_listed(environment.get("PODIUM_JWT_AUDIENCES", "")),
+        jwks_uri=environment.get("PODIUM_JWKS_URI", ""),
+    )
+
+
+def _path(environment: Mapping[str, str], name: str) -> Path | None:
+    text = environment.get(name, "")
+    return Path(text) if text else None
+
+
+def _one_of(environment: Mapping[str, str], name: str, allowed: tuple[str, ...], default: str) -> Any:
+    value = environment.get(name) or default
+    if value not in allowed:
+        raise InvalidSettings(f"{name} is {value!r}, must be {', '.join(allowed[:-1])} or {allowed[-1]}")
+    return value
 
 
 def read_secrets(folder: Path) -> Secrets:
@@ -162,15 +267,6 @@ def _required(environment: Mapping[str, str], name: str) -> str:
     if not value:
         raise InvalidSettings(f"{name} is not set")
     return value
-
-
-def _role(environment: Mapping[str, str]) -> Literal["champion", "challenger"]:
-    role = environment.get("PODIUM_ROLE") or "champion"
-    if role == "champion":
-        return "champion"
-    if role == "challenger":
-        return "challenger"
-    raise InvalidSettings(f"PODIUM_ROLE is {role!r}, must be champion or challenger")
 
 
 def _number(environment: Mapping[str, str], name: str, default: float) -> float:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from podium_crds.plan import Commit, DeploymentKey, Plan, PlannedChampion, PlannedVersion, SigningKey
+from podium_serving.calls import ForwardedCalls, PublicCalls
 from podium_serving.exchange import Answer, InferRequest
 from podium_serving.http.app import forward_app, public_app
-from podium_serving.http.inference import ForwardedInference, PublicInference
+from podium_serving.http.ports import ForwardPort, PublicPort
 from podium_serving.http.server import HttpServer
 from podium_serving.metrics import Metrics
 from podium_serving.model.loaded import LoadedModel
@@ -104,8 +105,10 @@ async def site(folder: Path, settings: HttpSettings = QUICK, **changes: Any) -> 
     settings = replace(settings, **changes)
     state = ServingState()
     metrics = Metrics("retention", "churn", process=False)
-    public = HttpServer(PublicInference(state, metrics, "churn"), public_app(state, "churn", metrics.exposition), settings)
-    forward = HttpServer(ForwardedInference(state, metrics, "churn", TOKEN), forward_app(), settings)
+    public = HttpServer(
+        PublicPort(PublicCalls({"churn": state}, metrics)), public_app(state, "churn", metrics.exposition), settings
+    )
+    forward = HttpServer(ForwardPort(ForwardedCalls({"churn": state}, metrics), TOKEN), forward_app(), settings)
     await public.start("127.0.0.1", 0)
     await forward.start("127.0.0.1", 0)
     here = Site(folder, state, metrics, public, forward)

@@ -70,7 +70,7 @@ class InferRequest:
     """Monotonic seconds. Later answers are 504."""
     request_id: str
     """The client's id, or one that was made here."""
-    body: bytes
+    body: bytes = b""
     content_type: str = "application/json"
     headers: Mapping[str, str] = field(default_factory=dict)
     """Lower-case names. A client's own podium-* headers are not in it."""
@@ -80,6 +80,12 @@ class InferRequest:
     wanted_outputs: tuple[str, ...] = ()
     """Outputs that the client asked for; empty: all. The answer's columns may hold more: the encoder leaves them out."""
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    traceparent: str = ""
+    """W3C trace context of the request, made here where the client sent none and it is traced."""
+    arm: str = ""
+    """On the forward port: in whose name the other pod asks."""
+    mirror: bool = False
+    """On the forward port: a shadow's copy, whose answer no client sees."""
 
 
 class Fallback(StrEnum):

@@ -9,9 +9,10 @@ from contextlib import asynccontextmanager
 
 from podium_crds.package import Descriptor
 from podium_crds.plan import Commit, DeploymentKey, Plan, PlannedChampion, PlannedVersion, SigningKey
+from podium_serving.calls import ForwardedCalls, PublicCalls
 from podium_serving.control.running import HotSwap
 from podium_serving.http.app import forward_app, public_app
-from podium_serving.http.inference import ForwardedInference, PublicInference
+from podium_serving.http.ports import ForwardPort, PublicPort
 from podium_serving.http.server import HttpServer
 from podium_serving.metrics import Metrics
 from podium_serving.model.loaded import LoadedModel
@@ -31,9 +32,8 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     metrics = Metrics(settings.namespace, settings.deployment)
     traffic = make_responder_factory(settings, metrics)
     public = _public(settings, state, metrics)
-    forward = HttpServer(
-        ForwardedInference(state, metrics, settings.deployment, settings.secrets.token), forward_app(), settings.http
-    )
+    forwarded = ForwardedCalls({settings.deployment: state}, metrics)
+    forward = HttpServer(ForwardPort(forwarded, settings.secrets.token), forward_app(), settings.http)
     # The public port first: liveness answers while a large model is fetched and loaded.
     await public.start(settings.bind, settings.http_port)
     await forward.start(settings.bind, settings.forward_port)
@@ -72,7 +72,7 @@ async def _drain(settings: Settings, state: ServingState, servers: list[HttpServ
 
 def _public(settings: Settings, state: ServingState, metrics: Metrics) -> HttpServer:
     app = public_app(state, settings.deployment, metrics.exposition)
-    return HttpServer(PublicInference(state, metrics, settings.deployment), app, settings.http)
+    return HttpServer(PublicPort(PublicCalls({settings.deployment: state}, metrics)), app, settings.http)
 
 
 @asynccontextmanager

@@ -9,9 +9,9 @@ from starlette.exceptions import HTTPException
 
 from podium_crds.package import TensorSpec
 from podium_serving import __version__
+from podium_serving.calls import NOT_YET
 from podium_serving.exchange import NotFound, NotServing, ServingError
 from podium_serving.http.docs import CONTENT_SECURITY_POLICY, docs_page
-from podium_serving.http.inference import NOT_YET
 from podium_serving.http.openapi import openapi_document
 from podium_serving.state import Serving, ServingState
 

@@ -15,14 +15,17 @@ import httptools
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from podium_serving.exchange import InvalidRequest, Overloaded, ServingError
+from podium_serving.exchange import Answer, InferRequest, InvalidRequest, Overloaded, ServingError
 from podium_serving.http.connection import Connection
-from podium_serving.http.inference import Arrived
+from podium_serving.http.dialects.dialect import Arrived, Finish
 from podium_serving.http.lane_state import Exchange, Lane
-from podium_serving.http.requests import Target, inference_target, read_head, without_offer
+from podium_serving.http.requests import read_head, without_offer
 from podium_serving.http.responses import BodyTooLarge, BodyTooSlow, HeadTooLarge, answer_bytes, error_bytes
+from podium_serving.http.routes import Target, target_of
 
 logger = logging.getLogger(__name__)
+
+PROTOCOL = "HTTP"
 
 CLIENT_GONE = 499
 """Counted where a client closed before its answer was there; nothing is sent."""
@@ -54,7 +57,7 @@ class LaneProtocol(Connection):
         self._head_bytes = 0
         if self.lingering or self.parser.should_upgrade():
             return
-        target = inference_target(self.url) if self.parser.get_method() == b"POST" else None
+        target = target_of(self.url) if self.parser.get_method() == b"POST" else None
         if target is None:
             self._hand_to_app()
             return
@@ -109,9 +112,7 @@ class LaneProtocol(Connection):
     def connection_lost(self, exc: Exception | None) -> None:
         for exchange in list(self._open):
             exchange.disconnected = True
-            if exchange.task is not None:
-                exchange.task.cancel()
-            self.lane.inference.failed(None, exchange.admitted, CLIENT_GONE)
+            self.lane.port.calls.failed(exchange.admitted, exchange.admitted_at, CLIENT_GONE, PROTOCOL)
             self._release(exchange)
         super().connection_lost(exc)
 
@@ -177,24 +178,15 @@ class LaneProtocol(Connection):
             self.cycle.keep_alive = False
 
     def _admit(self, target: Target) -> Exchange:
-        """The one place where a request reads the plan."""
-        inference = self.lane.inference
-        admitted = inference.state.current
-        head = read_head(self.headers, forwarded=inference.forwarded)
+        calls = self.lane.port.calls
+        admitted = calls.enter(calls.model_named(target.model))
+        head = read_head(self.headers, forwarded=self.lane.port.forwarded)
         exchange = Exchange(target, self.headers, head, admitted)
         exchange.keep_alive = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
         exchange.wants_continue = self.expect_100_continue
-        exchange.refusal = inference.refusal(head, target, admitted)
+        exchange.refusal = self.lane.port.refusal(head, target, admitted)
         self.lane.open_requests += 1
         self._open.append(exchange)
-        if admitted is not None:
-            admitted.open_requests += 1
-            if inference.state.behind:
-                inference.state.late_admissions += 1
-            if not inference.forwarded:
-                admitted.last_admitted = time.time()
-                if admitted.first_admitted is None:
-                    admitted.first_admitted = admitted.last_admitted
         return exchange
 
     def _come_to_front(self, exchange: Exchange) -> None:
@@ -223,37 +215,73 @@ class LaneProtocol(Connection):
             return
         admitted = exchange.admitted
         if exchange.refusal is not None or admitted is None:
-            self._fail(exchange, None, exchange.refusal or ServingError("admitted by nobody"))
+            self._fail(exchange, exchange.refusal or ServingError("admitted by nobody"))
             return
+        calls = self.lane.port.calls
         body = exchange.chunks[0] if len(exchange.chunks) == 1 else b"".join(exchange.chunks)
         arrived = Arrived(
-            exchange.target, exchange.head, exchange.headers, admitted, exchange.admitted_at, body, exchange.body_at
+            head=exchange.head,
+            headers=exchange.headers,
+            admitted=admitted,
+            model=calls.model_named(exchange.target.model),
+            version=exchange.target.version,
+            admitted_at=exchange.admitted_at,
+            deadline=exchange.body_at + self.lane.port.seconds(exchange.head, admitted),
+            request_id=exchange.head.request_id or calls.request_ids(),
+            body=body,
         )
-        exchange.task = task = self.loop.create_task(self._answer(exchange, arrived))
-        self.lane.tasks.add(task)
-        task.add_done_callback(self.lane.tasks.discard)
-
-    async def _answer(self, exchange: Exchange, arrived: Arrived) -> None:
-        inference = self.lane.inference
-        request_id = arrived.head.request_id
         try:
-            request = inference.request(arrived)
-            request_id = request.request_id
-            answer = await inference.answer(arrived, request)
-            body = inference.body(arrived, request, answer)
-        except ServingError as error:
-            self._fail(exchange, arrived, error, request_id)
-        except Exception:
-            logger.exception("request %s failed", request_id)
-            self._fail(exchange, arrived, ServingError("this server failed; its log says more"), request_id)
-        else:
-            close = self._closes_after(exchange)
-            self._write(exchange, answer_bytes(answer, body, request_id, close=close, timings=inference.timings), close)
-            inference.answered(arrived, request, answer)
+            request = exchange.target.dialect.read(arrived)
+            self.lane.port.note(exchange.head, request)
+            calls.begin(request, admitted, lambda result: self._settle(exchange, arrived, request, result))
+        except Exception as error:
+            self._fail(exchange, self._as_serving_error(error, arrived.request_id), arrived.request_id)
 
-    def _fail(self, exchange: Exchange, arrived: Arrived | None, error: ServingError, request_id: str = "") -> None:
+    def _settle(self, exchange: Exchange, arrived: Arrived, request: InferRequest, result: Answer | ServingError) -> None:
+        finish = exchange.target.dialect.finish
+        if isinstance(result, ServingError):
+            self._fail(exchange, result, request.request_id)
+        elif finish is None:
+            self._answer(exchange, arrived, request, result)
+        else:
+            task = self.loop.create_task(self._finish(finish, exchange, arrived, request, result))
+            self.lane.tasks.add(task)
+            task.add_done_callback(self.lane.tasks.discard)
+
+    async def _finish(
+        self, finish: Finish, exchange: Exchange, arrived: Arrived, request: InferRequest, answer: Answer
+    ) -> None:
+        try:
+            await finish(arrived, request, answer)
+        except Exception as error:
+            self._fail(exchange, self._as_serving_error(error, request.request_id), request.request_id)
+        else:
+            self._answer(exchange, arrived, request, answer)
+
+    def _answer(self, exchange: Exchange, arrived: Arrived, request: InferRequest, answer: Answer) -> None:
+        if exchange.disconnected:
+            return
+        try:
+            written = exchange.target.dialect.write(arrived, request, answer)
+        except Exception as error:
+            self._fail(exchange, self._as_serving_error(error, request.request_id), request.request_id)
+            return
         close = self._closes_after(exchange)
-        self.lane.inference.failed(arrived, exchange.admitted, error.http_status)
+        timings = self.lane.port.timings
+        self._write(exchange, answer_bytes(answer, written, request.request_id, close=close, timings=timings), close)
+        self.lane.port.calls.answered(request, arrived.admitted, answer, PROTOCOL)
+
+    def _as_serving_error(self, error: Exception, request_id: str) -> ServingError:
+        if isinstance(error, ServingError):
+            return error
+        logger.error("request %s failed", request_id, exc_info=error)
+        return ServingError("this server failed; its log says more")
+
+    def _fail(self, exchange: Exchange, error: ServingError, request_id: str = "") -> None:
+        if exchange.disconnected:
+            return
+        close = self._closes_after(exchange)
+        self.lane.port.calls.failed(exchange.admitted, exchange.admitted_at, error.http_status, PROTOCOL)
         self._write(exchange, error_bytes(error, request_id, close=close), close)
 
     def _closes_after(self, exchange: Exchange) -> bool:
@@ -282,4 +310,4 @@ class LaneProtocol(Connection):
         self.lane.buffered_bytes -= exchange.size
         exchange.chunks = []
         if exchange.admitted is not None:
-            exchange.admitted.open_requests -= 1
+            self.lane.port.calls.leave(exchange.admitted)

@@ -5,8 +5,9 @@ import time
 from dataclasses import dataclass, field
 
 from podium_serving.exchange import ServingError
-from podium_serving.http.inference import Inference
-from podium_serving.http.requests import Head, Target
+from podium_serving.http.ports import Port
+from podium_serving.http.requests import Head
+from podium_serving.http.routes import Target
 from podium_serving.settings import HttpSettings
 from podium_serving.state import Serving
 
@@ -18,7 +19,7 @@ LINGER_SECONDS = 2.0
 class Lane:
     """What all connections of one port share."""
 
-    inference: Inference
+    port: Port
     settings: HttpSettings
     buffered_bytes: int = 0
     """Of bodies that are being received."""
@@ -27,10 +28,11 @@ class Lane:
     hurried: bool = False
     """Half-sent requests get LINGER_SECONDS more: the server is stopping."""
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    """Of requests whose dialect has more to do than to read and write."""
 
     @property
     def closing(self) -> bool:
-        return self.inference.state.draining
+        return self.port.calls.draining
 
     @property
     def body_seconds(self) -> float:
@@ -49,7 +51,7 @@ class Exchange:
 
     __slots__ = (
         "admitted", "admitted_at", "body_at", "chunks", "complete", "disconnected", "front", "head", "headers", "keep_alive",
-        "message_event", "refusal", "response_complete", "size", "target", "task", "wants_continue",
+        "message_event", "refusal", "response_complete", "size", "target", "wants_continue",
     )  # fmt: skip
 
     def __init__(self, target: Target, headers: list[tuple[bytes, bytes]], head: Head, admitted: Serving | None) -> None:
@@ -69,4 +71,3 @@ class Exchange:
         self.response_complete = False
         self.disconnected = False
         self.message_event = _NoEvent()
-        self.task: asyncio.Task[None] | None = None

@@ -2,9 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import count
-from os import urandom
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 from podium_serving.exchange import InvalidRequest
 
@@ -12,31 +10,6 @@ RawHeaders = list[tuple[bytes, bytes]]
 """Lower-case names, as the parser gives them."""
 
 _MAX_ID = 128
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What an inference path names."""
-
-    model: str
-    version: str
-    """Empty: none was named."""
-
-
-def inference_target(url: bytes) -> Target | None:
-    """`/v2/models/{m}[/versions/{v}]/infer`, with or without a query; None for any other path."""
-    parts = url.partition(b"?")[0].split(b"/")
-    if parts[:3] != [b"", b"v2", b"models"] or parts[-1] != b"infer":
-        return None
-    if len(parts) == 5:
-        return Target(_unquoted(parts[3]), "")
-    if len(parts) == 7 and parts[4] == b"versions":
-        return Target(_unquoted(parts[3]), _unquoted(parts[5]))
-    return None
-
-
-def _unquoted(part: bytes) -> str:
-    return unquote(part.decode("latin-1"))
 
 
 class ClientHeaders(Mapping[str, str]):
@@ -157,17 +130,6 @@ def without_offer(method: bytes, url: bytes, headers: RawHeaders) -> bytes:
         kept.append((b"connection", b"close"))
     lines = b"".join(b"%b: %b\r\n" % header for header in kept)
     return b"%b %b HTTP/1.1\r\n%b\r\n" % (method, url, lines)
-
-
-class RequestIds:
-    """Ids that no other process or pod makes."""
-
-    def __init__(self) -> None:
-        self._prefix = urandom(8).hex()
-        self._numbers = count()
-
-    def __call__(self) -> str:
-        return f"{self._prefix}-{next(self._numbers):x}"
 
 
 def header_safe(text: str) -> str:

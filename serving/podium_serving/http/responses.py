@@ -6,6 +6,7 @@ from http import HTTPStatus
 import msgspec
 
 from podium_serving.exchange import Answer, ServingError
+from podium_serving.http.dialects.dialect import Written
 from podium_serving.http.requests import header_safe
 
 _json = msgspec.json.Encoder().encode
@@ -41,7 +42,7 @@ class Unauthorized(ServingError):
 @lru_cache(maxsize=64)
 def _answer_head(version: str, epoch: int, arm: str) -> bytes:
     return (
-        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
+        "HTTP/1.1 200 OK\r\n"
         f"podium-version: {header_safe(version)}\r\npodium-epoch: {epoch}\r\npodium-arm: {header_safe(arm)}\r\n"
     ).encode("ascii")
 
@@ -55,7 +56,7 @@ def _status_line(status: int) -> bytes:
     return f"HTTP/1.1 {status} {phrase}\r\ncontent-type: application/json\r\n".encode("ascii")
 
 
-def answer_bytes(answer: Answer, body: bytes, request_id: str, *, close: bool, timings: bool = False) -> bytes:
+def answer_bytes(answer: Answer, written: Written, request_id: str, *, close: bool, timings: bool = False) -> bytes:
     """A whole 200 response. `timings` adds what the forwarding pod wants to know."""
     extra = f"podium-fallback: {answer.fallback}\r\n" if answer.fallback else ""
     if timings:
@@ -65,8 +66,9 @@ def answer_bytes(answer: Answer, body: bytes, request_id: str, *, close: bool, t
         )
     if close:
         extra += "connection: close\r\n"
-    tail = f"podium-request-id: {header_safe(request_id)}\r\n{extra}content-length: {len(body)}\r\n\r\n"
-    return _answer_head(answer.version, answer.epoch, answer.arm_answered) + tail.encode("ascii") + body
+    tail = f"podium-request-id: {header_safe(request_id)}\r\n{extra}content-length: {len(written.body)}\r\ncontent-type: "
+    head = _answer_head(answer.version, answer.epoch, answer.arm_answered)
+    return b"%b%b%b\r\n%b\r\n%b" % (head, tail.encode("ascii"), written.content_type, written.headers, written.body)
 
 
 def error_bytes(error: ServingError, request_id: str, *, close: bool) -> bytes:

@@ -9,9 +9,9 @@ from typing import Any
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from podium_serving.http.inference import Inference
 from podium_serving.http.lane import LaneProtocol
 from podium_serving.http.lane_state import Lane
+from podium_serving.http.ports import Port
 from podium_serving.settings import HttpSettings
 
 logger = logging.getLogger(__name__)
@@ -24,8 +24,8 @@ _BACKLOG = 2048
 class HttpServer:
     """One listening port whose connections speak through the lane."""
 
-    def __init__(self, inference: Inference, app: Any, settings: HttpSettings) -> None:
-        self.lane = Lane(inference, settings)
+    def __init__(self, port: Port, app: Any, settings: HttpSettings) -> None:
+        self.lane = Lane(port, settings)
         self._config = Config(
             app,
             lifespan="off",

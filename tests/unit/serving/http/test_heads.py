@@ -2,32 +2,7 @@
 
 import pytest
 
-from podium_serving.http.requests import (
-    ClientHeaders,
-    RequestIds,
-    Target,
-    header_safe,
-    inference_target,
-    read_head,
-)
-
-
-@pytest.mark.parametrize(
-    ("url", "target"),
-    [
-        pytest.param(b"/v2/models/churn/infer", Target("churn", ""), id="model"),
-        pytest.param(b"/v2/models/churn/versions/churn-3/infer", Target("churn", "churn-3"), id="version"),
-        pytest.param(b"/v2/models/a%20b/infer?x=/infer", Target("a b", ""), id="escaped-and-query"),
-        pytest.param(b"/v2/models/churn/ready", None, id="ready"),
-        pytest.param(b"/v2/models/infer", None, id="too-short"),
-        pytest.param(b"/v2/models/churn/version/3/infer", None, id="misspelt"),
-        pytest.param(b"/v1/models/churn/infer", None, id="other-protocol"),
-        pytest.param(b"/v2/models/churn/infer/", None, id="slash-at-the-end"),
-        pytest.param(b"/", None, id="root"),
-    ],
-)
-def test_inference_paths(url: bytes, target: Target | None) -> None:
-    assert inference_target(url) == target
+from podium_serving.http.requests import ClientHeaders, header_safe, read_head
 
 
 def test_of_a_clients_podium_headers_only_the_timeout_is_taken() -> None:
@@ -59,11 +34,6 @@ def test_headers_read_like_a_mapping_without_ours() -> None:
     assert len(headers) == 2
     assert "podium-arm" not in headers
     assert headers.get("absent") is None
-
-
-def test_ids_are_never_the_same() -> None:
-    one, other = RequestIds(), RequestIds()
-    assert len({one(), one(), other(), other()}) == 4
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from podium_serving.http.inference import Arrived
+from podium_serving.http.dialects.dialect import Arrived
+from podium_serving.http.dialects.infer import Infer
 from serving_lane_fixtures import TOKEN, Client, Reply, client, infer_body, infer_request, site, until
 
 
@@ -335,14 +336,16 @@ async def test_a_client_that_offers_http2_is_answered_in_http1_and_kept(tmp_path
             assert (await connection.ask(b"CONNECT a:1 HTTP/1.1\r\nhost: a:1\r\n\r\n")).status == 400
 
 
-async def test_a_failure_of_ours_is_500_without_its_insides(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_failure_of_ours_is_500_without_its_insides(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with site(tmp_path) as here:
         await here.serve("3")
 
-        def broken(arrived: Arrived) -> None:
+        def broken(dialect: Infer, arrived: Arrived) -> None:
             raise RuntimeError("secret")
 
-        here.public.lane.inference.request = broken  # type: ignore[assignment, method-assign]
+        monkeypatch.setattr(Infer, "read", broken)
         async with client(here.public) as connection:
             reply = await connection.ask(infer_request(infer_body(1, 1), x_request_id="r-9"))
         assert (reply.status, reply.error) == (500, "this server failed; its log says more")

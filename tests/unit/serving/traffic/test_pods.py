@@ -12,8 +12,9 @@ import aiohttp
 import pytest
 
 from podium_crds.plan import Commit, Plan, PlannedRoute, PlannedSticky, SigningKey
+from podium_serving.calls import ForwardedCalls, PublicCalls
 from podium_serving.http.app import forward_app, public_app
-from podium_serving.http.inference import ForwardedInference, PublicInference
+from podium_serving.http.ports import ForwardPort, PublicPort
 from podium_serving.http.server import HttpServer
 from podium_serving.metrics import Metrics
 from podium_serving.model.loaded import LoadedModel
@@ -56,8 +57,10 @@ async def pod(folder: Path, host: str, port: int, weights: tuple[float, float]) 
     model = await LoadedModel.load(folder, ModelSettings())
     state, counts = ServingState(), metrics()
     factory = ResponderFactory(settings(port), counts)
-    public = HttpServer(PublicInference(state, counts, "churn"), public_app(state, "churn", counts.exposition), QUICK)
-    forward = HttpServer(ForwardedInference(state, counts, "churn", TOKEN), forward_app(), QUICK)
+    public = HttpServer(
+        PublicPort(PublicCalls({"churn": state}, counts)), public_app(state, "churn", counts.exposition), QUICK
+    )
+    forward = HttpServer(ForwardPort(ForwardedCalls({"churn": state}, counts), TOKEN), forward_app(), QUICK)
     await public.start("127.0.0.1", 0)
     await forward.start(host, port)
     try:

@@ -1,0 +1,71 @@
+"""What tells the public port from the forward port, where both speak HTTP: whom they refuse by the head, and how long
+an answer may take."""
+
+import hmac
+from typing import Protocol
+
+from podium_serving.calls import Calls, ForwardedCalls, PublicCalls
+from podium_serving.exchange import InferRequest, ServingError
+from podium_serving.http.requests import Head
+from podium_serving.http.responses import Unauthorized
+from podium_serving.http.routes import Target
+from podium_serving.state import Serving
+
+
+class Port(Protocol):
+    calls: Calls
+    timings: bool
+    """Whether responses carry queue and inference time."""
+    forwarded: bool
+    """Whether a request's podium-* headers are those of another pod."""
+
+    def refusal(self, head: Head, target: Target, admitted: Serving | None) -> ServingError | None:
+        """What is wrong already, from the head alone."""
+
+    def seconds(self, head: Head, admitted: Serving) -> float:
+        """Until the deadline, from the end of the body."""
+
+    def note(self, head: Head, request: InferRequest) -> None:
+        """Writes down what only the head says."""
+
+
+class PublicPort:
+    timings = False
+    forwarded = False
+
+    def __init__(self, calls: PublicCalls) -> None:
+        self.calls: Calls = calls
+
+    def refusal(self, head: Head, target: Target, admitted: Serving | None) -> ServingError | None:
+        return self.calls.wrong_target(target.model, target.version, admitted) or head.refusal
+
+    def seconds(self, head: Head, admitted: Serving) -> float:
+        limit = admitted.plan.timeout_milliseconds
+        return min(limit, head.timeout_milliseconds or limit) / 1000
+
+    def note(self, head: Head, request: InferRequest) -> None: ...
+
+
+class ForwardPort:
+    """Authenticated by the deployment's token."""
+
+    timings = True
+    forwarded = True
+
+    def __init__(self, calls: ForwardedCalls, token: str) -> None:
+        self.calls: Calls = calls
+        self._authorization = b"Bearer " + token.encode()
+
+    def refusal(self, head: Head, target: Target, admitted: Serving | None) -> ServingError | None:
+        if not hmac.compare_digest(head.authorization, self._authorization):
+            return Unauthorized("the forward port takes requests of this deployment's pods only: send its bearer token")
+        return self.calls.wrong_target(target.model, target.version, admitted) or head.refusal
+
+    def seconds(self, head: Head, admitted: Serving) -> float:
+        limit = head.deadline_milliseconds
+        return (admitted.plan.timeout_milliseconds if limit is None else limit) / 1000
+
+    def note(self, head: Head, request: InferRequest) -> None:
+        request.request_id = head.request_id or request.request_id
+        request.arm = head.arm
+        request.mirror = head.mirror

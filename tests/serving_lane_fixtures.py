@@ -12,6 +12,7 @@ from podium_crds.plan import Commit, DeploymentKey, Plan, PlannedChampion, Plann
 from podium_serving.calls import ForwardedCalls, PublicCalls
 from podium_serving.exchange import Answer, InferRequest
 from podium_serving.http.app import forward_app, public_app
+from podium_serving.http.gate import Gate
 from podium_serving.http.ports import ForwardPort, PublicPort
 from podium_serving.http.server import HttpServer
 from podium_serving.metrics import Metrics
@@ -106,7 +107,9 @@ async def site(folder: Path, settings: HttpSettings = QUICK, **changes: Any) -> 
     state = ServingState()
     metrics = Metrics("retention", "churn", process=False)
     public = HttpServer(
-        PublicPort(PublicCalls({"churn": state}, metrics)), public_app(state, "churn", metrics.exposition), settings
+        PublicPort(PublicCalls({"churn": state}, metrics), Gate.open_to_all()),
+        public_app(state, "churn", metrics.exposition),
+        settings,
     )
     forward = HttpServer(ForwardPort(ForwardedCalls({"churn": state}, metrics), TOKEN), forward_app(), settings)
     await public.start("127.0.0.1", 0)

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 
 from podium_crds.package import Descriptor
@@ -12,6 +12,7 @@ from podium_crds.plan import Commit, DeploymentKey, Plan, PlannedChampion, Plann
 from podium_serving.calls import ForwardedCalls, PublicCalls
 from podium_serving.control.running import HotSwap
 from podium_serving.http.app import forward_app, public_app
+from podium_serving.http.gate import Gate, Guarded
 from podium_serving.http.ports import ForwardPort, PublicPort
 from podium_serving.http.server import HttpServer
 from podium_serving.metrics import Metrics
@@ -31,9 +32,11 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     state = ServingState()
     metrics = Metrics(settings.namespace, settings.deployment)
     traffic = make_responder_factory(settings, metrics)
-    public = _public(settings, state, metrics)
+    gate = _gate(settings, [state])
+    public = _public(settings, state, metrics, gate)
     forwarded = ForwardedCalls({settings.deployment: state}, metrics)
     forward = HttpServer(ForwardPort(forwarded, settings.secrets.token), forward_app(), settings.http)
+    gate.start()
     # The public port first: liveness answers while a large model is fetched and loaded.
     await public.start(settings.bind, settings.http_port)
     await forward.start(settings.bind, settings.forward_port)
@@ -44,6 +47,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         await stop.wait()
     finally:
         await _drain(settings, state, [public, forward])
+        await gate.close()
         await traffic.close()
         await swap.close()
 
@@ -70,9 +74,19 @@ async def _drain(settings: Settings, state: ServingState, servers: list[HttpServ
     logger.info("drained in %.1f s", time.monotonic() - started)
 
 
-def _public(settings: Settings, state: ServingState, metrics: Metrics) -> HttpServer:
-    app = public_app(state, settings.deployment, metrics.exposition)
-    return HttpServer(PublicPort(PublicCalls({settings.deployment: state}, metrics)), app, settings.http)
+def _gate(settings: Settings, states: Collection[ServingState]) -> Gate:
+    def unlock() -> None:
+        for state in states:
+            state.locked = False
+
+    for state in states:
+        state.locked = True
+    return Gate.of(settings.authentication, unlock)
+
+
+def _public(settings: Settings, state: ServingState, metrics: Metrics, gate: Gate) -> HttpServer:
+    app = Guarded(public_app(state, settings.deployment, metrics.exposition), gate)
+    return HttpServer(PublicPort(PublicCalls({settings.deployment: state}, metrics), gate), app, settings.http)
 
 
 @asynccontextmanager
@@ -93,13 +107,16 @@ async def local(model: LoadedModel, settings: Settings) -> AsyncIterator[int]:
     commit = SigningKey.generate().sign(Commit(plan=plan))
     responder = traffic(plan, model, model.descriptor)
     state.current = Serving(plan, commit, model, model.descriptor, responder)
-    public = _public(settings, state, metrics)
+    gate = _gate(settings, [state])
+    public = _public(settings, state, metrics, gate)
+    gate.start()
     await public.start(settings.bind, settings.http_port)
     quiet_collector()
     try:
         yield public.port
     finally:
         await _drain(settings, state, [public])
+        await gate.close()
         await responder.close()
         await traffic.close()
 

@@ -78,6 +78,8 @@ class ServingState:
     behind: bool = False
     """A higher committed epoch is known than `current` holds. The pod leaves the Service (not ready); what still arrives is
     a late answer, which `swap` bounds: after a grace it sets `current` to None."""
+    locked: bool = False
+    """The gate knows nobody yet, so that every request would be refused: not ready."""
     late_admissions: int = 0
     """Requests admitted while `behind`, counted by the HTTP lane; `swap` hands the number to the metrics and begins anew."""
     retired: list[Serving] = field(default_factory=list)
@@ -85,4 +87,4 @@ class ServingState:
 
     @property
     def ready(self) -> bool:
-        return self.current is not None and not self.draining and not self.behind
+        return self.current is not None and not self.draining and not self.behind and not self.locked

@@ -83,6 +83,8 @@ def _why_not_ready(state: ServingState) -> str:
         return "this pod is going away"
     if state.behind:
         return "a newer plan is committed than this pod holds"
+    if state.current is not None and state.locked:
+        return "no API key and no key of the issuer is known yet"
     return NOT_YET
 
 

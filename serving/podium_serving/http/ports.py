@@ -6,6 +6,7 @@ from typing import Protocol
 
 from podium_serving.calls import Calls, ForwardedCalls, PublicCalls
 from podium_serving.exchange import InferRequest, ServingError
+from podium_serving.http.gate import Gate
 from podium_serving.http.requests import Head
 from podium_serving.http.responses import Unauthorized
 from podium_serving.http.routes import Target
@@ -33,11 +34,14 @@ class PublicPort:
     timings = False
     forwarded = False
 
-    def __init__(self, calls: PublicCalls) -> None:
+    def __init__(self, calls: PublicCalls, gate: Gate) -> None:
         self.calls: Calls = calls
+        self._refusal = gate.refusal
 
     def refusal(self, head: Head, target: Target, admitted: Serving | None) -> ServingError | None:
-        return self.calls.wrong_target(target.model, target.version, admitted) or head.refusal
+        # Who may not ask does not learn what is here.
+        refusal = self._refusal(head.authorization, head.api_key)
+        return refusal or self.calls.wrong_target(target.model, target.version, admitted) or head.refusal
 
     def seconds(self, head: Head, admitted: Serving) -> float:
         limit = admitted.plan.timeout_milliseconds

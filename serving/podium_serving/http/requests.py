@@ -12,8 +12,18 @@ RawHeaders = list[tuple[bytes, bytes]]
 _MAX_ID = 128
 
 
+_CREDENTIALS = frozenset({b"authorization", b"proxy-authorization", b"x-api-key", b"cookie"})
+
+
+def _is_told(name: bytes) -> bool:
+    return name not in _CREDENTIALS and not name.startswith(b"podium-")
+
+
 class ClientHeaders(Mapping[str, str]):
-    """Header values by lower-case name, decoded when asked: most requests are answered without a look. No podium-* ones."""
+    """Header values by lower-case name, decoded when asked: most requests are answered without a look.
+
+    Neither podium-* ones, which are not the client's to send, nor credentials, which would become a sticky key, and so be
+    captured."""
 
     __slots__ = ("_raw",)
 
@@ -23,14 +33,14 @@ class ClientHeaders(Mapping[str, str]):
     def __getitem__(self, name: str) -> str:
         """Values of a repeated header are joined by commas, as HTTP says."""
         wanted = name.encode("latin-1", "replace")
-        if not wanted.startswith(b"podium-"):
+        if _is_told(wanted):
             values = [value.decode("latin-1") for raw_name, value in self._raw if raw_name == wanted]
             if values:
                 return ", ".join(values)
         raise KeyError(name)
 
     def __iter__(self) -> Iterator[str]:
-        names = dict.fromkeys(name for name, _ in self._raw if not name.startswith(b"podium-"))
+        names = dict.fromkeys(name for name, _ in self._raw if _is_told(name))
         return (name.decode("latin-1") for name in names)
 
     def __len__(self) -> int:
@@ -49,6 +59,7 @@ class Head:
     arm: str = ""
     mirror: bool = False
     authorization: bytes = b""
+    api_key: bytes = b""
     refusal: InvalidRequest | None = None
     """Something in the headers cannot be served."""
 
@@ -64,6 +75,7 @@ _READ = frozenset(
         b"content-encoding",
         b"inference-header-content-length",
         b"authorization",
+        b"x-api-key",
         b"x-request-id",
         b"podium-timeout-milliseconds",
         b"podium-deadline-milliseconds",
@@ -105,6 +117,8 @@ def _take(head: Head, name: bytes, value: bytes, forwarded: bool) -> None:
             head.request_id = head.request_id or value.decode("latin-1")
         case b"authorization":
             head.authorization = value
+        case b"x-api-key":
+            head.api_key = value
         case _ if forwarded:
             _take_forwarded(head, name, value)
 

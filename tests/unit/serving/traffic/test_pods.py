@@ -14,6 +14,7 @@ import pytest
 from podium_crds.plan import Commit, Plan, PlannedRoute, PlannedSticky, SigningKey
 from podium_serving.calls import ForwardedCalls, PublicCalls
 from podium_serving.http.app import forward_app, public_app
+from podium_serving.http.gate import Gate
 from podium_serving.http.ports import ForwardPort, PublicPort
 from podium_serving.http.server import HttpServer
 from podium_serving.metrics import Metrics
@@ -58,7 +59,9 @@ async def pod(folder: Path, host: str, port: int, weights: tuple[float, float]) 
     state, counts = ServingState(), metrics()
     factory = ResponderFactory(settings(port), counts)
     public = HttpServer(
-        PublicPort(PublicCalls({"churn": state}, counts)), public_app(state, "churn", counts.exposition), QUICK
+        PublicPort(PublicCalls({"churn": state}, counts), Gate.open_to_all()),
+        public_app(state, "churn", counts.exposition),
+        QUICK,
     )
     forward = HttpServer(ForwardPort(ForwardedCalls({"churn": state}, counts), TOKEN), forward_app(), QUICK)
     await public.start("127.0.0.1", 0)

@@ -1,0 +1,106 @@
+"""Keeps an issuer's public keys at hand: fetched in the background, kept while the issuer is away.
+
+Requests never wait for it. Found by OpenID Connect Discovery 1.0 (section 4), or at an address that is given.
+"""
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from podium_serving.security.jwks import InvalidKeys, Keys, keys_of
+
+logger = logging.getLogger(__name__)
+
+REFRESH_SECONDS = 300.0
+"""Issuers publish a key well before they sign with it."""
+LEAST_PAUSE_SECONDS = 10.0
+"""Between two fetches, whatever tokens with unknown keys come."""
+_FIRST_PAUSE_SECONDS = 1.0
+_REQUEST_SECONDS = 10.0
+_MOST_BYTES = 1024 * 1024
+_DISCOVERY = "/.well-known/openid-configuration"
+
+
+class Issuer:
+    """The keys of one issuer. `take` gets every set that was fetched, in the event loop."""
+
+    def __init__(self, issuer: str, jwks_uri: str, take: Callable[[Keys], None]) -> None:
+        self._issuer = issuer
+        self._jwks_uri = jwks_uri
+        self._take = take
+        self._asked = asyncio.Event()
+        self._complaint = ""
+        for url in filter(None, (issuer, jwks_uri)):
+            if urlsplit(url).scheme != "https":
+                logger.warning("%s is spoken to in the clear: whoever can change that traffic can make valid tokens", url)
+
+    def ask(self) -> None:
+        """A token names a key that is not known: fetch soon. Call it from the event loop's thread."""
+        self._asked.set()
+
+    async def run(self) -> NoReturn:
+        """Until cancelled."""
+        timeout = aiohttp.ClientTimeout(total=_REQUEST_SECONDS)
+        async with aiohttp.ClientSession(timeout=timeout, trust_env=True) as session:
+            pause = _FIRST_PAUSE_SECONDS
+            while True:
+                fetched = await self._fetched(session)
+                began = time.monotonic()
+                if fetched:
+                    pause = _FIRST_PAUSE_SECONDS
+                    self._asked.clear()
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(self._asked.wait(), REFRESH_SECONDS)
+                    await asyncio.sleep(began + LEAST_PAUSE_SECONDS - time.monotonic())
+                else:
+                    await asyncio.sleep(pause)
+                    pause = min(pause * 2, LEAST_PAUSE_SECONDS)
+
+    async def _fetched(self, session: aiohttp.ClientSession) -> bool:
+        try:
+            uri = self._jwks_uri or await self._discovered(session)
+            keys = keys_of(await _document(session, uri))
+        except (aiohttp.ClientError, OSError, InvalidKeys) as error:  # TimeoutError is an OSError
+            text = str(error) or type(error).__name__
+            if text != self._complaint:
+                logger.error("the keys of %s cannot be read: %s; those that are known stay in use", self._issuer, text)
+            self._complaint = text
+            return False
+        self._complaint = ""
+        self._take(keys)
+        return True
+
+    async def _discovered(self, session: aiohttp.ClientSession) -> str:
+        document = await _document(session, self._issuer.rstrip("/") + _DISCOVERY)
+        said = document.get("issuer") if isinstance(document, dict) else None
+        if said != self._issuer:
+            raise InvalidKeys(f"the issuer there calls itself {str(said)[:200]!r}, PODIUM_JWT_ISSUER is {self._issuer!r}")
+        uri = document.get("jwks_uri")
+        if not isinstance(uri, str) or not uri:
+            raise InvalidKeys("the issuer's configuration names no jwks_uri")
+        if urlsplit(self._issuer).scheme == "https" and urlsplit(uri).scheme != "https":
+            raise InvalidKeys(f"the issuer names {uri[:200]!r} for its keys, which is not https")
+        return uri
+
+
+async def _document(session: aiohttp.ClientSession, url: str) -> Any:
+    # A redirect could lead from https to http, or to another host's keys.
+    async with session.get(url, allow_redirects=False) as response:
+        if response.status != 200:
+            raise InvalidKeys(f"{url} answers {response.status}")
+        body = b""
+        async for part in response.content.iter_any():
+            body += part
+            if len(body) > _MOST_BYTES:
+                raise InvalidKeys(f"{url} answers with more than {_MOST_BYTES} bytes")
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise InvalidKeys(f"{url} does not answer with JSON") from error

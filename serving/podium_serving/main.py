@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from podium_crds.names import SERVING_CONTRACT
 from podium_serving.settings import HttpSettings, InvalidSettings, ModelSettings, Settings, settings_from
 
 
@@ -33,7 +34,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="podium_serving", description="Serves a model by the Open Inference Protocol.")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("serve", help="serve as a pod of a deployment; settings come from PODIUM_* variables")
+    serve = commands.add_parser("serve", help="serve as a pod of a deployment; settings come from PODIUM_* variables")
+    serve.add_argument(
+        "--contract",
+        type=int,
+        choices=range(1, SERVING_CONTRACT + 1),
+        help="what the settings ask of this image: one that does not know it refuses to start",
+    )
     local = commands.add_parser("local", help="serve one package on this machine")
     local.add_argument("--package", type=Path, required=True, metavar="DIR")
     local.add_argument("--port", type=int, default=8080)

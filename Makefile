@@ -1,6 +1,6 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help install lint test test-unit test-integration test-e2e bench demo demo-down cluster-up cluster-down kubeconfig images generate lock
+.PHONY: help install lint fuzz test test-unit test-integration test-e2e bench demo demo-down cluster-up cluster-down kubeconfig images generate lock
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -39,6 +39,9 @@ test-e2e: cluster-up images ## The story on a real node, under load (root)
 bench: cluster-up images ## Measure what the documents claim: hot swap under load, fifty deployments on one node
 	$(IN_CLUSTER) PYTHONPATH=hack:tests $(PYTHON) tests/bench/hot_swap.py
 	$(IN_CLUSTER) PYTHONPATH=hack:tests $(PYTHON) tests/bench/fifty.py
+
+fuzz: install ## Send damaged requests to a server of this machine; COUNT=100000 SEED=0
+	PYTHONPATH=tests $(PYTHON) -m fuzz --count $(or $(COUNT),100000) --seed $(or $(SEED),0)
 
 demo: install ## From a fitted pipeline to a hot swap under load, on a Kubernetes of this machine's own (root)
 	PYTHONPATH=hack $(PYTHON) -m demo up

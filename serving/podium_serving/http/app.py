@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from podium_crds.package import TensorSpec
 from podium_serving import __version__
@@ -16,6 +17,7 @@ from podium_serving.http.openapi import openapi_document
 from podium_serving.state import Serving, ServingState
 
 PLATFORM = "onnxruntime_onnx"
+CLIENT_GONE = 499
 _MAX_BODY_BYTES = 65_536
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -43,6 +45,7 @@ def _plain_app() -> FastAPI:
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(ServingError, _serving_error)
+    app.add_exception_handler(ClientDisconnect, _client_gone)
     return app
 
 
@@ -54,6 +57,11 @@ async def _http_error(request: Request, error: Exception) -> Response:
     if error.status_code == 405:
         text = f"{request.url.path} does not take {request.method}"
     return JSONResponse({"error": text}, error.status_code, headers=error.headers)
+
+
+async def _client_gone(request: Request, error: Exception) -> Response:
+    """Nobody reads it; without it each client that leaves within its body would be a stack trace in the log."""
+    return Response(status_code=CLIENT_GONE)
 
 
 async def _serving_error(request: Request, error: Exception) -> Response:

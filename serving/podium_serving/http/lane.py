@@ -33,6 +33,7 @@ CLIENT_GONE = 499
 MAX_HEAD_BYTES = 65_536
 """Path and headers of one request. Ten times what proxies let through."""
 
+_TOO_LARGE = HeadTooLarge(f"the request's head has more than {MAX_HEAD_BYTES} bytes")
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -54,8 +55,12 @@ class LaneProtocol(Connection):
         self.expect_100_continue = False
 
     def on_headers_complete(self) -> None:
-        self._head_bytes = 0
+        read, self._head_bytes = self._head_bytes, 0
         if self.lingering or self.parser.should_upgrade():
+            return
+        # What was read may hold the body's beginning, too: only then the head is measured.
+        if read > MAX_HEAD_BYTES and _head_bytes(self.url, self.headers) > MAX_HEAD_BYTES:
+            self._refuse_next(_TOO_LARGE)
             return
         target = target_of(self.url) if self.parser.get_method() == b"POST" else None
         if target is None:
@@ -71,6 +76,8 @@ class LaneProtocol(Connection):
 
     def on_body(self, body: bytes) -> None:
         exchange = self.cycle
+        if self.lingering:
+            return
         if type(exchange) is not Exchange:
             super().on_body(body)
         elif not exchange.complete:
@@ -84,7 +91,7 @@ class LaneProtocol(Connection):
 
     def on_message_complete(self) -> None:
         exchange = self.cycle
-        if self.parser.should_upgrade():
+        if self.lingering or self.parser.should_upgrade():
             return
         if type(exchange) is not Exchange:
             super().on_message_complete()
@@ -107,7 +114,7 @@ class LaneProtocol(Connection):
                 logger.error("a request could not be read", exc_info=error)
             self.send_400_response(str(error))
         if self._head_bytes > MAX_HEAD_BYTES and self.quiet and not self.lingering:
-            self._refuse_connection(HeadTooLarge(f"the request's head has more than {MAX_HEAD_BYTES} bytes"))
+            self._refuse_connection(_TOO_LARGE)
 
     def connection_lost(self, exc: Exception | None) -> None:
         for exchange in list(self._open):
@@ -118,8 +125,10 @@ class LaneProtocol(Connection):
 
     def send_400_response(self, msg: str) -> None:
         """What follows a request that is still open, or is in the middle of it, cannot be read."""
+        self._refuse_next(InvalidRequest(f"this is not HTTP/1.1: {msg}"))
+
+    def _refuse_next(self, error: ServingError) -> None:
         exchange = self.cycle
-        error = InvalidRequest(f"this is not HTTP/1.1: {msg}")
         if exchange is None or exchange.response_complete:
             self._refuse_connection(error)
         elif type(exchange) is Exchange and not exchange.complete:
@@ -311,3 +320,7 @@ class LaneProtocol(Connection):
         exchange.chunks = []
         if exchange.admitted is not None:
             self.lane.port.calls.leave(exchange.admitted)
+
+
+def _head_bytes(url: bytes, headers: list[tuple[bytes, bytes]]) -> int:
+    return len(url) + sum(len(name) + len(value) + 4 for name, value in headers)

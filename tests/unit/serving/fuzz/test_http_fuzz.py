@@ -1,0 +1,20 @@
+"""A short run of the fuzzer against a real process; `make fuzz` is the long one."""
+
+from pathlib import Path
+
+from fuzz.http_fuzz import run
+from fuzz.local_server import local_server
+
+COUNT = 4000
+
+
+def test_damaged_requests_are_refused_and_harm_nobody(tmp_path: Path) -> None:
+    with local_server(tmp_path) as server:
+        run(server.address, 1_000_000, 200)
+        files = server.open_files()
+        counts = run(server.address, 0, COUNT)
+        assert counts.sent == COUNT
+        assert counts.good == COUNT // 100
+        assert counts.statuses[400] > counts.statuses[200] > 0
+        assert server.open_files() <= files
+        assert "Traceback" not in (tmp_path / "server.log").read_text()

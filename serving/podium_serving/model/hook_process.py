@@ -1,38 +1,45 @@
 """The process that imports transform.py and calls its hooks, one call at a time.
 
-`python -m podium_serving.model.hook_process <file descriptor> <transform.py>`: reads length-prefixed calls from a socket
-and writes replies. It has no token, no key and no environment of Podium's; what it prints goes to the pod's log.
+`python -m podium_serving.model.hook_process <file descriptor> <transform.py>`: reads framed calls from a socket and
+writes replies. It has no token, no key and no environment of Podium's; what it prints goes to the pod's log.
 """
 
+import contextlib
 import importlib.util
 import socket
-import struct
 import sys
 import traceback
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import msgspec
 import numpy as np
 
-from podium_serving.model.wire import Call, Reply, packed_columns, unpacked_columns
+from podium_serving.model.wire import Call, Frames, Reply, framed, packed, read_call, unpacked
+from podium_serving.processes import die_with_parent
 
 HOOKS = ("before", "after")
-_LENGTH = struct.Struct("<I")
+_RECEIVED_BYTES = 1 << 18
+_FIRST_TO_DIE = "500"
+"""Added to what the kernel thinks of this process when memory runs out: user code before the server."""
 
 
 def main(descriptor: int, path: Path) -> None:
     """Answers calls until the other end closes. The first reply says whether the import succeeded."""
+    die_with_parent()
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(_FIRST_TO_DIE, encoding="ascii")
     connection = socket.socket(fileno=descriptor)
     try:
         module = _imported(path)
     except BaseException as error:
-        _send(connection, Reply(error=f"{path.name} cannot be imported: {_where(error, path)}"))
+        connection.sendall(framed(Reply(error=f"{path.name} cannot be imported: {_where(error, path)}")))
         return
-    _send(connection, Reply(columns={name: None for name in HOOKS if callable(getattr(module, name, None))}))
-    while (message := _receive(connection)) is not None:
-        _send(connection, _answered(module, msgspec.msgpack.decode(message, type=Call), path))
+    connection.sendall(framed(Reply(hooks=[name for name in HOOKS if callable(getattr(module, name, None))])))
+    frames = Frames()
+    while data := connection.recv(_RECEIVED_BYTES):
+        for message in frames.fed(data):
+            connection.sendall(_answered(module, read_call(message), path))
 
 
 def _imported(path: Path) -> ModuleType:
@@ -45,14 +52,14 @@ def _imported(path: Path) -> ModuleType:
     return module
 
 
-def _answered(module: ModuleType, call: Call, path: Path) -> Reply:
+def _answered(module: ModuleType, call: Call, path: Path) -> bytes:
     try:
-        columns = unpacked_columns(call.columns)
-        arguments = (columns,) if call.inputs is None else (columns, unpacked_columns(call.inputs))
+        columns = unpacked(call.columns)
+        arguments = (columns,) if call.inputs is None else (columns, unpacked(call.inputs))
         result: Any = getattr(module, call.hook)(*arguments)
-        return Reply(columns=packed_columns({str(name): np.asarray(value) for name, value in result.items()}))
+        return framed(Reply(columns=packed([{str(name): np.asarray(value) for name, value in result.items()}])))
     except Exception as error:
-        return Reply(error=f"{call.hook}() of {path.name} raised {_where(error, path)}")
+        return framed(Reply(error=f"{call.hook}() of {path.name} raised {_where(error, path)}"))
 
 
 def _where(error: BaseException, path: Path) -> str:
@@ -63,26 +70,6 @@ def _where(error: BaseException, path: Path) -> str:
     else:
         place = f" ({path.name}, line {frames[-1].lineno})" if frames else ""
     return f"{type(error).__name__}: {error}"[:500] + place
-
-
-def _receive(connection: socket.socket) -> bytes | None:
-    head = _exactly(connection, _LENGTH.size)
-    return None if head is None else _exactly(connection, _LENGTH.unpack(head)[0])
-
-
-def _exactly(connection: socket.socket, size: int) -> bytes | None:
-    parts = bytearray()
-    while len(parts) < size:
-        part = connection.recv(min(size - len(parts), 1 << 20))
-        if not part:
-            return None
-        parts += part
-    return bytes(parts)
-
-
-def _send(connection: socket.socket, reply: Reply) -> None:
-    message = msgspec.msgpack.encode(reply)
-    connection.sendall(_LENGTH.pack(len(message)) + message)
 
 
 if __name__ == "__main__":

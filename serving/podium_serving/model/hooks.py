@@ -1,219 +1,268 @@
-"""Runs transform.py's hooks in a process of their own, so that user code can neither stall the loop nor take it down.
+"""transform.py's hooks, in processes of their own: user code can neither stall the loop nor reach the server's memory.
 
-One process, one call at a time. It is killed when a call takes too long and made anew when it died; a call that it took
-down with it fails, the next one finds a new process. Only descriptors that say `transform: true` get here.
+Calls wait in one queue for the first process that is free. What waits for the same hook in one turn of the loop is one
+call, for rows are independent (docs/architecture.md, "Hooks"); a joined call that fails is tried again in halves, so
+that a row fails alone. A process that hangs is killed (hook_pool makes another).
+Only descriptors that say `transform: true` get here.
 """
 
 import asyncio
-import contextlib
-import os
-import socket
-import struct
-import sys
+import time
+from collections import deque
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
-
-import msgspec
-import numpy as np
+from typing import Self
 
 from podium_crds.package import TRANSFORM_FILE, TensorSpec
-from podium_serving.exchange import Columns, HookFailed
-from podium_serving.model.hook_process import HOOKS
-from podium_serving.model.wire import Call, Reply, packed_columns, unpacked_columns
+from podium_serving.exchange import Columns, DeadlineExceeded, HookFailed, NotServing, Overloaded
+from podium_serving.model.hook_child import HookChild
+from podium_serving.model.hook_columns import fitted, same_shape, split
+from podium_serving.model.hook_pool import HookPool
+from podium_serving.model.wire import Call, Reply, framed, packed, unpacked
 from podium_serving.oip.tensors import TensorSchema, tensor_schema
+from podium_serving.settings import ModelSettings
+from podium_serving.state import Timing
 
-_LENGTH = struct.Struct("<I")
-_KEPT_ENVIRONMENT = (
-    *("PATH", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "LD_LIBRARY_PATH", "OMP_NUM_THREADS"),
-    *("HOME", "USER", "LANG", "LC_ALL", "TMPDIR", "TZ"),
-)
+Hooked = tuple[Columns, Timing]
+
 _ARGUMENTS = {"before": "before(columns)", "after": "after(outputs, inputs)"}
+_WORTH_SPREADING_SECONDS = 0.002
+"""A joined call that is expected to take longer is spread over the free processes."""
 
 
-class _Process:
-    """A running hook process and the socket to it."""
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    hook: str
+    columns: Columns
+    inputs: Columns | None
+    rows: int
+    arrived: float
+    future: asyncio.Future[Hooked]
+    timer: asyncio.TimerHandle | None
+    company: int = 1 << 30
+    """Callers in one call with this one, at most. Halved whenever such a call fails."""
 
-    def __init__(
-        self, process: asyncio.subprocess.Process, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        self.process = process
-        self.reader = reader
-        self.writer = writer
 
-    @classmethod
-    async def start(cls, path: Path) -> Self:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "podium_serving.model.hook_process",
-                str(theirs.fileno()),
-                str(path),
-                pass_fds=(theirs.fileno(),),
-                stdin=asyncio.subprocess.DEVNULL,
-                env={name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ},
-            )
-        reader, writer = await asyncio.open_unix_connection(sock=ours)
-        return cls(process, reader, writer)
-
-    async def reply(self) -> Reply:
-        """Raises EOFError when the process died."""
-        (size,) = _LENGTH.unpack(await self.reader.readexactly(_LENGTH.size))
-        return msgspec.msgpack.decode(await self.reader.readexactly(size), type=Reply)
-
-    def send(self, call: Call) -> None:
-        message = msgspec.msgpack.encode(call)
-        self.writer.write(_LENGTH.pack(len(message)) + message)
-
-    async def stop(self) -> None:
-        """Kills: user code has no state worth waiting for."""
-        self.writer.close()
-        with contextlib.suppress(ProcessLookupError):
-            self.process.kill()
-        await self.process.wait()
+@dataclass(slots=True)
+class _Running:
+    batch: list[_Waiting]
+    started: float
+    limit: asyncio.TimerHandle
 
 
 class Hooks:
     """before(columns) -> columns and after(outputs, inputs) -> outputs; a hook that transform.py lacks changes nothing."""
 
-    def __init__(self, path: Path, inputs: list[TensorSpec], outputs: list[TensorSpec], call_seconds: float) -> None:
+    def __init__(self, path: Path, inputs: list[TensorSpec], outputs: list[TensorSpec], settings: ModelSettings) -> None:
         self._path = path
-        self._schemas = {
+        self._schemas: dict[str, list[TensorSchema]] = {
             "before": [tensor_schema(spec, "input") for spec in inputs],
             "after": [tensor_schema(spec, "output") for spec in outputs],
         }
-        self._call_seconds = call_seconds
-        self._start_seconds = call_seconds
-        self._process: _Process | None = None
-        self._turn = asyncio.Lock()
-        self._exchanges: set[asyncio.Task[Columns]] = set()
+        self._settings = settings
+        self._loop = asyncio.get_running_loop()
+        self._waiting: deque[_Waiting] = deque()
+        self._waiting_rows = 0
+        self._scheduled = False
         self._closed = False
+        self._busy: dict[HookChild, _Running] = {}
+        self._pool = HookPool(path, settings, self._replied, self._died, self._dispatch_soon)
+        self._row_seconds = 0.0
         self.present: frozenset[str] = frozenset()
 
     @classmethod
-    async def start(
-        cls,
-        path: Path,
-        inputs: list[TensorSpec],
-        outputs: list[TensorSpec],
-        *,
-        start_seconds: float,
-        call_seconds: float,
-    ) -> Self:
-        """Imports transform.py. Raises HookFailed when that fails, takes too long, or it has no hook."""
-        hooks = cls(path, inputs, outputs, call_seconds)
-        hooks._start_seconds = start_seconds
-        await hooks._running()
-        if not hooks.present:
+    async def start(cls, path: Path, inputs: list[TensorSpec], outputs: list[TensorSpec], settings: ModelSettings) -> Self:
+        """Imports transform.py in every process. Raises HookFailed when that fails, takes too long, or it has no hook."""
+        hooks = cls(path, inputs, outputs, settings)
+        try:
+            hooks.present = await hooks._pool.start()
+            if not hooks.present:
+                raise HookFailed(f"{TRANSFORM_FILE} has neither {_ARGUMENTS['before']} nor {_ARGUMENTS['after']}")
+        except BaseException:
             await hooks.close()
-            raise HookFailed(f"{TRANSFORM_FILE} has neither {_ARGUMENTS['before']} nor {_ARGUMENTS['after']}")
+            raise
         return hooks
 
-    async def before(self, columns: Columns, rows: int) -> Columns:
-        """Raises HookFailed naming hook, file and line."""
-        return await self._called("before", columns, None, rows) if "before" in self.present else columns
+    async def before(self, columns: Columns, rows: int, deadline: float) -> Hooked:
+        """Raises HookFailed naming hook, file and line, Overloaded, or DeadlineExceeded."""
+        if "before" not in self.present:
+            return columns, Timing()
+        return await self._submitted("before", columns, None, rows, deadline)
 
-    async def after(self, outputs: Columns, inputs: Columns, rows: int) -> Columns:
-        """Raises HookFailed naming hook, file and line."""
-        return await self._called("after", outputs, inputs, rows) if "after" in self.present else outputs
+    async def after(self, outputs: Columns, inputs: Columns, rows: int, deadline: float) -> Hooked:
+        """Raises HookFailed naming hook, file and line, Overloaded, or DeadlineExceeded."""
+        if "after" not in self.present:
+            return outputs, Timing()
+        return await self._submitted("after", outputs, inputs, rows, deadline)
+
+    @property
+    def memory_bytes(self) -> int:
+        """Of all processes, without the libraries that they share."""
+        return self._pool.memory_bytes
+
+    @property
+    def restarts(self) -> int:
+        """Processes that were made in place of others."""
+        return self._pool.restarts
 
     async def close(self) -> None:
+        """Refuses what waits and kills the processes. The caller has waited for its requests before."""
         self._closed = True
-        async with self._turn:
-            await self._stop()
+        for running in self._busy.values():
+            running.limit.cancel()
+            self._waiting.extend(running.batch)
+        self._busy.clear()
+        while self._waiting:
+            _fail(self._waiting.popleft(), _closing())
+        await self._pool.close()
 
-    async def _called(self, hook: str, columns: Columns, inputs: Columns | None, rows: int) -> Columns:
-        call = Call(hook, packed_columns(columns), None if inputs is None else packed_columns(inputs))
-        # Shielded: a caller that gives up must leave the socket between two messages, not within one.
-        exchange = asyncio.create_task(self._exchanged(call, rows))
-        self._exchanges.add(exchange)
-        exchange.add_done_callback(self._forget)
-        return await asyncio.shield(exchange)
-
-    def _forget(self, exchange: asyncio.Task[Columns]) -> None:
-        self._exchanges.discard(exchange)
-        if not exchange.cancelled():
-            exchange.exception()  # its caller may be gone: then nobody else looks
-
-    async def _exchanged(self, call: Call, rows: int) -> Columns:
-        async with self._turn:
-            process = await self._running()
-            try:
-                async with asyncio.timeout(self._call_seconds):
-                    process.send(call)
-                    reply = await process.reply()
-            except TimeoutError as error:
-                await self._stop()
-                raise HookFailed(
-                    f"{call.hook}() of {TRANSFORM_FILE} took longer than {self._call_seconds:g} s and was stopped"
-                ) from error
-            except (EOFError, OSError) as error:
-                code = await process.process.wait()
-                await self._stop()
-                raise HookFailed(f"the process of {TRANSFORM_FILE} died in {call.hook}() with exit code {code}") from error
-        if reply.columns is None:
-            raise HookFailed(reply.error)
-        try:
-            return _fitted(self._schemas[call.hook], unpacked_columns(reply.columns), call.hook, rows)
-        except ValueError as error:
-            raise HookFailed(f"{call.hook}() of {TRANSFORM_FILE} returned what does not fit: {error}") from error
-
-    async def _running(self) -> _Process:
-        """The process, started if there is none. Only under `_turn`, or before anyone else knows this object."""
+    def _submitted(
+        self, hook: str, columns: Columns, inputs: Columns | None, rows: int, deadline: float
+    ) -> asyncio.Future[Hooked]:
         if self._closed:
-            raise HookFailed(f"{TRANSFORM_FILE} is being put away")
-        if self._process is not None and self._process.process.returncode is None:
-            return self._process
-        await self._stop()
-        process = self._process = await _Process.start(self._path)
+            raise _closing()
+        if self._waiting and self._waiting_rows + rows > self._settings.max_queue_rows:
+            self._forget_expired()
+        if self._waiting and self._waiting_rows + rows > self._settings.max_queue_rows:
+            raise Overloaded(
+                f"{self._waiting_rows} rows wait for {TRANSFORM_FILE}, at most {self._settings.max_queue_rows} may: "
+                "try again"
+            )
+        future: asyncio.Future[Hooked] = self._loop.create_future()
+        timer = self._loop.call_at(deadline, _expire, future) if deadline != float("inf") else None
+        self._waiting.append(_Waiting(hook, columns, inputs, rows, time.monotonic(), future, timer))
+        self._waiting_rows += rows
+        self._dispatch_soon()
+        return future
+
+    def _forget_expired(self) -> None:
+        """While every process hangs, nobody else looks at what waits."""
+        self._waiting = deque(entry for entry in self._waiting if not entry.future.done())
+        self._waiting_rows = sum(entry.rows for entry in self._waiting)
+
+    def _dispatch_soon(self) -> None:
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._dispatch)
+
+    def _dispatch(self) -> None:
+        self._scheduled = False
+        pool = self._pool
+        if pool.start_failure is not None:
+            # Nobody is there to answer, and the last try said why.
+            for entry in self._waiting:
+                _fail(entry, pool.start_failure)
+            self._forget_expired()
+        while pool.free and (batch := self._next_batch(len(pool.free))):
+            self._call(pool.free.pop(), batch)
+
+    def _next_batch(self, free: int) -> list[_Waiting]:
+        """The longest-waiting entries of one hook whose callers still wait: those that fit together, up to the limits."""
+        limit = self._settings.max_batch_rows
+        if free > 1 and self._waiting_rows * self._row_seconds > _WORTH_SPREADING_SECONDS:
+            limit = min(limit, -(-self._waiting_rows // free))
+        batch: list[_Waiting] = []
+        rows = 0
+        while self._waiting:
+            entry = self._waiting[0]
+            if not entry.future.done():
+                if batch and (rows + entry.rows > limit or not _fits(batch, entry)):
+                    break
+                batch.append(entry)
+                rows += entry.rows
+            self._waiting.popleft()
+            self._waiting_rows -= entry.rows
+        return batch
+
+    def _call(self, child: HookChild, batch: list[_Waiting]) -> None:
+        started = time.monotonic()
+        inputs = [entry.inputs for entry in batch if entry.inputs is not None]
         try:
-            async with asyncio.timeout(self._start_seconds):
-                reply = await process.reply()
-        except TimeoutError as error:
-            await self._stop()
-            raise HookFailed(f"{TRANSFORM_FILE} was not imported within {self._start_seconds:g} s") from error
-        except EOFError as error:
-            code = await process.process.wait()
-            await self._stop()
-            raise HookFailed(f"the process of {TRANSFORM_FILE} died while importing it, exit code {code}") from error
+            columns = packed([entry.columns for entry in batch])
+            frame = framed(Call(batch[0].hook, columns, packed(inputs) if inputs else None))
+        except ValueError as error:
+            self._pool.free.append(child)
+            self._failed(batch, HookFailed(f"the rows cannot be handed to {TRANSFORM_FILE}: {error}"))
+            return
+        limit = self._loop.call_later(self._settings.hook_timeout_seconds, self._took_too_long, child)
+        self._busy[child] = _Running(batch, started, limit)
+        child.send(frame)
+
+    def _replied(self, child: HookChild, reply: Reply) -> None:
+        running = self._busy.pop(child, None)
+        if running is None:
+            return  # user code may write anything; nobody asked for this
+        running.limit.cancel()
+        self._pool.free.append(child)
+        self._answered(running, reply)
+        if self._waiting:
+            self._dispatch_soon()
+
+    def _died(self, child: HookChild, code: int | None) -> None:
+        running = self._busy.pop(child, None)
+        if running is not None:
+            running.limit.cancel()
+            sentence = f"the process of {TRANSFORM_FILE} died in {running.batch[0].hook}() with exit code {code}"
+            self._failed(running.batch, HookFailed(sentence))
+
+    def _answered(self, running: _Running, reply: Reply) -> None:
+        batch = running.batch
+        hook, rows = batch[0].hook, sum(entry.rows for entry in batch)
+        seconds = time.monotonic() - running.started
+        self._row_seconds += 0.2 * (seconds / max(rows, 1) - self._row_seconds)
         if reply.columns is None:
-            await self._stop()
-            raise HookFailed(reply.error)
-        self.present = frozenset(reply.columns) & set(HOOKS)
-        return process
+            self._failed(batch, HookFailed(reply.error or f"{hook}() of {TRANSFORM_FILE} answered nothing"))
+            return
+        try:
+            columns = fitted(self._schemas[hook], unpacked(reply.columns), hook, rows)
+        except ValueError as error:
+            self._failed(batch, HookFailed(f"{hook}() of {TRANSFORM_FILE} returned what does not fit: {error}"))
+            return
+        for entry, part in zip(batch, split(columns, [entry.rows for entry in batch]), strict=True):
+            if entry.timer is not None:
+                entry.timer.cancel()
+            if not entry.future.done():
+                entry.future.set_result((part, Timing(max(0.0, running.started - entry.arrived), seconds)))
 
-    async def _stop(self) -> None:
-        process, self._process = self._process, None
-        if process is not None:
-            await process.stop()
+    def _failed(self, batch: list[_Waiting], error: HookFailed) -> None:
+        """One caller gets the error. Several go back to the front of the queue, to be called in halves."""
+        if len(batch) == 1:
+            _fail(batch[0], error)
+            return
+        for entry in reversed(batch):
+            entry.company = len(batch) // 2
+            self._waiting.appendleft(entry)
+            self._waiting_rows += entry.rows
+        self._dispatch_soon()
 
-
-def _fitted(schemas: list[TensorSchema], columns: Columns, hook: str, rows: int) -> Columns:
-    """`columns` in the schema's types. Raises ValueError naming the first that does not fit."""
-    fitted: Columns = {}
-    for schema in schemas:
-        array = columns.get(schema.name)
-        if array is None:
-            raise ValueError(f"'{schema.name}' is missing; it returned {', '.join(sorted(columns)) or 'nothing'}")
-        fitted[schema.name] = _cast(schema, array)
-        shape = array.shape
-        tail_fits = len(shape) == 1 + len(schema.tail) and all(
-            want in (-1, got) for got, want in zip(shape[1:], schema.tail, strict=True)
+    def _took_too_long(self, child: HookChild) -> None:
+        batch = self._busy.pop(child).batch
+        self._pool.kill(child)
+        error = HookFailed(
+            f"{batch[0].hook}() of {TRANSFORM_FILE} took longer than {self._settings.hook_timeout_seconds:g} s "
+            "and was stopped"
         )
-        if not tail_fits or shape[0] != rows:
-            raise ValueError(f"'{schema.name}' has shape {list(shape)} for {rows} rows, must be {schema.takes}")
-    extra = columns.keys() - fitted.keys()
-    if extra:
-        raise ValueError(f"'{min(extra)}' is none of the model's {'inputs' if hook == 'before' else 'outputs'}")
-    return fitted
+        self._failed(batch, error)
 
 
-def _cast(schema: TensorSchema, array: Any) -> Any:
-    if schema.dtype.kind == "O" and array.dtype.kind == "O":
-        return array
-    if array.dtype == schema.dtype:
-        return array
-    if array.dtype.kind in "iuf" and np.can_cast(array.dtype, schema.dtype, casting="same_kind"):
-        return array.astype(schema.dtype)
-    raise ValueError(f"'{schema.name}' has numpy type {array.dtype}, must be {schema.takes}")
+def _closing() -> NotServing:
+    return NotServing("this version is being put away")
+
+
+def _fits(batch: list[_Waiting], entry: _Waiting) -> bool:
+    first = batch[0]
+    if entry.hook != first.hook or len(batch) >= min(first.company, entry.company):
+        return False
+    return same_shape(first.columns, entry.columns) and same_shape(first.inputs or {}, entry.inputs or {})
+
+
+def _fail(entry: _Waiting, error: Exception) -> None:
+    if entry.timer is not None:
+        entry.timer.cancel()
+    if not entry.future.done():
+        entry.future.set_exception(error)
+
+
+def _expire(future: asyncio.Future[Hooked]) -> None:
+    if not future.done():
+        future.set_exception(DeadlineExceeded(f"{TRANSFORM_FILE} did not answer before the request's deadline"))

@@ -1,20 +1,18 @@
 """A version in memory: session, batcher and hooks behind the one call that answers rows."""
 
 import asyncio
-import contextlib
-import os
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Self
 
 from podium_crds.package import GoldenRow
-from podium_serving.exchange import Columns, DeadlineExceeded, HookFailed, InvalidRequest
+from podium_serving.exchange import Columns, HookFailed, InvalidRequest
 from podium_serving.model.batching import Batcher
 from podium_serving.model.golden import GoldenResult, compare, golden_columns
 from podium_serving.model.hooks import Hooks
 from podium_serving.model.package import InvalidPackage, Package, read_package
 from podium_serving.model.session import Session, inline_rows, placeholder_columns
+from podium_serving.processes import resident_bytes
 from podium_serving.settings import ModelSettings
 from podium_serving.state import Timing
 
@@ -29,7 +27,7 @@ class LoadedModel:
         self.descriptor = package.descriptor
         self.digest = package.digest
         self.loaded_bytes = loaded_bytes
-        """How much this process grew by loading and warming, at least the package's size."""
+        """How much this process grew by loading and warming, at least the package's size, and its hook processes."""
         self._session: Session | None = session
         self._batcher = batcher
         self._hooks = hooks
@@ -40,7 +38,7 @@ class LoadedModel:
 
         `on_batch` is told the rows of every run.
         """
-        before = _resident_bytes()
+        before = resident_bytes()
         package = await asyncio.to_thread(read_package, folder)
         session = await asyncio.to_thread(Session, package, settings.threads)
         quick_rows = await asyncio.to_thread(_warmed, package, session)
@@ -53,7 +51,8 @@ class LoadedModel:
             variable_shapes=any(-1 in spec.shape[1:] for spec in package.descriptor.inputs),
             on_batch=on_batch,
         )
-        return cls(package, session, batcher, hooks, max(_resident_bytes() - before, package.size_bytes))
+        grown = max(resident_bytes() - before, package.size_bytes) + (hooks.memory_bytes if hooks else 0)
+        return cls(package, session, batcher, hooks, grown)
 
     def infer(self, columns: Columns, rows: int, deadline: float) -> Awaitable[tuple[Columns, Timing]]:
         if self._hooks is None:
@@ -94,29 +93,20 @@ class LoadedModel:
         await asyncio.to_thread(dropped.clear)
 
     async def _infer_with_hooks(self, hooks: Hooks, columns: Columns, rows: int, deadline: float) -> tuple[Columns, Timing]:
-        started = time.monotonic()
-        try:
-            async with asyncio.timeout_at(deadline) if deadline != float("inf") else contextlib.nullcontext():
-                prepared = await hooks.before(columns, rows)
-                hooked = time.monotonic() - started
-                outputs, timing = await self._batcher.submit(prepared, rows, deadline)
-                ran = time.monotonic()
-                outputs = await hooks.after(outputs, columns, rows)
-        except TimeoutError as error:
-            raise DeadlineExceeded("transform.py did not answer before the request's deadline") from error
-        # Hooks are part of what a challenger costs, so they count as inference.
-        return outputs, Timing(timing.queue_seconds, timing.inference_seconds + hooked + time.monotonic() - ran)
+        prepared, before = await hooks.before(columns, rows, deadline)
+        outputs, run = await self._batcher.submit(prepared, rows, deadline)
+        outputs, after = await hooks.after(outputs, columns, rows, deadline)
+        # Hooks are part of what a challenger costs: waiting for one is waiting, and their run counts as inference.
+        return outputs, Timing(
+            before.queue_seconds + run.queue_seconds + after.queue_seconds,
+            before.inference_seconds + run.inference_seconds + after.inference_seconds,
+        )
 
 
 async def _hooks(package: Package, settings: ModelSettings) -> Hooks:
     try:
-        return await Hooks.start(
-            package.transform_file,
-            list(package.descriptor.inputs),
-            list(package.descriptor.outputs),
-            start_seconds=settings.hook_start_seconds,
-            call_seconds=settings.hook_timeout_seconds,
-        )
+        descriptor = package.descriptor
+        return await Hooks.start(package.transform_file, list(descriptor.inputs), list(descriptor.outputs), settings)
     except HookFailed as error:
         raise InvalidPackage(str(error), "TransformFailed") from error
 
@@ -134,8 +124,3 @@ def _warmed(package: Package, session: Session) -> int:
         if not golden:
             return 0  # a placeholder may be no value that the model knows: that says nothing about real rows
         raise InvalidPackage(f"the model fails on its golden rows: {error}"[:1000], "LoadFailed") from error
-
-
-def _resident_bytes() -> int:
-    with open("/proc/self/statm", encoding="ascii") as file:
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -1,8 +1,11 @@
-"""Columns as MessagePack between this process and the one that runs transform.py.
+"""Columns as MessagePack between the server and the processes that run transform.py.
 
-Not pickle: what user code answers is read here, and reading it must not be able to run anything.
+Not pickle: what user code answers is read here, and reading it must not be able to run anything. Columns of one type and
+shape travel as one block: thirty columns of one row are one array of thirty numbers, not thirty arrays.
 """
 
+import struct
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -11,47 +14,132 @@ import numpy.typing as npt
 
 from podium_serving.exchange import Columns
 
+MAX_MESSAGE_BYTES = 512 * 1024 * 1024
+"""Of one call or reply. A reply comes from user code: its length is a claim, and must not become our memory."""
 
-class Call(msgspec.Struct):
+_LENGTH = struct.Struct("<I")
+
+
+class Block(msgspec.Struct, array_like=True):
+    """Columns that share type and shape, one after the other."""
+
+    names: list[str]
+    dtype: str
+    """numpy's name of the type; "O" for strings."""
+    shape: list[int]
+    """Of each column, rows first."""
+    numbers: bytearray = msgspec.field(default_factory=bytearray)
+    strings: list[Any] = msgspec.field(default_factory=list)
+
+
+class Call(msgspec.Struct, array_like=True):
     """One call of a hook. `inputs` are there for `after` only."""
 
     hook: str
-    columns: dict[str, Any]
-    inputs: dict[str, Any] | None = None
+    columns: list[Block]
+    inputs: list[Block] | None = None
 
 
-class Reply(msgspec.Struct):
-    """Columns, or what went wrong in words."""
+class Reply(msgspec.Struct, array_like=True):
+    """Columns, or what went wrong in words. The first reply of a process has neither: it names the hooks that are there."""
 
-    columns: dict[str, Any] | None = None
+    columns: list[Block] | None = None
     error: str = ""
+    hooks: list[str] = msgspec.field(default_factory=list)
 
 
-def packed_columns(columns: Columns) -> dict[str, Any]:
-    return {name: _packed(array) for name, array in columns.items()}
+_ENCODER = msgspec.msgpack.Encoder()
+_CALLS = msgspec.msgpack.Decoder(Call)
+_REPLIES = msgspec.msgpack.Decoder(Reply)
 
 
-def unpacked_columns(packed: dict[str, Any]) -> Columns:
-    """Raises ValueError when the message holds no arrays."""
-    try:
-        return {name: _unpacked(array) for name, array in packed.items()}
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"not columns: {error!r}") from error
+def framed(message: Call | Reply) -> bytes:
+    """The message behind its length. Raises ValueError when it is too long, TypeError when it holds what cannot be sent."""
+    frame = bytearray(_LENGTH.size)
+    _ENCODER.encode_into(message, frame, _LENGTH.size)
+    size = len(frame) - _LENGTH.size
+    if size > MAX_MESSAGE_BYTES:
+        raise ValueError(f"{size} bytes are more than the {MAX_MESSAGE_BYTES} of one call")
+    _LENGTH.pack_into(frame, 0, size)
+    return bytes(frame)
 
 
-def _packed(array: npt.NDArray[Any]) -> dict[str, Any]:
-    if array.dtype.kind in "OUS":
-        return {"dtype": "O", "shape": array.shape, "data": array.astype(object).ravel().tolist()}
-    if array.dtype.kind not in "biuf":
-        raise ValueError(f"arrays of numpy type {array.dtype} are not taken")
-    plain = np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False)
-    return {"dtype": plain.dtype.str, "shape": array.shape, "data": plain.tobytes()}
+def read_call(message: bytes) -> Call:
+    return _CALLS.decode(message)
 
 
-def _unpacked(packed: dict[str, Any]) -> npt.NDArray[Any]:
-    if packed["dtype"] == "O":
-        array = np.empty(len(packed["data"]), dtype=object)
-        array[:] = packed["data"]
-    else:
-        array = np.frombuffer(packed["data"], dtype=np.dtype(packed["dtype"])).copy()
-    return array.reshape(packed["shape"])
+def read_reply(message: bytes) -> Reply:
+    """Raises ValueError when it is none."""
+    return _REPLIES.decode(message)
+
+
+class Frames:
+    """Cuts a stream of bytes into messages."""
+
+    def __init__(self) -> None:
+        self._held = bytearray()
+
+    def fed(self, data: bytes) -> list[bytes]:
+        """The messages that `data` completes. Raises ValueError when a length is beyond what is ever sent."""
+        self._held += data
+        messages = []
+        while len(self._held) >= _LENGTH.size:
+            (size,) = _LENGTH.unpack_from(self._held)
+            if size > MAX_MESSAGE_BYTES:
+                raise ValueError(f"a message of {size} bytes is announced, at most {MAX_MESSAGE_BYTES} are taken")
+            if len(self._held) < _LENGTH.size + size:
+                break
+            messages.append(bytes(self._held[_LENGTH.size : _LENGTH.size + size]))
+            del self._held[: _LENGTH.size + size]
+        return messages
+
+
+def packed(parts: Sequence[Columns]) -> list[Block]:
+    """The columns of `parts`, joined along their rows. All have the names, types and further sizes of the first.
+
+    Raises ValueError for arrays of types that no tensor has.
+    """
+    alike: dict[tuple[str, tuple[int, ...]], list[str]] = {}
+    for name, array in parts[0].items():
+        dtype = "O" if array.dtype.kind in "OUS" else array.dtype.str
+        alike.setdefault((dtype, array.shape), []).append(name)
+    return [_block(dtype, shape, names, parts) for (dtype, shape), names in alike.items()]
+
+
+def unpacked(blocks: Sequence[Block]) -> Columns:
+    """The columns, each writable. Raises ValueError when the blocks hold none."""
+    columns: Columns = {}
+    for block in blocks:
+        try:
+            array = _strings(block.strings) if block.dtype == "O" else np.frombuffer(block.numbers, _numeric(block.dtype))
+            array = array.reshape(len(block.names), *block.shape)
+        except TypeError as error:
+            raise ValueError(f"not columns: {error}") from error
+        columns.update(zip(block.names, array, strict=True))
+    return columns
+
+
+def _block(dtype: str, shape: tuple[int, ...], names: list[str], parts: Sequence[Columns]) -> Block:
+    arrays = [part[name] for name in names for part in parts]
+    if len(parts) > 1:
+        shape = (sum(part[names[0]].shape[0] for part in parts), *shape[1:])
+    if dtype == "O":
+        strings = [value for array in arrays for value in array.astype(object, copy=False).ravel().tolist()]
+        return Block(names, dtype, list(shape), strings=strings)
+    numeric = _numeric(dtype).newbyteorder("=")
+    # Flattened first: then a column without an axis is as good as any.
+    numbers = np.concatenate(arrays, axis=None, dtype=numeric)
+    return Block(names, numeric.str, list(shape), bytearray(numbers.data))
+
+
+def _numeric(name: str) -> np.dtype[Any]:
+    dtype = np.dtype(name)
+    if dtype.kind not in "biuf":
+        raise ValueError(f"arrays of numpy type {dtype} are not taken")
+    return dtype
+
+
+def _strings(values: list[Any]) -> npt.NDArray[Any]:
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array

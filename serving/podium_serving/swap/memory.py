@@ -5,9 +5,9 @@ The operator decided by measured peaks already; this is the last look, with the 
 
 import ctypes
 import mmap
-import os
 from pathlib import Path
 
+from podium_serving import processes
 from podium_serving.swap.faults import PreparationFailed
 
 TREES_FACTOR = 13
@@ -17,12 +17,11 @@ WEIGHTS_FACTOR = 3
 """Matrices lie in the file as in memory, and are there twice while loading: 36 MB take 81 MB."""
 _BASE_BYTES = 16 * 1024 * 1024
 _TREES = b"TreeEnsemble"
-_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 def resident_bytes() -> int:
-    """Memory of this process that is in RAM."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE_BYTES
+    """Memory of this process and of the processes that run user code for it."""
+    return processes.resident_bytes() + sum(processes.private_bytes(child) for child in processes.children())
 
 
 def loading_bytes(model_file: Path) -> int:

@@ -1,8 +1,6 @@
 """A real package in memory: loading, golden rows, hooks in their own process, and putting it away."""
 
 import asyncio
-import os
-import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -154,19 +152,6 @@ async def test_a_deadline_ends_waiting_for_a_hook_and_the_next_call_is_its_own(t
     model = await loaded(tmp_path, transform=code)
     with pytest.raises(DeadlineExceeded):
         await model.infer(columns(6, 1), 1, soon(0.05))
-    assert (await model.infer(columns(1, 1), 1, soon()))[0]["score"].tolist() == [[2.0]]
-    await model.close()
-
-
-async def test_a_hook_process_that_was_killed_between_calls_is_made_anew(tmp_path: Path) -> None:
-    model = await loaded(
-        tmp_path, transform="import os\ndef before(columns):\n    print(os.getpid(), flush=True)\n    return columns\n"
-    )
-    assert model._hooks is not None
-    process = model._hooks._process
-    assert process is not None
-    os.kill(process.process.pid, signal.SIGKILL)
-    await process.process.wait()
     assert (await model.infer(columns(1, 1), 1, soon()))[0]["score"].tolist() == [[2.0]]
     await model.close()
 

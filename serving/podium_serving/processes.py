@@ -1,0 +1,49 @@
+"""What every child process of the server needs: an end when its parent ends, and to be seen in the pod's memory."""
+
+import ctypes
+import os
+import signal
+from pathlib import Path
+
+_PR_SET_PDEATHSIG = 1
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+
+def die_with_parent() -> None:
+    """Asks the kernel to kill this process when the thread that started it ends, however that comes (prctl(2)).
+
+    Call it first thing. Does nothing where the system has no prctl.
+    """
+    parent = os.getppid()
+    prctl = getattr(ctypes.CDLL(None, use_errno=True), "prctl", None)
+    if prctl is not None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it ended before it was asked to be watched
+        os._exit(1)
+
+
+def resident_bytes(process: int | str = "self") -> int:
+    """Memory of the process that is in RAM; 0 when it is gone."""
+    return _pages(process)[0] * _PAGE_BYTES
+
+
+def private_bytes(process: int | str) -> int:
+    """What the process adds to the pod's memory: without libraries and files that others have mapped, too."""
+    resident, shared = _pages(process)
+    return (resident - shared) * _PAGE_BYTES
+
+
+def children() -> list[int]:
+    """Processes that this one started and that still run. Empty where the kernel does not tell."""
+    try:
+        return [int(number) for number in Path(f"/proc/self/task/{os.getpid()}/children").read_text("ascii").split()]
+    except OSError:
+        return []
+
+
+def _pages(process: int | str) -> tuple[int, int]:
+    try:
+        resident, shared = Path(f"/proc/{process}/statm").read_text(encoding="ascii").split()[1:3]
+    except (OSError, ValueError):
+        return 0, 0
+    return int(resident), int(shared)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -12,7 +13,7 @@ from podium_crds.plan import Commit, DeploymentKey, Plan, PlannedChampion, Plann
 from podium_serving.calls import ForwardedCalls, PublicCalls
 from podium_serving.exchange import Answer, InferRequest
 from podium_serving.http.app import forward_app, public_app
-from podium_serving.http.gate import Gate
+from podium_serving.http.gate import Gate, Guarded
 from podium_serving.http.ports import ForwardPort, PublicPort
 from podium_serving.http.server import HttpServer
 from podium_serving.metrics import Metrics
@@ -101,15 +102,24 @@ def churn_plan(version: str, digest: str, epoch: int = 1, timeout_milliseconds: 
 
 
 @asynccontextmanager
-async def site(folder: Path, settings: HttpSettings = QUICK, **changes: Any) -> AsyncIterator[Site]:
+async def site(
+    folder: Path,
+    settings: HttpSettings = QUICK,
+    *,
+    gate: Gate | None = None,
+    tls: ssl.SSLContext | None = None,
+    **changes: Any,
+) -> AsyncIterator[Site]:
     """Both ports on free ports of 127.0.0.1, serving nothing yet."""
+    gate = gate or Gate.open_to_all()
     settings = replace(settings, **changes)
     state = ServingState()
     metrics = Metrics("retention", "churn", process=False)
     public = HttpServer(
-        PublicPort(PublicCalls({"churn": state}, metrics), Gate.open_to_all()),
-        public_app(state, "churn", metrics.exposition),
+        PublicPort(PublicCalls({"churn": state}, metrics), gate),
+        Guarded(public_app(state, "churn", metrics.exposition), gate),
         settings,
+        tls,
     )
     forward = HttpServer(ForwardPort(ForwardedCalls({"churn": state}, metrics), TOKEN), forward_app(), settings)
     await public.start("127.0.0.1", 0)
@@ -184,8 +194,8 @@ class Client:
 
 
 @asynccontextmanager
-async def client(server: HttpServer) -> AsyncIterator[Client]:
-    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+async def client(server: HttpServer, tls: ssl.SSLContext | None = None) -> AsyncIterator[Client]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=tls)
     try:
         yield Client(reader, writer)
     finally:

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import logging
 import time
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from podium_crds.package import Descriptor
@@ -12,12 +12,13 @@ from podium_crds.plan import Commit, DeploymentKey, Plan, PlannedChampion, Plann
 from podium_serving.calls import ForwardedCalls, PublicCalls
 from podium_serving.control.running import HotSwap
 from podium_serving.http.app import forward_app, public_app
-from podium_serving.http.gate import Gate, Guarded
+from podium_serving.http.gate import Guarded
 from podium_serving.http.ports import ForwardPort, PublicPort
 from podium_serving.http.server import HttpServer
 from podium_serving.metrics import Metrics
 from podium_serving.model.loaded import LoadedModel
 from podium_serving.model.package import InvalidPackage
+from podium_serving.security.entrance import Entrance
 from podium_serving.settings import Settings
 from podium_serving.state import Serving, ServingState
 from podium_serving.traffic.factory import make_responder_factory
@@ -32,11 +33,11 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     state = ServingState()
     metrics = Metrics(settings.namespace, settings.deployment)
     traffic = make_responder_factory(settings, metrics)
-    gate = _gate(settings, [state])
-    public = _public(settings, state, metrics, gate)
+    entrance = Entrance.of(settings, [state], metrics)
+    public = _public(settings, state, metrics, entrance)
     forwarded = ForwardedCalls({settings.deployment: state}, metrics)
     forward = HttpServer(ForwardPort(forwarded, settings.secrets.token), forward_app(), settings.http)
-    gate.start()
+    entrance.start()
     # The public port first: liveness answers while a large model is fetched and loaded.
     await public.start(settings.bind, settings.http_port)
     await forward.start(settings.bind, settings.forward_port)
@@ -47,7 +48,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         await stop.wait()
     finally:
         await _drain(settings, state, [public, forward])
-        await gate.close()
+        await entrance.close()
         await traffic.close()
         await swap.close()
 
@@ -74,19 +75,11 @@ async def _drain(settings: Settings, state: ServingState, servers: list[HttpServ
     logger.info("drained in %.1f s", time.monotonic() - started)
 
 
-def _gate(settings: Settings, states: Collection[ServingState]) -> Gate:
-    def unlock() -> None:
-        for state in states:
-            state.locked = False
-
-    for state in states:
-        state.locked = True
-    return Gate.of(settings.authentication, unlock)
-
-
-def _public(settings: Settings, state: ServingState, metrics: Metrics, gate: Gate) -> HttpServer:
+def _public(settings: Settings, state: ServingState, metrics: Metrics, entrance: Entrance) -> HttpServer:
+    gate, certificate = entrance.gate, entrance.certificate
     app = Guarded(public_app(state, settings.deployment, metrics.exposition), gate)
-    return HttpServer(PublicPort(PublicCalls({settings.deployment: state}, metrics), gate), app, settings.http)
+    port = PublicPort(PublicCalls({settings.deployment: state}, metrics), gate)
+    return HttpServer(port, app, settings.http, certificate.context if certificate else None)
 
 
 @asynccontextmanager
@@ -107,16 +100,16 @@ async def local(model: LoadedModel, settings: Settings) -> AsyncIterator[int]:
     commit = SigningKey.generate().sign(Commit(plan=plan))
     responder = traffic(plan, model, model.descriptor)
     state.current = Serving(plan, commit, model, model.descriptor, responder)
-    gate = _gate(settings, [state])
-    public = _public(settings, state, metrics, gate)
-    gate.start()
+    entrance = Entrance.of(settings, [state], metrics)
+    public = _public(settings, state, metrics, entrance)
+    entrance.start()
     await public.start(settings.bind, settings.http_port)
     quiet_collector()
     try:
         yield public.port
     finally:
         await _drain(settings, state, [public])
-        await gate.close()
+        await entrance.close()
         await responder.close()
         await traffic.close()
 

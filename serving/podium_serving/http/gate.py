@@ -4,10 +4,7 @@ One gate for the lane, for FastAPI's paths and for gRPC. It answers at once: key
 memory, which is brought up to date in the background. When in doubt it refuses.
 """
 
-import asyncio
-import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,9 +12,8 @@ from podium_serving.exchange import ServingError
 from podium_serving.http.responses import error_body
 from podium_serving.security.api_keys import ApiKeyGate, read_keys
 from podium_serving.security.folder import Folder
+from podium_serving.security.upkeep import Upkeep
 from podium_serving.settings import AuthenticationSettings, InvalidSettings
-
-logger = logging.getLogger(__name__)
 
 OPEN_PATHS = "/v2/health/"
 """The kubelet and load balancers have no key."""
@@ -44,18 +40,17 @@ class Open:
 
 
 class Gate:
-    """A rule, and the tasks that keep it up to date. While nobody is `known` all are refused, and the pod is not ready."""
+    """A rule, and what keeps it up to date. While nobody is known all are refused, and the pod is not ready."""
 
-    def __init__(self, rule: Rule, upkeep: Iterable[Callable[[], Coroutine[Any, Any, Any]]] = ()) -> None:
-        self._upkeep = tuple(upkeep)
-        self._tasks: list[asyncio.Task[Any]] = []
+    def __init__(self, rule: Rule, upkeep: Upkeep) -> None:
         # Bound once: it is called for every request.
         self.refusal = rule.refusal
         self.caller = rule.caller
+        self.start, self.close = upkeep.start, upkeep.close
 
     @classmethod
     def open_to_all(cls) -> "Gate":
-        return cls(Open())
+        return cls(Open(), Upkeep())
 
     @classmethod
     def of(cls, settings: AuthenticationSettings, on_known: Callable[[], None]) -> "Gate":
@@ -73,7 +68,7 @@ class Gate:
                 from podium_serving.security.tokens import TokenGate  # PyJWT is for those who ask for it
 
                 tokens = TokenGate(settings.jwt_issuer, settings.jwt_audiences, settings.jwks_uri, on_known)
-                return cls(tokens, [tokens.issuer.run])
+                return cls(tokens, Upkeep(tokens.issuer.run))
 
     @classmethod
     def _of_keys(cls, path: Path, on_known: Callable[[], None]) -> "Gate":
@@ -83,24 +78,7 @@ class Gate:
             folder.load()
         except (OSError, ValueError) as error:
             raise InvalidSettings(f"PODIUM_API_KEYS_DIR: cannot read {path}: {error}") from error
-        return cls(keys, [folder.watch])
-
-    def start(self) -> None:
-        for upkeep in self._upkeep:
-            task = asyncio.create_task(upkeep())
-            task.add_done_callback(_ended)
-            self._tasks.append(task)
-
-    async def close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        with suppress(asyncio.CancelledError):
-            await asyncio.gather(*self._tasks, return_exceptions=True)
-
-
-def _ended(task: asyncio.Task[Any]) -> None:
-    if not task.cancelled() and task.exception() is not None:
-        logger.critical("keys are not kept up to date any more; restart this pod", exc_info=task.exception())
+        return cls(keys, Upkeep(folder.watch))
 
 
 Scope = MutableMapping[str, Any]

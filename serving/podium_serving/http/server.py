@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import ssl
 import time
 from typing import Any
 
@@ -12,6 +13,7 @@ from uvicorn.server import ServerState
 from podium_serving.http.lane import LaneProtocol
 from podium_serving.http.lane_state import Lane
 from podium_serving.http.ports import Port
+from podium_serving.security.tls import HANDSHAKE_SECONDS, SHUTDOWN_SECONDS
 from podium_serving.settings import HttpSettings
 
 logger = logging.getLogger(__name__)
@@ -24,7 +26,7 @@ _BACKLOG = 2048
 class HttpServer:
     """One listening port whose connections speak through the lane."""
 
-    def __init__(self, port: Port, app: Any, settings: HttpSettings) -> None:
+    def __init__(self, port: Port, app: Any, settings: HttpSettings, tls: ssl.SSLContext | None = None) -> None:
         self.lane = Lane(port, settings)
         self._config = Config(
             app,
@@ -36,6 +38,7 @@ class HttpServer:
             server_header=False,
         )
         self._config.load()
+        self._tls = tls
         self._uvicorn = ServerState()
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.Task[None] | None = None
@@ -50,7 +53,13 @@ class HttpServer:
         """Raises OSError when the port is taken."""
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            lambda: LaneProtocol(self.lane, self._config, self._uvicorn, loop), bind, port, backlog=_BACKLOG
+            lambda: LaneProtocol(self.lane, self._config, self._uvicorn, loop),
+            bind,
+            port,
+            backlog=_BACKLOG,
+            ssl=self._tls,
+            ssl_handshake_timeout=HANDSHAKE_SECONDS if self._tls else None,
+            ssl_shutdown_timeout=SHUTDOWN_SECONDS if self._tls else None,
         )
         self.port = self._server.sockets[0].getsockname()[1]
         self._sweeper = asyncio.create_task(self._sweep())

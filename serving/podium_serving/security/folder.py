@@ -40,10 +40,10 @@ class Folder(Generic[Read]):
         self._mark = mark
         self._take(content)
 
-    async def watch(self, poll_seconds: float = POLL_SECONDS) -> NoReturn:
+    async def watch(self) -> NoReturn:
         """Takes every change. Until cancelled."""
         while True:
-            await asyncio.sleep(poll_seconds)
+            await asyncio.sleep(POLL_SECONDS)
             try:
                 changed = await asyncio.to_thread(self._changed)
             except (OSError, InvalidContent) as error:

@@ -48,7 +48,7 @@ class Explained(Protocol):
     @property
     def golden(self) -> tuple[GoldenRow, ...]: ...
 
-    async def run_aside(self, columns: Columns, rows: int) -> Columns: ...
+    async def run_aside(self, columns: Columns, rows: int, deadline: float) -> Columns: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ class Explainer:
             raise Overloaded(f"{self._open} explanations are at work, at most {MAX_OPEN} may be; try again")
         self._open += 1
         try:
-            background = await self._background(model)
+            background = await self._background(model, deadline)
             stop_at = deadline - _KEPT_BACK * (deadline - time.monotonic()) if deadline < float("inf") else deadline
             turns = [_Turn.of(model, background, columns, answers, row, options) for row in range(rows)]
             await _finish(model, background, turns, stop_at)
@@ -113,11 +113,11 @@ class Explainer:
             self._open -= 1
         return [turn.explanation(background) for turn in turns]
 
-    async def _background(self, model: Explained) -> _Background:
+    async def _background(self, model: Explained, deadline: float) -> _Background:
         found = self._backgrounds.get(model)
         if found is None:
             found = _background_of(model)
-            found.answers = await model.run_aside(found.columns, found.rows)
+            found.answers = await model.run_aside(found.columns, found.rows, deadline)
             self._backgrounds[model] = found
         return found
 
@@ -201,7 +201,10 @@ async def _answers(
             return None
         part = composites.part(slice(start, start + background.run_rows))
         columns = background.cells.composites(turn.columns, background.columns, part)
-        outputs = await model.run_aside(columns, len(part))
+        try:
+            outputs = await model.run_aside(columns, len(part), stop_at)
+        except DeadlineExceeded:  # of a hook
+            return None
         background.pace(len(part), time.monotonic() - began)
         parts.append(turn.quantity.of(outputs))
         start += len(part)

@@ -7,6 +7,7 @@ from typing import Self
 
 from podium_crds.package import GoldenRow
 from podium_serving.exchange import Columns, HookFailed, InvalidRequest
+from podium_serving.model.aside import Aside
 from podium_serving.model.batching import Batcher
 from podium_serving.model.golden import GoldenResult, compare, golden_columns
 from podium_serving.model.hooks import Hooks
@@ -30,7 +31,12 @@ class LoadedModel:
         """How much this process grew by loading and warming, at least the package's size, and its hook processes."""
         self._session: Session | None = session
         self._batcher = batcher
+        self._aside = Aside(session.run)
         self._hooks = hooks
+
+    @property
+    def golden(self) -> tuple[GoldenRow, ...]:
+        return self.package.golden
 
     @classmethod
     async def load(cls, folder: Path, settings: ModelSettings, on_batch: Callable[[int], None] | None = None) -> Self:
@@ -59,6 +65,14 @@ class LoadedModel:
             return self._batcher.submit(columns, rows, deadline)
         return self._infer_with_hooks(self._hooks, columns, rows, deadline)
 
+    async def run_aside(self, columns: Columns, rows: int, deadline: float) -> Columns:
+        """Answers rows beside the batches, hooks and all: for work that may wait. Keep runs short. Raises ServingError."""
+        if self._hooks is None:
+            return await self._aside.run(columns)
+        prepared, _ = await self._hooks.before(columns, rows, deadline)
+        outputs, _ = await self._hooks.after(await self._aside.run(prepared), columns, rows, deadline)
+        return outputs
+
     async def reproduce(self, golden: Sequence[GoldenRow] | None = None) -> GoldenResult:
         """Runs golden rows (the package's own by default) without and, where stated, with hooks, and compares.
 
@@ -83,6 +97,7 @@ class LoadedModel:
 
     async def close(self) -> None:
         await self._batcher.close()
+        await self._aside.close()
         if self._hooks is not None:
             await self._hooks.close()
         # Dropping a large session holds the interpreter for milliseconds even in a thread; in the loop it would for longer.

@@ -14,7 +14,8 @@ from typing import Any
 import yaml
 
 from podium_crds.names import GROUP, VERSION
-from podium_crds.rules import LIST_KEYS, LIST_RULES, ROOT_RULES, RULES, Rule, text_rule
+from podium_crds.rule import Rule, text_rule
+from podium_crds.rules import LIST_KEYS, LIST_RULES, ROOT_RULES, RULES
 from podium_crds.v1alpha1.meta import Kubernetes
 from podium_crds.v1alpha1.model_deployment import ModelDeploymentSpec, ModelDeploymentStatus
 from podium_crds.v1alpha1.model_version import ModelVersionSpec, ModelVersionStatus

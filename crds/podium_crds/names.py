@@ -35,8 +35,9 @@ PENDING_KEY = "pending.json"
 """Key of the plan that is being prepared, absent when none is."""
 
 SERVING_CONTRACT = 2
-"""What operator and scoring image agree on beyond the control protocol. 1: JSON forwards. 2: the settings of spec.serving, gRPC,
-forwards in the binary tensor extension."""
+"""What operator and scoring image agree on beyond the control protocol.
+
+1: forwards in JSON. 2: the settings of spec.serving, gRPC, forwards in the binary tensor extension."""
 
 MAX_DEPLOYMENT_NAME = 40
 MAX_CHALLENGER_NAME = 20

@@ -5,63 +5,14 @@ us: it says what is wrong, with the value, and what would be right. Rules about 
 Costs are estimated by the API server from the bounds of the types: a rule over an unbounded list is refused there.
 """
 
-import json
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
 
 from podium_crds.names import MAX_DEPLOYMENT_NAME
+from podium_crds.rule import Rule
+from podium_crds.rules_of_serving import PROVIDER_RULES, SERVING_RULES
 from podium_crds.v1alpha1 import model_deployment as md
 from podium_crds.v1alpha1 import model_version as mv
 from podium_crds.v1alpha1.meta import Condition, Kubernetes, NameRef, SecretRef
-
-Reason = Literal["FieldValueInvalid", "FieldValueForbidden", "FieldValueRequired"]
-_HOLE = re.compile(r"\{([^{}]*)\}")
-
-
-@dataclass(frozen=True)
-class Rule:
-    """`rule`, in CEL, must be true. `message` may hold CEL expressions of type string in braces.
-
-    Not `string(a number)`: the API server takes its length for unbounded and refuses the cost.
-    """
-
-    rule: str
-    message: str
-    reason: Literal["FieldValueInvalid", "FieldValueForbidden", "FieldValueRequired"] = "FieldValueInvalid"
-    field: str = ""
-    """Path below the object that the rule is on, where the user should look: `.percent`."""
-
-    def schema(self) -> dict[str, Any]:
-        """The rule as an item of x-kubernetes-validations."""
-        found: dict[str, Any] = {"rule": self.rule}
-        if _HOLE.search(self.message):
-            found["messageExpression"] = _expression(self.message)
-        else:
-            found["message"] = self.message
-        found["reason"] = self.reason
-        if self.field:
-            found["fieldPath"] = self.field
-        return found
-
-
-def _expression(template: str) -> str:
-    """`a {x} b` as the CEL expression "a " + x + " b"."""
-    pieces = _HOLE.split(template)
-    terms = [piece if odd else json.dumps(piece, ensure_ascii=False) for odd, piece in _numbered(pieces) if piece]
-    return " + ".join(terms)
-
-
-def _numbered(pieces: list[str]) -> list[tuple[bool, str]]:
-    return [(index % 2 == 1, piece) for index, piece in enumerate(pieces)]
-
-
-def text_rule(pattern: str, says: str, unless: str | None = None) -> Rule:
-    """The rule of a string made with `meta.text`."""
-    matches = f"self.matches(r'{pattern}')"
-    return Rule(rule=f"{unless} || {matches}" if unless else matches, message=f"'{{self}}' {says}")
-
 
 ROOT_RULES: Mapping[str, tuple[Rule, ...]] = {
     "ModelDeployment": (
@@ -245,6 +196,7 @@ RULES: Mapping[type[Kubernetes], tuple[Rule, ...]] = {
             reason="FieldValueForbidden",
             field=".replicas",
         ),
+        *PROVIDER_RULES,
     ),
     md.Autoscaling: (
         Rule(
@@ -262,5 +214,6 @@ RULES: Mapping[type[Kubernetes], tuple[Rule, ...]] = {
             field=".name",
         ),
     ),
+    **SERVING_RULES,
 }
 """Rules on an object, by its type."""

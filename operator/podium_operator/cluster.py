@@ -37,6 +37,7 @@ Propagation = Literal["Background", "Foreground", "Orphan"]
 _APPLY = "application/apply-patch+yaml"
 _MERGE = "application/merge-patch+json"
 _JSON = "application/json"
+_METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 _PAGE = 500
 _MAX_LABELS = 10
 
@@ -110,6 +111,14 @@ class Cluster:
             return await self._call("get", kind, namespace, name)
         except NotFound:
             return None
+
+    async def exists(self, kind: str, namespace: str, name: str) -> bool:
+        """Whether the object is there. Its contents are not sent: for Secrets whose values are none of the operator's."""
+        try:
+            await self._call("get", kind, namespace, name, accept=_METADATA_ONLY)
+        except NotFound:
+            return False
+        return True
 
     async def list(
         self, kind: str, namespace: str | None, labels: Mapping[str, str] | None = None, *, cached: bool = False
@@ -212,6 +221,7 @@ class Cluster:
         content_type: str = _JSON,
         subresource: str | None = None,
         before: Manifest | None = None,
+        accept: str = _JSON,
     ) -> Manifest:
         what = f"{verb} {kind} {namespace or '*'}/{name or '*'}"
         writes = verb not in ("get", "list")
@@ -219,7 +229,8 @@ class Cluster:
             self._fence()
         path = KINDS[kind].path(namespace, name, subresource) + ("?" + urlencode(query) if query else "")
         try:
-            status, text = await self._request(_METHODS[verb], path, body, content_type)
+            headers = {"Accept": accept, "Content-Type": content_type}
+            status, text = await self._request(_METHODS[verb], path, body, headers)
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             self._metrics.requests.labels(kind, verb, "none").inc()
             raise Unavailable(what, f"no answer from the API server: {error!r}", outcome_unknown=writes) from error
@@ -231,10 +242,9 @@ class Cluster:
             self._metrics.writes.labels(kind, verb).inc()
         return after
 
-    async def _request(self, method: str, path: str, body: Manifest | None, content_type: str) -> tuple[int, str]:
-        headers = {"Accept": _JSON, "Content-Type": content_type}
+    async def _request(self, method: str, path: str, body: Manifest | None, headers: Mapping[str, str]) -> tuple[int, str]:
         arguments = await self._client.param_serialize(
-            method, path, header_params=headers, query_params=[], body=body, auth_settings=["BearerToken"]
+            method, path, header_params=dict(headers), query_params=[], body=body, auth_settings=["BearerToken"]
         )
         response = await self._client.call_api(*arguments, _request_timeout=self._timeout)
         content: bytes = await response.read()

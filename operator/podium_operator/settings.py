@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from podium_crds.v1alpha1.model_deployment import ResourceList, Resources
+from podium_crds.v1alpha1.model_deployment import ResourceLimits, ResourceList, Resources
 
 
 def _split(value: Any) -> Any:
@@ -115,7 +115,7 @@ class Settings(BaseModel):
     def verification_resources(self) -> Resources:
         return Resources(
             requests=ResourceList(cpu=self.verification_cpu_request, memory=self.verification_memory),
-            limits=ResourceList(cpu=self.verification_cpu, memory=self.verification_memory),
+            limits=ResourceLimits(cpu=self.verification_cpu, memory=self.verification_memory),
         )
 
 

@@ -6,6 +6,15 @@ from pydantic import Field
 
 from podium_crds.names import MAX_CHALLENGER_NAME
 from podium_crds.v1alpha1.meta import Condition, Kubernetes, NameRef, SecretRef, text
+from podium_crds.v1alpha1.serving import (
+    AccessLog,
+    Authentication,
+    Batching,
+    ExecutionProvider,
+    Hooks,
+    Tls,
+    Tracing,
+)
 
 Milliseconds = Annotated[int, Field(ge=1, le=300_000)]
 Quantity = Annotated[
@@ -50,11 +59,18 @@ class ResourceList(Kubernetes):
     memory: Quantity | None = None
 
 
+class ResourceLimits(ResourceList):
+    """What a container may have at most."""
+
+    nvidia_gpu: Annotated[int | None, Field(alias="nvidia.com/gpu", ge=1, le=16)] = None
+    """Whole GPUs, for the execution providers Cuda and TensorRt. They need an image and nodes that have them."""
+
+
 class Resources(Kubernetes):
     """What a scoring container asks for and may use."""
 
     requests: ResourceList | None = None
-    limits: ResourceList | None = None
+    limits: ResourceLimits | None = None
 
 
 class Toleration(Kubernetes):
@@ -143,7 +159,7 @@ class Autoscaling(Kubernetes):
 
 
 class Serving(Kubernetes):
-    """How the champion is served."""
+    """How the champion is served. What is not about counts and time holds for challengers' pods as well."""
 
     replicas: Annotated[int, Field(ge=1, le=1000)] | None = None
     """Absent with autoscaling; 1 where both are absent."""
@@ -151,6 +167,21 @@ class Serving(Kubernetes):
     timeout_milliseconds: Milliseconds = 1000
     """A request's whole time, a forward to a challenger included."""
     template: PodTemplate = PodTemplate()
+    workers: Annotated[int, Field(ge=1, le=32)] = 1
+    """Processes of each pod that answer, each with its own copy of the model."""
+    batching: Batching | None = None
+    execution_providers: Annotated[list[ExecutionProvider], Field(max_length=3)] = []
+    """Where the model runs, by preference; what one cannot run goes to the next. Cpu is always the last. Absent: Cpu."""
+    hooks: Hooks | None = None
+    outside_training: Literal["Accept", "Warn", "Refuse"] = "Warn"
+    """What /score does with a value outside of the range or the categories that training saw: answer, answer with a
+    warning, or refuse the request."""
+    tls: Tls | None = None
+    """Absent: the public port and gRPC speak plain."""
+    authentication: Authentication = Authentication()
+    tracing: Tracing | None = None
+    access_log: AccessLog | None = None
+    """Absent: nothing is written."""
 
 
 class Capture(Kubernetes):
@@ -197,6 +228,8 @@ class Endpoint(Kubernetes):
     """Where to ask."""
 
     url: Annotated[str, Field(max_length=256)]
+    grpc: Annotated[str, Field(max_length=256)] = ""
+    """`<host>:<port>`, as gRPC clients take it."""
     docs: Annotated[str, Field(max_length=256)]
 
 

@@ -12,11 +12,12 @@ from podium_crds.v1alpha1.model_deployment import PodTemplate
 from podium_operator.deployments.observed import Observed, PodListed, PoolLive
 from podium_operator.deployments.wish import Wish
 from podium_operator.kinds import Manifest, is_owned_by
+from podium_operator.manifests import engine
 from podium_operator.manifests.autoscaler import autoscaler
 from podium_operator.manifests.disruption import disruption_budget
 from podium_operator.manifests.identity import Pool, challenger_pool
 from podium_operator.manifests.network import network_policy, registry_port
-from podium_operator.manifests.pods import Surroundings, pool_deployment
+from podium_operator.manifests.pods import Plant, Surroundings, pool_deployment
 from podium_operator.manifests.secret import serving_secret
 from podium_operator.manifests.services import forward_service, peers_service, public_service
 
@@ -104,7 +105,7 @@ def shared_children(seen: Observed, wish: Wish, installation: Installation) -> l
     secret = seen.children.get(("Secret", owner.child("serving")), {})
     children = [
         serving_secret(owner, installation.secret_root, installation.collector_key, secret.get("data") or {}),
-        network_policy(owner, installation.operator_namespace, _registry_ports(seen, wish), installation.collector_url),
+        network_policy(owner, installation.operator_namespace, _called_ports(seen, wish), installation.collector_url),
         disruption_budget(owner),
     ]
     if seen.committed is not None:
@@ -115,11 +116,12 @@ def shared_children(seen: Observed, wish: Wish, installation: Installation) -> l
     return children
 
 
-def _registry_ports(seen: Observed, wish: Wish) -> set[int]:
+def _called_ports(seen: Observed, wish: Wish) -> set[int]:
+    """Of registries, and of what spec.serving names."""
     plans = [plan for plan in (seen.committed, wish.plan) if plan is not None]
     uris = [plan.champion.version.uri for plan in plans] + [route.version.uri for plan in plans for route in plan.routes]
     uris += [item.planned.uri for item in wish.challengers if item.planned]
-    return {registry_port(uri) for uri in uris}
+    return {registry_port(uri) for uri in uris} | engine.called_ports(seen.spec.serving)
 
 
 def pool_children(seen: Observed, wished: PoolWish, surroundings: Surroundings) -> list[Manifest]:
@@ -129,7 +131,7 @@ def pool_children(seen: Observed, wished: PoolWish, surroundings: Surroundings) 
     return [
         *([peers_service(owner, pool)] if pool.challenger else []),
         forward_service(owner, pool),
-        pool_deployment(owner, pool, wished.template, surroundings, replicas),
+        pool_deployment(owner, pool, Plant(seen.spec.serving, wished.template, surroundings), replicas),
     ]
 
 
@@ -143,7 +145,7 @@ def public_child(seen: Observed) -> Manifest | None:
     wanted = seen.committed.champion.pool
     live = seen.children.get(("Service", seen.owner.name), {}).get("spec", {}).get("selector", {}).get(LABEL_POOL, "")
     stays = live in seen.pools and live != wanted and bool(_ready_pods(seen, live)) and not _has_taken_over(seen, wanted)
-    return public_service(seen.owner, live if stays else wanted)
+    return public_service(seen.owner, live if stays else wanted, tls=seen.spec.serving.tls is not None)
 
 
 def _ready_pods(seen: Observed, pool: str) -> list[PodListed]:

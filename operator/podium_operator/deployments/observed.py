@@ -14,12 +14,14 @@ from podium_crds.v1alpha1.model_deployment import ModelDeploymentSpec, ModelDepl
 from podium_operator.deployments.steps import Sealed, Silence
 from podium_operator.deployments.versions_seen import VersionSeen
 from podium_operator.kinds import Manifest, is_owned_by
+from podium_operator.manifests.engine import MountedSecret
 from podium_operator.manifests.identity import Owner
 from podium_operator.manifests.record import NOTES_KEY, Notes
 
 T = TypeVar("T", Envelope, Plan, Notes)
 
 SERVICE_NAME = "kubernetes.io/service-name"
+_MAX_LAST_WORDS = 500
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,8 @@ class Observed:
     """By kind and name."""
     public_endpoints: frozenset[str]
     """Uids of pods that the public Service sends requests to."""
+    missing_secrets: tuple[MountedSecret, ...] = ()
+    """Secrets of the user's that the spec names for the pods and that are not there: a pod without them does not start."""
     confirmed: frozenset[str] = frozenset()
     """Uids of pods that were last seen to answer with the committed plan. One that misses a question still answers."""
 
@@ -158,13 +162,21 @@ def _waiting(status: Manifest, containers: Sequence[Manifest]) -> str:
     for item in containers:
         waiting = item.get("state", {}).get("waiting", {})
         if waiting.get("reason") not in (None, "ContainerCreating", "PodInitializing"):
-            return f"{waiting['reason']}: {waiting.get('message', '')}".rstrip(": ")
+            last = item.get("lastState", {}).get("terminated", {})
+            return f"{waiting['reason']}: {_last_words(last) or waiting.get('message', '')}".rstrip(": ")
         if (ended := item.get("state", {}).get("terminated")) is not None:
-            return f"{ended.get('reason', 'Error')}: exit code {ended.get('exitCode')}"
+            said = _last_words(ended) or f"exit code {ended.get('exitCode')}"
+            return f"{ended.get('reason', 'Error')}: {said}"
     for condition in status.get("conditions", []):
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
             return f"{condition.get('reason', 'Unschedulable')}: {condition.get('message', '')}"
     return ""
+
+
+def _last_words(terminated: Manifest) -> str:
+    """The last line that a container wrote, where the kubelet kept it: why it does not start."""
+    lines = str(terminated.get("message", "")).strip().splitlines()
+    return lines[-1].strip()[:_MAX_LAST_WORDS] if lines else ""
 
 
 def pool_live(manifest: Manifest) -> PoolLive:

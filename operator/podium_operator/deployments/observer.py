@@ -21,7 +21,9 @@ from podium_operator.deployments.observed import (
 )
 from podium_operator.deployments.steps import Sealed, Silence
 from podium_operator.deployments.versions_seen import VersionSeen, version_seen
+from podium_operator.errors import Forbidden
 from podium_operator.kinds import Key, Manifest
+from podium_operator.manifests.engine import MountedSecret, mounted_secrets
 from podium_operator.manifests.identity import Owner
 
 Address = tuple[str, str]
@@ -54,6 +56,7 @@ class Observer:
             self._versions(owner.namespace, _version_names(spec, record)),
         )
         listed = tuple(pod_listed(pod) for pod in pods)
+        missing = await self._missing_secrets(owner.namespace, spec)
         return Observed(
             manifest=manifest,
             owner=owner,
@@ -67,7 +70,21 @@ class Observer:
             pools=pools_of([child for (kind, _), child in children.items() if kind == "Deployment"], owner),
             children=children,
             public_endpoints=endpoint_uids(slices, owner.name),
+            missing_secrets=missing,
         )
+
+    async def _missing_secrets(self, namespace: str, spec: ModelDeploymentSpec) -> tuple[MountedSecret, ...]:
+        """An installation may let the operator read fewer Secrets: of those it says nothing, and the pods do."""
+
+        async def is_missing(secret: MountedSecret) -> bool:
+            try:
+                return not await self._cluster.exists("Secret", namespace, secret.name)
+            except Forbidden:
+                return False
+
+        secrets = mounted_secrets(spec.serving)
+        missing = await asyncio.gather(*(is_missing(secret) for secret in secrets))
+        return tuple(secret for secret, gone in zip(secrets, missing, strict=True) if gone)
 
     async def ask(self, pods: Sequence[PodListed], key: DeploymentKey) -> dict[str, ControlStatus | Silence]:
         """All at once. A pod whose container does not run is not asked."""

@@ -6,9 +6,11 @@ image is another one, a second pool takes over.
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from podium_crds.plan import PlannedChampion, PlannedVersion
-from podium_crds.v1alpha1.model_deployment import PodTemplate
+from podium_crds.v1alpha1.model_deployment import PodTemplate, Serving
+from podium_operator.kinds import Manifest
 from podium_operator.manifests.identity import champion_pool_id
 
 SPARE_RATIO = 0.2
@@ -45,23 +47,50 @@ def memory_limit_bytes(template: PodTemplate) -> int:
     return quantity_bytes(limits.memory) if limits and limits.memory else 0
 
 
-def fits_twice(serving_peak: int, wished_peak: int, limits: Iterable[int]) -> bool:
-    """Whether a pod under each of `limits` (bytes, 0: none) can hold both versions. An unknown peak (0) fits no limit."""
-    real = [limit for limit in limits if limit]
-    if not real:
+@dataclass(frozen=True)
+class Room:
+    """What a pod has for its versions."""
+
+    limit_bytes: int
+    """0: no limit."""
+    copies: int = 1
+    """How often each version is in its memory: each worker holds its own, and each process of a hook imports its own. The
+    peak of a verification is one of both together, so this is never too low."""
+
+
+def wished_room(serving: Serving) -> Room:
+    """Of a champion pod as the spec has it."""
+    processes = serving.hooks.processes if serving.hooks else None
+    return Room(memory_limit_bytes(serving.template), serving.workers * (processes or 1))
+
+
+def running_room(container: Manifest) -> Room:
+    """Of a pod as it was made, maybe from an earlier spec."""
+    limit = container.get("resources", {}).get("limits", {}).get("memory", "0")
+    environment = {variable["name"]: variable.get("value", "") for variable in container.get("env", [])}
+    counts = (environment.get(name) or "1" for name in ("PODIUM_WORKERS", "PODIUM_HOOK_PROCESSES"))
+    workers, processes = (int(count) if count.isdecimal() else 1 for count in counts)
+    return Room(quantity_bytes(limit), workers * processes)
+
+
+def fits_twice(serving_peak: int, wished_peak: int, rooms: Iterable[Room]) -> bool:
+    """Whether a pod in each of `rooms` can hold both versions. An unknown peak (0 bytes) fits no limit."""
+    limited = [room for room in rooms if room.limit_bytes]
+    if not limited:
         return True
     known = serving_peak > 0 and wished_peak > 0
-    return known and serving_peak + wished_peak <= min(real) * (1 - SPARE_RATIO)
+    both = serving_peak + wished_peak
+    return known and all(both * room.copies <= room.limit_bytes * (1 - SPARE_RATIO) for room in limited)
 
 
 def champion_pool(
-    committed: PlannedChampion | None, wished: PlannedVersion, serving_peak: int, wished_peak: int, limits: Iterable[int]
+    committed: PlannedChampion | None, wished: PlannedVersion, serving_peak: int, wished_peak: int, rooms: Iterable[Room]
 ) -> str:
     """The id of the pool for `wished`."""
     if committed is None:
         return champion_pool_id(wished.image, wished.digest, "")
     same_image = committed.version.image == wished.image
     same_bits = committed.version.digest == wished.digest
-    if same_image and (same_bits or fits_twice(serving_peak, wished_peak, limits)):
+    if same_image and (same_bits or fits_twice(serving_peak, wished_peak, rooms)):
         return committed.pool
     return champion_pool_id(wished.image, wished.digest, committed.pool)

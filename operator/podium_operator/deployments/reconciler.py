@@ -20,7 +20,7 @@ from podium_operator.deployments.last_swap import last_swap
 from podium_operator.deployments.memory import Memory
 from podium_operator.deployments.observed import Observed
 from podium_operator.deployments.observer import Observer
-from podium_operator.deployments.pools import memory_limit_bytes, quantity_bytes
+from podium_operator.deployments.pools import Room, running_room, wished_room
 from podium_operator.deployments.scrape import Scraper
 from podium_operator.deployments.status import Outcome, announcement, status_for
 from podium_operator.deployments.steps import Sealed, Step, SwapSeen
@@ -123,7 +123,7 @@ class DeploymentReconciler:
             committed=seen.committed,
             notes=seen.record.notes,
             ready_pools=frozenset(ready),
-            memory_limits=memory_limits(seen),
+            rooms=rooms(seen),
             capture_url=self._context.settings.collector_url,
             failed=memory.failed,
         )
@@ -226,13 +226,12 @@ def is_pool_ready(seen: Observed, wished: Wish) -> bool:
     return pool is not None and pool.current and pool.replicas >= pool_wishes(seen, wished)[pool.id].replicas
 
 
-def memory_limits(seen: Observed) -> tuple[int, ...]:
-    """Bytes per champion pod: as wished, and as the running ones have it."""
-    containers = [
-        container
+def rooms(seen: Observed) -> tuple[Room, ...]:
+    """Of champion pods: as wished, and as the running ones have it."""
+    running = [
+        running_room(container)
         for pod in seen.champion_pods
         for container in pod.manifest["spec"]["containers"]
         if container["name"] == CONTAINER
     ]
-    running = [container.get("resources", {}).get("limits", {}).get("memory", "0") for container in containers]
-    return (memory_limit_bytes(seen.spec.serving.template), *(quantity_bytes(text) for text in running))
+    return (wished_room(seen.spec.serving), *running)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from podium_crds.names import GRPC_PORT
 from podium_crds.v1alpha1.model_deployment import (
     ChallengerStatus,
     ChampionStatus,
@@ -50,7 +51,7 @@ def status_for(seen: Observed, wish: Wish, outcome: Outcome, now: datetime) -> M
         conditions=merged(seen.status.conditions, wanted, seen.generation, now),
         champion=_champion(seen),
         challengers=challengers,
-        endpoint=endpoint(seen.owner.name, seen.owner.namespace),
+        endpoint=endpoint(seen.owner.name, seen.owner.namespace, tls=seen.spec.serving.tls is not None),
         epoch=seen.committed.epoch if seen.committed else None,
         traffic=traffic,
         last_swap=outcome.last_swap,
@@ -86,12 +87,22 @@ def _trouble(seen: Observed, wish: Wish, outcome: Outcome) -> list[Wanted] | Non
         message = wish.refusal.message + _still(seen)
         terminal = wish.refusal.terminal
         return failed(wish.refusal.reason, message) if terminal else in_progress(wish.refusal.reason, message, ready="False")
+    if seen.missing_secrets:
+        return in_progress("SecretNotFound", _missing_message(seen) + _still(seen), ready="False")
     if outcome.problems:
         return failed("ChildRefused", "; ".join(outcome.problems)[:4000] + _still(seen))
     for pool in _champion_pools(seen, wish):
         if pool is not None and pool.stalled and not pool.current:
             return failed("PodsNotReady", f"{_pods_message(seen, pool)}: {pool.stalled}" + _still(seen))
     return None
+
+
+def _missing_message(seen: Observed) -> str:
+    found = seen.missing_secrets[0]
+    return (
+        f"Secret '{found.name}', named by {found.field}, is not there: make it in namespace '{seen.owner.namespace}', "
+        f"{found.holds}; pods wait for it"
+    )
 
 
 def _progress(seen: Observed, wish: Wish, outcome: Outcome) -> list[Wanted] | None:
@@ -245,9 +256,11 @@ def challenger_summary(challengers: Sequence[ChallengerStatus]) -> str:
     return ", ".join(told(item) for item in challengers)[:512]
 
 
-def endpoint(name: str, namespace: str) -> Endpoint:
-    host = f"http://{name}.{namespace}.svc"
-    return Endpoint(url=f"{host}/v2/models/{name}/infer", docs=f"{host}/docs")
+def endpoint(name: str, namespace: str, *, tls: bool) -> Endpoint:
+    """At the public Service's ports: 443 with TLS, else 80."""
+    host = f"{name}.{namespace}.svc"
+    base = f"https://{host}" if tls else f"http://{host}"
+    return Endpoint(url=f"{base}/v2/models/{name}/infer", grpc=f"{host}:{GRPC_PORT}", docs=f"{base}/docs")
 
 
 def _champion(seen: Observed) -> ChampionStatus | None:

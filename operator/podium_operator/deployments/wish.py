@@ -20,7 +20,7 @@ from podium_crds.plan import (
 )
 from podium_crds.slots import Ranges, allocate
 from podium_crds.v1alpha1.model_deployment import Challenger, ModelDeploymentSpec, StickyBy
-from podium_operator.deployments.pools import champion_pool
+from podium_operator.deployments.pools import Room, champion_pool
 from podium_operator.deployments.versions_seen import Verdict, VersionSeen
 from podium_operator.manifests.identity import Owner, Pool, challenger_pool
 from podium_operator.manifests.record import Notes
@@ -64,8 +64,8 @@ class WishInput:
     notes: Notes
     ready_pools: frozenset[str]
     """Ids of challenger pools with a ready pod."""
-    memory_limits: tuple[int, ...] = ()
-    """Bytes that champion pods may use, as they run and as they are wished; 0: no limit."""
+    rooms: tuple[Room, ...] = ()
+    """What champion pods have for their versions, as they run and as they are wished."""
     capture_url: str = ""
     failed: FailedPlan | None = None
 
@@ -165,7 +165,7 @@ def _schema_refusal(seen: WishInput, name: str) -> Refusal | None:
 def _planned_champion(seen: WishInput, version: PlannedVersion, facts: VersionSeen | None) -> PlannedChampion:
     committed = seen.committed.champion if seen.committed else None
     wished_peak = facts.peak_memory_bytes if facts else 0
-    pool = champion_pool(committed, version, seen.notes.peak_memory_bytes, wished_peak, seen.memory_limits)
+    pool = champion_pool(committed, version, seen.notes.peak_memory_bytes, wished_peak, seen.rooms)
     return PlannedChampion(version=version, pool=pool, host=forward_host(seen.owner, Pool(id=pool, image=version.image)))
 
 

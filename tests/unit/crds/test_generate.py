@@ -7,7 +7,7 @@ import pytest
 from pydantic import Field
 
 from podium_crds import generate
-from podium_crds.rules import Rule
+from podium_crds.rule import Rule
 from podium_crds.v1alpha1.meta import Kubernetes, text
 
 REPOSITORY = Path(__file__).parents[3]

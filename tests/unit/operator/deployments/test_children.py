@@ -166,7 +166,7 @@ def switching(**changed: Any) -> Observed:
     ],
 )
 def test_where_the_public_service_leads(seen: Observed, pool: str) -> None:
-    assert public_child(seen) == public_service(OWNER, pool)
+    assert public_child(seen) == public_service(OWNER, pool, tls=False)
 
 
 def drained(**changed: Any) -> Observed:
@@ -222,5 +222,5 @@ def test_what_is_left_of_a_gone_pool_and_an_unwanted_autoscaler_are_removed() ->
 def test_a_strangers_service_is_found() -> None:
     stranger = {"kind": "Service", "metadata": {"name": "churn", "labels": {}}}
     seen = observed(OLD, children={("Service", "churn"): stranger})
-    assert foreign_children(seen, [public_service(OWNER, "abcdef")]) == [stranger]
-    assert foreign_children(observed(OLD), [public_service(OWNER, "abcdef")]) == []
+    assert foreign_children(seen, [public_service(OWNER, "abcdef", tls=False)]) == [stranger]
+    assert foreign_children(observed(OLD), [public_service(OWNER, "abcdef", tls=False)]) == []

@@ -1,4 +1,4 @@
-"""Flip figures, answers of the control port, registry credentials, quantities."""
+"""Flip figures, answers of the control port, registry credentials."""
 
 import base64
 import json
@@ -11,7 +11,6 @@ from podium_crds.v1alpha1.model_deployment import LastSwap
 from podium_operator.deployments.control import read_answer
 from podium_operator.deployments.credentials import credential_for
 from podium_operator.deployments.last_swap import flip_milliseconds, last_swap
-from podium_operator.deployments.pools import fits_twice, quantity_bytes
 from podium_operator.deployments.steps import Silence
 from podium_operator.manifests.record import Notes
 
@@ -98,29 +97,3 @@ def test_a_credential_for_a_registry(auths: object, found: tuple[str, str] | Non
 def test_a_credential_does_not_show_in_logs() -> None:
     got = credential_for("oci://r/x", docker_config({"r": {"auth": AUTH}}))
     assert "cret" not in repr(got)
-
-
-@pytest.mark.parametrize(
-    ("text", "size"), [("1Gi", 2**30), ("500M", 500_000_000), ("1.5Ki", 1536), ("1e3", 1000), ("2Ti", 2**41), ("0", 0)]
-)
-def test_a_quantity_in_bytes(text: str, size: int) -> None:
-    assert quantity_bytes(text) == size
-
-
-def test_a_quantity_that_is_none() -> None:
-    with pytest.raises(ValueError, match="'much' is no quantity"):
-        quantity_bytes("much")
-
-
-@pytest.mark.parametrize(
-    ("serving", "wished", "limits", "fits"),
-    [
-        pytest.param(400, 400, [1000], True, id="exactly a fifth to spare"),
-        pytest.param(400, 401, [1000], False, id="a byte too much"),
-        pytest.param(400, 400, [2000, 900], False, id="the smallest limit counts"),
-        pytest.param(0, 400, [1000], False, id="an unknown peak fits no limit"),
-        pytest.param(0, 0, [0, 0], True, id="without a limit everything fits"),
-    ],
-)
-def test_two_versions_in_one_pod(serving: int, wished: int, limits: list[int], fits: bool) -> None:
-    assert fits_twice(serving, wished, limits) is fits

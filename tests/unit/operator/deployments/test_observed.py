@@ -68,6 +68,7 @@ def pod(**status: Any) -> dict[str, Any]:
 
 
 WAITING = {"state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s"}}}
+SAID = {"exitCode": 2, "message": "usage: podium_serving\npodium_serving: PODIUM_TLS_DIR has no tls.crt\n"}
 UNSCHEDULABLE = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "no node fits"}
 
 
@@ -78,6 +79,18 @@ UNSCHEDULABLE = {"type": "PodScheduled", "status": "False", "reason": "Unschedul
         pytest.param({"podIP": "1.2.3.4", "containerStatuses": [{"state": {"running": {}}}]}, True, "", id="it runs"),
         pytest.param(
             {"podIP": "1.2.3.4", "containerStatuses": [WAITING]}, False, "CrashLoopBackOff: back-off 10s", id="it crashes"
+        ),
+        pytest.param(
+            {"podIP": "1.2.3.4", "containerStatuses": [{**WAITING, "lastState": {"terminated": SAID}}]},
+            False,
+            "CrashLoopBackOff: podium_serving: PODIUM_TLS_DIR has no tls.crt",
+            id="it said why it crashes",
+        ),
+        pytest.param(
+            {"podIP": "1.2.3.4", "containerStatuses": [{"state": {"terminated": {"reason": "Error", "exitCode": 2}}}]},
+            False,
+            "Error: exit code 2",
+            id="it ended and said nothing",
         ),
         pytest.param({"conditions": [UNSCHEDULABLE]}, False, "Unschedulable: no node fits", id="no node has room"),
     ],

@@ -23,6 +23,7 @@ from podium_operator.deployments.observed import Observed
 from podium_operator.deployments.status import Outcome, announcement, status_for
 from podium_operator.deployments.steps import Begin, Settled, Silence, Wait
 from podium_operator.deployments.wish import ChallengerWish, Refusal, Wish
+from podium_operator.manifests.engine import MountedSecret
 from podium_operator.manifests.identity import challenger_pool
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -36,9 +37,11 @@ def challenger_wish(state: Any, message: str = "") -> ChallengerWish:
     return ChallengerWish("neural-net", "churn-5", "Canary", state, message, pool=POOL_5, planned=planned("churn-5"))
 
 
+WITH_TLS = {"tls": {"secretRef": {"name": "churn-tls"}}}
 ACCEPTED = Wish(OLD, None)
 REFUSED = Wish(None, Refusal("GoldenRowsFailed", "version 'churn-4' may not serve", terminal=True))
 WAITING = Wish(None, Refusal("VersionNotFound", "there is no ModelVersion 'churn-9'", terminal=False))
+NO_CERTIFICATE = MountedSecret("tls", "churn-tls", "/etc/podium/tls", "spec.serving.tls", "of type kubernetes.io/tls")
 STUCK = pool_live(ready_replicas=0, current=False, stalled="exceeded its progress deadline")
 CRASHING = (listed("a", ready=False, running=False, waiting="CrashLoopBackOff: back-off 10s"),)
 
@@ -55,6 +58,13 @@ CASES = [
     pytest.param(observed(OLD), ACCEPTED, DONE, ("True", "-", "-", "Serving"), id="all is as asked"),
     pytest.param(
         observed(OLD), REFUSED, DONE, ("False", "-", "True", "GoldenRowsFailed"), id="a refused champion is stalled"
+    ),
+    pytest.param(
+        observed(OLD, missing_secrets=(NO_CERTIFICATE,)),
+        ACCEPTED,
+        DONE,
+        ("False", "True", "-", "SecretNotFound"),
+        id="a Secret that pods cannot start without may still come",
     ),
     pytest.param(
         observed(OLD),
@@ -162,6 +172,21 @@ def test_pods_that_do_not_start_say_why() -> None:
     assert message(seen, ACCEPTED, "Ready") == (
         "0 of 2 pods are ready (pod-a: CrashLoopBackOff: back-off 10s): exceeded its progress deadline"
     )
+
+
+def test_a_missing_secret_is_named_with_what_it_must_hold() -> None:
+    assert message(observed(OLD, missing_secrets=(NO_CERTIFICATE,)), ACCEPTED, "Ready") == (
+        "Secret 'churn-tls', named by spec.serving.tls, is not there: make it in namespace 'retention', of type "
+        "kubernetes.io/tls; pods wait for it; 'churn-3' keeps serving"
+    )
+
+
+def test_where_to_ask_follows_from_tls() -> None:
+    for serving, base in (({}, "http://churn.retention.svc"), (WITH_TLS, "https://churn.retention.svc")):
+        found = status_for(observed(OLD, spec=spec(serving=serving)), ACCEPTED, DONE, NOW).endpoint
+        assert found is not None
+        assert (found.url, found.docs) == (f"{base}/v2/models/churn/infer", f"{base}/docs")
+        assert found.grpc == "churn.retention.svc:9000"
 
 
 def test_status_shows_what_is_committed() -> None:

@@ -19,6 +19,7 @@ from deployment_fixtures import (
     version,
     versions,
 )
+from podium_operator.deployments.pools import Room
 from podium_operator.deployments.versions_seen import Verdict
 from podium_operator.deployments.wish import FailedPlan, WishInput, wish
 from podium_operator.manifests.identity import challenger_pool
@@ -132,7 +133,7 @@ def test_a_plan_that_failed_is_not_tried_again_though_its_version_serves() -> No
         ),
         pytest.param(seen(spec=spec("churn-4")), "churn-4", "abcdef", id="another version comes in place"),
         pytest.param(
-            seen(spec=spec("churn-4"), memory_limits=(250 * MIB,)),
+            seen(spec=spec("churn-4"), rooms=(Room(250 * MIB),)),
             "churn-4",
             "abcdef",
             id="both fit, with a fifth to spare",
@@ -150,9 +151,13 @@ def test_a_champion_is_accepted(found: WishInput, version_name: str, pool: str) 
 @pytest.mark.parametrize(
     "found",
     [
-        pytest.param(seen(spec=spec("churn-4"), memory_limits=(249 * MIB,)), id="both peaks do not fit the limit"),
+        pytest.param(seen(spec=spec("churn-4"), rooms=(Room(249 * MIB),)), id="both peaks do not fit the limit"),
         pytest.param(
-            seen(spec=spec("churn-4"), notes=Notes(schema_digest="sha256:schema"), memory_limits=(900 * MIB,)),
+            seen(spec=spec("churn-4"), rooms=(Room(499 * MIB, copies=2),)),
+            id="both peaks of two workers do not fit the limit",
+        ),
+        pytest.param(
+            seen(spec=spec("churn-4"), notes=Notes(schema_digest="sha256:schema"), rooms=(Room(900 * MIB),)),
             id="the serving peak is not known and there is a limit",
         ),
         pytest.param(
@@ -170,9 +175,9 @@ def test_another_pool_is_wished(found: WishInput) -> None:
 
 
 def test_a_pool_once_taken_over_is_kept() -> None:
-    first = wish(seen(spec=spec("churn-4"), memory_limits=(100 * MIB,))).plan
+    first = wish(seen(spec=spec("churn-4"), rooms=(Room(100 * MIB),))).plan
     assert first is not None
-    again = wish(seen(spec=spec("churn-4"), committed=first, memory_limits=(100 * MIB,))).plan
+    again = wish(seen(spec=spec("churn-4"), committed=first, rooms=(Room(100 * MIB),))).plan
     assert again is not None
     assert again.says_the_same(first)
 

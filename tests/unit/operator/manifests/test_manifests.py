@@ -8,13 +8,13 @@ import pytest
 
 from deployment_fixtures import IMAGE, OWNER
 from podium_crds.capture import capture_token
-from podium_crds.v1alpha1.model_deployment import Autoscaling, PodTemplate
+from podium_crds.v1alpha1.model_deployment import Autoscaling, PodTemplate, Serving
 from podium_operator.kinds import Manifest
 from podium_operator.manifests.autoscaler import autoscaler
 from podium_operator.manifests.disruption import disruption_budget
 from podium_operator.manifests.identity import Pool, challenger_pool, champion_pool_id
 from podium_operator.manifests.network import network_policy, registry_port
-from podium_operator.manifests.pods import Surroundings, pool_deployment
+from podium_operator.manifests.pods import Plant, Surroundings, pool_deployment
 from podium_operator.manifests.secret import serving_secret
 from podium_operator.manifests.services import forward_host, forward_service, peers_service, public_service
 
@@ -24,7 +24,8 @@ SURROUNDINGS = Surroundings(("key-1", "key-2"), ("registry.test:5000",))
 
 
 def deployment(template: dict[str, Any] | None = None, replicas: int | None = 3, pool: Pool = CHAMPION) -> Manifest:
-    return pool_deployment(OWNER, pool, PodTemplate.model_validate(template or {}), SURROUNDINGS, replicas)
+    plant = Plant(Serving(), PodTemplate.model_validate(template or {}), SURROUNDINGS)
+    return pool_deployment(OWNER, pool, plant, replicas)
 
 
 def pod_spec(manifest: Manifest) -> Manifest:
@@ -38,7 +39,7 @@ def environment(manifest: Manifest) -> dict[str, Any]:
 
 CHILDREN = [
     deployment(),
-    public_service(OWNER, "abcdef"),
+    public_service(OWNER, "abcdef", tls=False),
     peers_service(OWNER, CHAMPION),
     forward_service(OWNER, CHAMPION),
     disruption_budget(OWNER),
@@ -87,7 +88,7 @@ def test_a_rollout_of_the_template_takes_no_pod_away_before_its_successor_is_rea
     assert pod_spec(manifest)["terminationGracePeriodSeconds"] == 45
     probe = pod_spec(manifest)["containers"][0]["readinessProbe"]
     assert probe["periodSeconds"] == 1
-    assert probe["httpGet"] == {"path": "/v2/health/ready", "port": "http"}
+    assert probe["httpGet"] == {"path": "/v2/health/ready", "port": "http", "scheme": "HTTP"}
 
 
 def test_the_pod_template_names_no_version_so_that_a_swap_rolls_no_pod() -> None:
@@ -135,14 +136,24 @@ def test_the_users_part_of_the_template_arrives() -> None:
 
 
 def test_the_public_service_leads_to_one_champion_pool() -> None:
-    manifest = public_service(OWNER, "abcdef")
+    manifest = public_service(OWNER, "abcdef", tls=False)
     assert manifest["metadata"]["name"] == "churn"
     assert manifest["spec"]["selector"] == {
         "podium.dev/deployment": "churn",
         "podium.dev/role": "champion",
         "podium.dev/pool": "abcdef",
     }
-    assert [(port["port"], port["targetPort"]) for port in manifest["spec"]["ports"]] == [(80, 8080)]
+    assert manifest["spec"]["ports"] == [
+        {"name": "http", "port": 80, "targetPort": 8080, "protocol": "TCP"},
+        {"name": "grpc", "port": 9000, "targetPort": 9000, "protocol": "TCP", "appProtocol": "kubernetes.io/h2c"},
+    ]
+
+
+def test_with_tls_the_public_service_is_at_the_port_of_https() -> None:
+    assert public_service(OWNER, "abcdef", tls=True)["spec"]["ports"] == [
+        {"name": "https", "port": 443, "targetPort": 8080, "protocol": "TCP", "appProtocol": "https"},
+        {"name": "grpc", "port": 9000, "targetPort": 9000, "protocol": "TCP", "appProtocol": "https"},
+    ]
 
 
 def test_peers_are_all_champion_pods_unready_ones_too() -> None:
@@ -199,10 +210,10 @@ def test_a_standing_salt_and_token_are_never_changed() -> None:
 
 def test_the_network_policy_lets_only_the_operator_and_own_pods_to_the_control_port() -> None:
     policy = network_policy(OWNER, "podium-system", [5000], "http://podium-monitor.podium:8090/v1/events")["spec"]
-    by_port = {rule["ports"][0]["port"]: rule.get("from") for rule in policy["ingress"]}
+    by_port = {port["port"]: rule.get("from") for rule in policy["ingress"] for port in rule["ports"]}
     own = {"podSelector": {"matchLabels": {"podium.dev/deployment": "churn"}}}
     operator = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "podium-system"}}}
-    assert by_port == {8080: None, 8081: [operator, own], 8082: [own]}
+    assert by_port == {8080: None, 9000: None, 8081: [operator, own], 8082: [own]}
     egress = [[port["port"] for port in rule["ports"]] for rule in policy["egress"]]
     assert egress == [[53, 53], [8081, 8082], [443, 5000], [8090]]
 

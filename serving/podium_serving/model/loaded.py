@@ -46,7 +46,7 @@ class LoadedModel:
         """
         before = resident_bytes()
         package = await asyncio.to_thread(read_package, folder)
-        session = await asyncio.to_thread(Session, package, settings.threads)
+        session = await asyncio.to_thread(Session, package, settings)
         quick_rows = await asyncio.to_thread(_warmed, package, session)
         hooks = await _hooks(package, settings) if package.descriptor.transform else None
         batcher = Batcher(

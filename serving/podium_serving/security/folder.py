@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from stat import S_ISREG
 from typing import Generic, NoReturn, TypeVar
 
 logger = logging.getLogger(__name__)
@@ -83,5 +84,7 @@ def marks(folder: Path) -> object:
 
 
 def files_of(folder: Path) -> list[Path]:
-    """The entries; the mount's own (`..data`) are none."""
-    return [path for path in folder.iterdir() if not path.name.startswith(".") and path.is_file()]
+    """The entries; the mount's own (`..data`) are none. Raises OSError when one leads nowhere: an entry that is gone
+    while it is still listed was not taken away on purpose."""
+    entries = [path for path in folder.iterdir() if not path.name.startswith(".")]
+    return [path for path in entries if S_ISREG(path.stat().st_mode)]

@@ -65,7 +65,9 @@ class Issuer:
 
     async def _fetched(self, session: aiohttp.ClientSession) -> bool:
         try:
-            uri = self._jwks_uri or await self._discovered(session)
+            uri = self._jwks_uri
+            if not uri:
+                uri = keys_address(await _document(session, self._issuer.rstrip("/") + _DISCOVERY), self._issuer)
             keys = keys_of(await _document(session, uri))
         except (aiohttp.ClientError, OSError, InvalidKeys) as error:  # TimeoutError is an OSError
             text = str(error) or type(error).__name__
@@ -77,17 +79,18 @@ class Issuer:
         self._take(keys)
         return True
 
-    async def _discovered(self, session: aiohttp.ClientSession) -> str:
-        document = await _document(session, self._issuer.rstrip("/") + _DISCOVERY)
-        said = document.get("issuer") if isinstance(document, dict) else None
-        if said != self._issuer:
-            raise InvalidKeys(f"the issuer there calls itself {str(said)[:200]!r}, PODIUM_JWT_ISSUER is {self._issuer!r}")
-        uri = document.get("jwks_uri")
-        if not isinstance(uri, str) or not uri:
-            raise InvalidKeys("the issuer's configuration names no jwks_uri")
-        if urlsplit(self._issuer).scheme == "https" and urlsplit(uri).scheme != "https":
-            raise InvalidKeys(f"the issuer names {uri[:200]!r} for its keys, which is not https")
-        return uri
+
+def keys_address(configuration: Any, issuer: str) -> str:
+    """Where the keys of `issuer` are, by its own configuration. Raises InvalidKeys."""
+    said = configuration.get("issuer") if isinstance(configuration, dict) else None
+    if said != issuer:
+        raise InvalidKeys(f"the issuer there calls itself {str(said)[:200]!r}, PODIUM_JWT_ISSUER is {issuer!r}")
+    uri = configuration.get("jwks_uri")
+    if not isinstance(uri, str) or not uri:
+        raise InvalidKeys("the issuer's configuration names no jwks_uri")
+    if urlsplit(issuer).scheme == "https" and urlsplit(uri).scheme != "https":
+        raise InvalidKeys(f"the issuer names {uri[:200]!r} for its keys, which is not https")
+    return uri
 
 
 async def _document(session: aiohttp.ClientSession, url: str) -> Any:

@@ -16,6 +16,8 @@ import aiohttp
 from harness.api import Api, Manifest
 
 TERMINATION_LOG = Path("/dev/termination-log")
+BACK_OFF_SECONDS = 2.0
+"""Before a container that gave up is started again. One that was killed comes back at once."""
 
 
 class PodProcess:
@@ -29,7 +31,10 @@ class PodProcess:
         self.ready = False
         self.reported: Manifest = {}
         self.hold_restart = False
+        self.lacks: set[str] = set()
+        """Names of Secrets that must be there before the container starts."""
         self._started_at = ""
+        self._gave_up_at: float | None = None
         self._kill_at: float | None = None
         self._last_probe = 0.0
         self._runs_once = manifest["spec"].get("restartPolicy") == "Never"
@@ -63,7 +68,12 @@ class PodProcess:
                 found = await api.get("ConfigMap", volume["configMap"]["name"], self.namespace)
                 self._write(volume["name"], {k: v.encode() for k, v in ((found or {}).get("data") or {}).items()})
             elif "secret" in volume:
-                found = await api.get("Secret", volume["secret"]["secretName"], self.namespace)
+                name = volume["secret"]["secretName"]
+                found = await api.get("Secret", name, self.namespace)
+                if found is None and not volume["secret"].get("optional"):
+                    self.lacks.add(name)  # what a running pod has mounted stays
+                    continue
+                self.lacks.discard(name)
                 self._write(volume["name"], {k: base64.b64decode(v) for k, v in ((found or {}).get("data") or {}).items()})
 
     def _write(self, volume: str, files: dict[str, bytes]) -> None:
@@ -82,11 +92,21 @@ class PodProcess:
             return
         if self.process is not None and (self._runs_once or self.hold_restart or self._kill_at is not None):
             return
+        if self.lacks or (self.process is not None and self._backs_off(self.process.returncode)):
+            return
         self.restarts += 1
         self.ready = False
         self._spawn()
 
+    def _backs_off(self, code: int) -> bool:
+        if code <= 0:
+            return False
+        if self._gave_up_at is None:
+            self._gave_up_at = time.monotonic()
+        return time.monotonic() < self._gave_up_at + BACK_OFF_SECONDS
+
     def _spawn(self) -> None:
+        self._gave_up_at = None
         arguments = self._command()
         bind = f'touch {TERMINATION_LOG}; mount --bind {self._termination()} {TERMINATION_LOG}; exec "$@"'
         with self.log.open("ab") as log:
@@ -167,6 +187,8 @@ class PodProcess:
         code = self.process.poll() if self.process is not None else None
         if code is not None and self._runs_once:
             return self._finished(code, now)
+        if self.process is None:
+            return self._creating(now)
         await self._probe()
         since = self._since(self.ready, now)
         ready = "True" if self.ready else "False"
@@ -181,8 +203,25 @@ class PodProcess:
                 {"type": "PodScheduled", "status": "True"},
                 {"type": "Initialized", "status": "True"},
             ],
+            "containerStatuses": [self._container_status(state) | self._last_state(code)],
+        }
+
+    def _creating(self, now: str) -> Manifest:
+        """Its volumes cannot be mounted yet."""
+        state = {"waiting": {"reason": "ContainerCreating"}}
+        ready = {"type": "Ready", "status": "False", "lastTransitionTime": self._since(False, now)}
+        return {
+            "phase": "Pending",
+            "conditions": [ready, {"type": "PodScheduled", "status": "True"}],
             "containerStatuses": [self._container_status(state)],
         }
+
+    def _last_state(self, code: int | None) -> Manifest:
+        """Of a container that gave up, with what it said last, if it asks for that."""
+        if code is None or self.container.get("terminationMessagePolicy") != "FallbackToLogsOnError":
+            return {}
+        message = self.log.read_text(errors="replace")[-2048:]
+        return {"lastState": {"terminated": {"exitCode": code, "reason": "Error", "message": message}}}
 
     def _finished(self, code: int, now: str) -> Manifest:
         message = (self.folder / "termination-log").read_text()
@@ -222,12 +261,14 @@ class PodProcess:
             self.ready = self.ready or probe is None
             return
         self._last_probe = time.monotonic()
-        url = f"http://{self.address}:{_port(self.container, probe['httpGet']['port'])}{probe['httpGet']['path']}"
+        asked = probe["httpGet"]
+        scheme = asked.get("scheme", "HTTP").lower()
+        url = f"{scheme}://{self.address}:{_port(self.container, asked['port'])}{asked['path']}"
         answered = False
         with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError):
             async with (
                 aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=0.5)) as session,
-                session.get(url) as response,
+                session.get(url, ssl=False) as response,  # a kubelet does not check the certificate
             ):
                 answered = response.status < 400
         self.ready = answered

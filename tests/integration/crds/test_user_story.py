@@ -27,9 +27,48 @@ def test_the_least_that_one_can_write_is_filled_with_defaults(custom_objects: cl
     assert made["spec"] == {
         "champion": {"modelVersionRef": {"name": "churn-3"}},
         "stickyBy": {"type": "Request"},
-        "serving": {"timeoutMilliseconds": 1000},
+        "serving": {
+            "timeoutMilliseconds": 1000,
+            "workers": 1,
+            "outsideTraining": "Warn",
+            "authentication": {"type": "Open"},
+        },
         "capture": {"percent": 100},
     }
+
+
+EVERYTHING = {
+    "workers": 4,
+    "batching": {"maxBatchRows": 64, "maxQueueRows": 64},
+    "executionProviders": ["TensorRt", "Cuda", "Cpu"],
+    "hooks": {"processes": 2, "timeoutMilliseconds": 500},
+    "outsideTraining": "Refuse",
+    "tls": {"secretRef": {"name": "churn-tls"}},
+    "tracing": {"otlpEndpoint": "http://[fd00::1]:4318/otlp", "percent": 0},
+    "accessLog": {},
+    "template": {"resources": {"limits": {"nvidia.com/gpu": 1}}},
+}
+
+
+@pytest.mark.parametrize(
+    "authentication",
+    [
+        pytest.param({"type": "ApiKey", "apiKey": {"secretRef": {"name": "callers"}}}, id="keys"),
+        pytest.param(
+            {
+                "type": "Jwt",
+                "jwt": {
+                    "issuer": "https://id.example.com/realms/ml",
+                    "audiences": ["churn", "https://api.example.com/ml"],
+                    "jwksUri": "https://id.example.com:8443/realms/ml/keys",
+                },
+            },
+            id="tokens",
+        ),
+    ],
+)
+def test_every_setting_of_the_pods_is_taken(custom_objects: client.CustomObjectsApi, authentication: dict[str, Any]) -> None:
+    assert refusal(custom_objects, deployment(serving={**EVERYTHING, "authentication": authentication})) == ""
 
 
 def test_the_spec_of_a_model_version_never_changes(kubectl: Run, installed: None) -> None:

@@ -57,6 +57,20 @@ async def test_an_answer_becomes_the_error_that_says_what_to_do_next(
     assert type(caught.value) is error
 
 
+async def test_whether_a_secret_is_there_is_asked_without_its_contents(tmp_path: Path) -> None:
+    accepted = []
+
+    async def answers(request: web.Request) -> web.Response:
+        accepted.append(request.headers["Accept"])
+        found = request.path.endswith("/there")
+        return web.json_response({"kind": "PartialObjectMetadata"}) if found else status(404, "NotFound")
+
+    async with scripted_cluster(tmp_path, answers) as (cluster, _, _):
+        assert await cluster.exists("Secret", "retention", "there")
+        assert not await cluster.exists("Secret", "retention", "gone")
+    assert set(accepted) == {"application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"}
+
+
 async def test_a_silent_server_costs_the_deadline_and_leaves_the_outcome_open(tmp_path: Path) -> None:
     async def never(_: web.Request) -> web.Response:
         await asyncio.sleep(30)

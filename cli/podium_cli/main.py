@@ -125,6 +125,25 @@ def serve_command(
     serve(folder, host, port)
 
 
+@app.command("compare-scores", epilog=_EPILOG)
+def compare_scores_command(
+    file: Annotated[Path, typer.Argument(help="Rows with a target and two scores: .csv, .parquet or .jsonl, oldest first.")],
+    target: Annotated[str, typer.Option(help="The column with the truth: 0 or 1.")],
+    score: Annotated[
+        list[str], typer.Option(help="A column with scores of the class 1: the champion's, then again the challenger's.")
+    ],
+    identity: Annotated[str | None, typer.Option("--id", help="A column that must not hold a value twice.")] = None,
+    loss: Annotated[str, typer.Option(help="ZeroOne, Brier, LogLoss or Rank: what the verdict compares.")] = "LogLoss",
+    alpha: Annotated[float, typer.Option(min=1e-9, max=0.5, help="Chance of a false verdict, over all looks.")] = 0.05,
+    minimum_improvement: Annotated[float, typer.Option(min=0, help="B must be better by more than this.")] = 0.0,
+    json: Annotated[str | None, typer.Option(help="Write the figures to this file instead; '-' prints them.")] = None,
+) -> None:
+    """Compare two scores of the same rows: AUCs, DeLong's test, and a verdict that stays valid however often one looks."""
+    from podium_cli.compare import CompareOptions, compare_scores
+
+    compare_scores(CompareOptions(file, target, tuple(score), identity, loss, alpha, minimum_improvement, json), _out)
+
+
 def main() -> None:
     """Runs the command. A UserError becomes one sentence and its exit code; other errors are bugs and show a traceback."""
     try:

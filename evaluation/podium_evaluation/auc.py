@@ -1,0 +1,111 @@
+"""The area under the ROC curve with DeLong's variance, and the difference of two on the same rows."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import ndtr, ndtri
+from scipy.stats import rankdata
+
+from podium_evaluation.sequences import Floats
+
+
+@dataclass(frozen=True)
+class Auc:
+    """An AUC with its standard error and fixed-sample interval, cut to [0, 1]."""
+
+    value: float
+    standard_error: float
+    interval: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class AucDifference:
+    """first - second. `z` is 0 and `p_value` 1 where both rank all rows alike."""
+
+    first: Auc
+    second: Auc
+    difference: float
+    interval: tuple[float, float]
+    z: float
+    p_value: float
+
+
+def auc(target: npt.ArrayLike, scores: npt.ArrayLike, confidence: float = 0.95) -> Auc:
+    """The probability that a positive row has a higher score than a negative one, ties counted half.
+
+    `target` is 0 or 1, both shapes (n,). The interval is symmetric on the logit scale: it keeps its coverage near 1,
+    where the plain one leaves [0, 1]. With one row of a class the error is unknown (NaN). Raises ValueError when shapes
+    differ, a score is NaN, or a class is absent.
+
+    Source: DeLong, DeLong, Clarke-Pearson (1988), Biometrics 44, 837-845; computed by midranks as in Sun, Xu (2014),
+    IEEE Signal Processing Letters 21, 1389-1393, doi 10.1109/LSP.2014.2337313. The logit interval: Pepe (2003), The
+    Statistical Evaluation of Medical Tests, section 5.2.
+
+    >>> auc([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8]).value
+    0.75
+    """
+    values, covariance = _structural(target, [scores])
+    return _auc(float(values[0]), float(covariance[0, 0]), confidence)
+
+
+def auc_difference(
+    target: npt.ArrayLike, first: npt.ArrayLike, second: npt.ArrayLike, confidence: float = 0.95
+) -> AucDifference:
+    """Both AUCs and DeLong's test of their difference, paired on the same rows. Arguments and source: see `auc`."""
+    values, covariance = _structural(target, [first, second])
+    difference = float(values[0] - values[1])
+    error = float(np.sqrt(max(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1], 0.0)))
+    z = difference / error if error > 0 else (0.0 if difference == 0 else float(np.copysign(np.inf, difference)))
+    half = float(ndtri(0.5 + confidence / 2)) * error
+    return AucDifference(
+        first=_auc(float(values[0]), float(covariance[0, 0]), confidence),
+        second=_auc(float(values[1]), float(covariance[1, 1]), confidence),
+        difference=difference,
+        interval=(difference - half, difference + half),
+        z=z,
+        p_value=float(2 * ndtr(-abs(z))),
+    )
+
+
+def _structural(target: npt.ArrayLike, scores: list[npt.ArrayLike]) -> tuple[Floats, Floats]:
+    """AUCs, shape (k,), and their covariance, shape (k, k), from DeLong's structural components."""
+    truth = np.asarray(target)
+    if not np.isin(truth, (0, 1)).all():
+        raise ValueError("a target is neither 0 nor 1")
+    positive = truth == 1
+    m, n = int(positive.sum()), int((~positive).sum())
+    if m == 0 or n == 0:
+        raise ValueError(f"there are {m} positive and {n} negative rows; an AUC needs both")
+    of_positives, of_negatives = np.empty((len(scores), m)), np.empty((len(scores), n))
+    for row, one in enumerate(scores):
+        given = np.asarray(one, dtype=np.float64)
+        if given.shape != truth.shape:
+            raise ValueError(f"target has shape {truth.shape}, scores {given.shape}")
+        if np.isnan(given).any():
+            raise ValueError("a score is missing (NaN)")
+        ranks = rankdata(given)
+        of_positives[row] = (ranks[positive] - rankdata(given[positive])) / n
+        of_negatives[row] = 1 - (ranks[~positive] - rankdata(given[~positive])) / m
+    return of_positives.mean(axis=1), _covariance(of_positives) / m + _covariance(of_negatives) / n
+
+
+def _covariance(components: Floats) -> Floats:
+    count = components.shape[1]
+    if count < 2:
+        return np.full((len(components), len(components)), np.nan)
+    return np.atleast_2d(np.cov(components))
+
+
+def _auc(value: float, variance: float, confidence: float) -> Auc:
+    error = float(np.sqrt(max(variance, 0.0))) if variance == variance else float("nan")
+    half = float(ndtri(0.5 + confidence / 2)) * error
+    if 0 < value < 1 and error == error:
+        centre = np.log(value / (1 - value))
+        spread = half / (value * (1 - value))
+        return Auc(value, error, (_logistic(centre - spread), _logistic(centre + spread)))
+    return Auc(value, error, (max(value - half, 0.0), min(value + half, 1.0)))
+
+
+def _logistic(x: float) -> float:
+    return float(1 / (1 + np.exp(-x)))

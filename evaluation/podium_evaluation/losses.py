@@ -1,0 +1,84 @@
+"""Losses per unit whose mean is a metric: what paired evidence is made of. Lower is better."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from podium_evaluation.sequences import Floats
+
+LossType = Literal["ZeroOne", "Brier", "LogLoss", "Rank"]
+LOG_LOSS_FLOOR = 1e-15
+"""Probabilities are kept this far from 0 and 1 (scikit-learn before 1.3 used the same), so that one certain error is not
+infinite."""
+MINIMUM_UNITS = 1000
+MINIMUM_OF_EACH_CLASS = 50
+MINIMUM_DISCORDANT = 30
+
+
+class NotProbabilities(ValueError):
+    """A loss that needs probabilities got other scores."""
+
+
+@dataclass(frozen=True)
+class Differences:
+    """loss(champion) - loss(challenger) per unit, shape (n_units,): positive where the challenger is better."""
+
+    values: Floats
+    enough: npt.NDArray[np.bool_]
+    """Where a verdict may be taken."""
+
+
+def differences(loss: LossType, target: npt.ArrayLike, champion: npt.ArrayLike, challenger: npt.ArrayLike) -> Differences:
+    """Paired differences of `loss` on the same rows, in their order. `target` is 0 or 1; scores are of the class 1;
+    shapes (n,).
+
+    A unit is a row; for Rank it is a pair: the k-th positive row with the k-th negative one, known when both are. The
+    mean of the Rank loss is 1 - AUC, and disjoint pairs of independent rows are independent, which pairs of all with all
+    are not. ZeroOne decides at 0.5. Raises ValueError when shapes differ or a target is neither 0 nor 1,
+    NotProbabilities when Brier or LogLoss get a score outside [0, 1].
+    """
+    truth, old, new = (np.asarray(values, dtype=np.float64) for values in (target, champion, challenger))
+    if not truth.shape == old.shape == new.shape or truth.ndim != 1:
+        raise ValueError(f"target and scores have shapes {truth.shape}, {old.shape} and {new.shape}; they must be one (n,)")
+    if not np.isin(truth, (0.0, 1.0)).all():
+        raise ValueError("a target is neither 0 nor 1")
+    if loss == "Rank":
+        values = _rank_losses(truth, old) - _rank_losses(truth, new)
+        return Differences(values, np.arange(1, len(values) + 1) >= MINIMUM_OF_EACH_CLASS)
+    for scores in (old, new):
+        _check_scores(loss, scores)
+    values = _row_losses(loss, truth, old) - _row_losses(loss, truth, new)
+    units = np.arange(1, len(values) + 1)
+    enough = (units >= MINIMUM_UNITS) & (np.cumsum(truth) >= MINIMUM_OF_EACH_CLASS)
+    enough &= units - np.cumsum(truth) >= MINIMUM_OF_EACH_CLASS
+    if loss == "ZeroOne":
+        enough &= np.cumsum(values != 0) >= MINIMUM_DISCORDANT
+    return Differences(values, enough)
+
+
+def _row_losses(loss: LossType, truth: Floats, scores: Floats) -> Floats:
+    if loss == "ZeroOne":
+        return np.asarray((scores >= 0.5) != (truth == 1), dtype=np.float64)
+    if loss == "Brier":
+        return (scores - truth) ** 2
+    kept = np.clip(scores, LOG_LOSS_FLOOR, 1 - LOG_LOSS_FLOOR)
+    return np.asarray(-np.where(truth == 1, np.log(kept), np.log1p(-kept)), dtype=np.float64)
+
+
+def _rank_losses(truth: Floats, scores: Floats) -> Floats:
+    positive, negative = scores[truth == 1], scores[truth == 0]
+    pairs = min(len(positive), len(negative))
+    positive, negative = positive[:pairs], negative[:pairs]
+    return np.asarray((positive < negative) + 0.5 * (positive == negative), dtype=np.float64)
+
+
+def _check_scores(loss: LossType, scores: Floats) -> None:
+    outside = ~((scores >= 0) & (scores <= 1))
+    if outside.any():
+        row = int(np.flatnonzero(outside)[0])
+        raise NotProbabilities(
+            f"{loss} needs probabilities: the score of row {row} is {scores[row]:g}, which is not between 0 and 1; "
+            "Rank takes any score"
+        )

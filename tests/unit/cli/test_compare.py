@@ -1,0 +1,71 @@
+"""`podium compare-scores`, run as a user runs it."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from podium_evaluation.auc import auc_difference
+from program_fixtures import runner
+
+run = runner(sys.executable, "-m", "podium_cli", "compare-scores")
+
+
+@pytest.fixture(scope="module")
+def scored(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """6,000 rows; `new` knows more of the truth than `old`, and both are calibrated."""
+    chance = np.random.default_rng(11)
+    known, hidden = chance.normal(size=(2, 6000))
+    left = (chance.uniform(size=6000) < 1 / (1 + np.exp(-known - 1.5 * hidden))).astype(int)
+    frame = pd.DataFrame({"customer": np.arange(6000), "left": left})
+    frame["old"] = 1 / (1 + np.exp(-0.8 * known))
+    frame["new"] = 1 / (1 + np.exp(-known - 1.5 * hidden))
+    frame["margin"] = known + hidden
+    path = tmp_path_factory.mktemp("scores") / "scores.csv"
+    frame.to_csv(path, index=False)
+    return path
+
+
+def test_a_better_challenger_is_found_and_both_aucs_are_said(scored: Path) -> None:
+    done = run(str(scored), "--target", "left", "--score", "old", "--score", "new", "--id", "customer", "--json", "-")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    frame = pd.read_csv(scored)
+    areas = auc_difference(frame["left"], frame["old"], frame["new"])
+    assert found["rows"] == 6000
+    assert found["delong"]["z"] == pytest.approx(areas.z)
+    assert found["b"]["auc"] == pytest.approx(areas.second.value)
+    assert found["sequential"]["decision"] == "Better"
+    assert found["sequential"]["units"] >= 1000
+    assert found["sequential"]["lower"] > 0
+
+
+def test_the_table_says_the_verdict_in_words(scored: Path) -> None:
+    done = run(str(scored), "--target", "left", "--score", "new", "--score", "old")
+    assert done.returncode == 0, done.stderr
+    assert "B is worse: after 1000 units LogLoss" in done.stdout
+    assert "DeLong    z = " in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        pytest.param(["--score", "old", "--score", "margin"], "LogLoss needs probabilities: the score of row", id="margins"),
+        pytest.param(["--score", "old"], "--score is given 1 times; give it twice", id="one-score"),
+        pytest.param(["--score", "old", "--score", "newer"], "--score is 'newer', but", id="no-such-column"),
+        pytest.param(["--score", "old", "--score", "new", "--loss", "Auc"], "must be one of ZeroOne, Brier", id="loss"),
+        pytest.param(["--score", "old", "--score", "new", "--id", "left"], "have an --id that another has", id="twice"),
+    ],
+)
+def test_what_cannot_be_compared_is_said(scored: Path, arguments: list[str], says: str) -> None:
+    done = run(str(scored), "--target", "left", *arguments)
+    assert done.returncode == 2
+    assert says in " ".join(done.stderr.split())
+
+
+def test_rank_takes_any_score(scored: Path) -> None:
+    done = run(str(scored), "--target", "left", "--score", "old", "--score", "margin", "--loss", "Rank", "--json", "-")
+    assert json.loads(done.stdout)["sequential"]["decision"] == "Better", done.stderr

@@ -116,13 +116,13 @@ class Explainer:
     async def _background(self, model: Explained, deadline: float) -> _Background:
         found = self._backgrounds.get(model)
         if found is None:
-            found = _background_of(model)
+            found = background_of(model)
             found.answers = await model.run_aside(found.columns, found.rows, deadline)
             self._backgrounds[model] = found
         return found
 
 
-def _background_of(model: Explained) -> _Background:
+def background_of(model: Explained) -> _Background:
     descriptor = model.descriptor
     cells = Cells(descriptor.inputs)
     if not model.golden:

@@ -129,10 +129,13 @@ def pod(
     silence: Silence | None = None,
     in_service: bool = True,
     pool: str = "abcdef",
+    public: bool | None = None,
     **changed: Any,
 ) -> PodSeen:
+    """Clients reach the pods in service of pool abcdef, unless `public` says so."""
     status = control_status(uid, committed=committed, prepared=prepared, preparing=preparing, failure=failure, pool=pool)
-    return PodSeen(name=f"pod-{uid}", uid=uid, pool=pool, answer=silence or status, in_service=in_service, **changed)
+    reached = in_service and pool == "abcdef" if public is None else public
+    return PodSeen(f"pod-{uid}", uid, pool, silence or status, in_service, reached, **changed)
 
 
 def failure(found: Plan, fault: Any = "Version", reason: str = "GoldenRowsFailed") -> Failure:

@@ -83,6 +83,7 @@ class Memory:
                 pool=pod.pool,
                 answer=seen.answers.get(pod.uid, Silence.NOT_STARTED),
                 in_service=seen.in_service(pod),
+                public=pod.uid in seen.public_endpoints,
                 terminating=pod.terminating,
                 troubled_seconds=now - self.troubled.get(pod.uid, now),
                 confirmed=pod.uid in confirmed,

@@ -28,6 +28,8 @@ class PodSeen:
     answer: ControlStatus | Silence
     in_service: bool
     """Ready, or in an EndpointSlice: requests may reach it."""
+    public: bool
+    """In an EndpointSlice of the public Service: clients reach it."""
     terminating: bool = False
     troubled_seconds: float = 0.0
     """How long it has been silent, or failing the pending plan."""

@@ -201,13 +201,10 @@ def _overdue(seen: SwapSeen, plan: Plan, parts: _Parts, *, served: bool) -> Step
 
 
 def _is_all_there_is(seen: SwapSeen, pod: PodSeen) -> bool:
-    """Whether clients have nobody else to ask: the Service leads to the committed pool, however ready another pool is."""
-    if seen.committed is None or pod.pool != seen.committed.plan.champion.pool:
+    """Whether clients have nobody else to ask. The Service leads to one pool, however ready another one is."""
+    if not pod.public and (seen.committed is None or pod.pool != seen.committed.plan.champion.pool):
         return False
-    return not any(
-        other.uid != pod.uid and other.pool == pod.pool and other.status and other.in_service and not other.terminating
-        for other in seen.pods
-    )
+    return not any(other.uid != pod.uid and other.public and other.status and not other.terminating for other in seen.pods)
 
 
 def _as_failure(plan: Plan, pod: PodSeen) -> Failure:
@@ -276,11 +273,10 @@ def _is_behind(status: ControlStatus, plan: Plan) -> bool:
 
 
 def _replace_doubtful(seen: SwapSeen) -> Step | None:
-    """A silent pod in service may still answer with an earlier plan. Others must serve, else it is all there is."""
-    doubtful = [
-        pod for pod in seen.pods if pod.status is None and pod.in_service and not pod.terminating and not pod.confirmed
-    ]
-    if not doubtful or not any(pod.status and pod.in_service for pod in seen.pods):
+    """A silent pod in service may still answer with an earlier plan. Clients must have another one to ask."""
+    silent = [pod for pod in seen.pods if pod.status is None and pod.in_service and not pod.terminating]
+    doubtful = [pod for pod in silent if not pod.confirmed and not _is_all_there_is(seen, pod)]
+    if not doubtful:
         return None
     late = [pod for pod in doubtful if pod.troubled_seconds >= DOUBT_SECONDS]
     if late:

@@ -190,6 +190,29 @@ CASES = [
         id="the only pod in service is not replaced",
     ),
     pytest.param(
+        seen(wished=plan("churn-3"), pods=(LATER, pod("c", committed=OLD, pool="ghijkl"))),
+        Settled(),
+        id="the only pod that clients reach is not replaced, however ready a pod of another pool is",
+    ),
+    pytest.param(
+        seen(
+            committed=sealed(plan("churn-3", pool="ghijkl")),
+            wished=plan("churn-3", pool="ghijkl"),
+            pods=(LATER, pod("c", committed=plan("churn-3", pool="ghijkl"), pool="ghijkl")),
+        ),
+        Settled(),
+        id="nor while the Service still leads to the earlier pool",
+    ),
+    pytest.param(
+        seen(wished=plan("churn-3"), pods=(A, replace(LATER, pool="ghijkl", public=False))),
+        Replace(
+            replace(LATER, pool="ghijkl", public=False),
+            "PodUnreachable",
+            "the pod did not answer on its control port for 20 s",
+        ),
+        id="a silent pod of a second pool is replaced",
+    ),
+    pytest.param(
         seen(committed=None, pods=()),
         Initialise(plan("churn-4", term=2, epoch=5)),
         id="nothing is there: above all known epochs",

@@ -207,6 +207,7 @@ def observed(world: World, troubled_seconds: float) -> SwapSeen:
                 pool=POOL,
                 answer=steps.Silence.UNREACHABLE if pod.silent else status_of(pod),
                 in_service=pod.in_service,
+                public=pod.in_service,
                 troubled_seconds=troubled_seconds if pod.silent else 0.0,
             )
             for pod in world.pods

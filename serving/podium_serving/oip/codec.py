@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from podium_crds.package import Descriptor
 from podium_serving.exchange import Columns, InvalidRequest
-from podium_serving.oip.tensors import TensorSchema, array_of, check_shape, flat_values, packed, tensor_schema
+from podium_serving.oip.tensors import TensorSchema, array_of, check_names, check_shape, flat_values, packed, tensor_schema
 
 
 class _Tensor(msgspec.Struct, forbid_unknown_fields=True):
@@ -82,7 +82,7 @@ class Codec:
         wanted = tuple(output.name for output in message.outputs)
         for name in wanted:
             if name not in self.outputs:
-                raise InvalidRequest(f"outputs asks for '{name}'; the model has {_listed(self.outputs)}")
+                raise InvalidRequest(f"outputs asks for '{name}'; the model has {listed(self.outputs)}")
         return Decoded(columns, rows, message.id, wanted, message.parameters)
 
     def decode_answer(self, body: bytes, rows: int) -> Columns:
@@ -122,7 +122,7 @@ def data_json(array: npt.NDArray[Any]) -> bytes:
 
 def _columns(schemas: dict[str, TensorSchema], tensors: list[_Tensor], direction: str) -> tuple[Columns, int]:
     """Arrays by name, and how many rows they have."""
-    _check_names(schemas, tensors, direction)
+    check_names(schemas, tensors, direction)
     groups: dict[str, list[tuple[TensorSchema, list[int], list[Any]]]] = {}
     rows = -1
     for tensor in tensors:
@@ -181,26 +181,6 @@ def _quickly(schema: TensorSchema, values: list[Any]) -> npt.NDArray[Any] | None
         return packed(schema.dtype, values)
     except OverflowError:
         return None
-
-
-def _check_names(schemas: dict[str, TensorSchema], tensors: list[_Tensor], direction: str) -> None:
-    seen = {tensor.name for tensor in tensors}
-    if len(seen) == len(tensors) and seen == schemas.keys():
-        return
-    for tensor in tensors:
-        if tensor.name not in schemas:
-            raise InvalidRequest(f"the model has no {direction} '{tensor.name[:128]}'; it takes {_listed(schemas)}")
-    for name, schema in schemas.items():
-        if name not in seen:
-            raise InvalidRequest(f"{schema.said} is missing; the model takes {schema.takes}")
-    names = [tensor.name for tensor in tensors]
-    twice = next(name for name in names if names.count(name) > 1)
-    raise InvalidRequest(f"{schemas[twice].said} is there {names.count(twice)} times, must be there once")
-
-
-def _listed(schemas: dict[str, TensorSchema]) -> str:
-    names = [f"'{name}'" for name in schemas]
-    return ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
 
 
 def _why_malformed(body: bytes, error: Exception) -> str:

@@ -1,10 +1,10 @@
 """One tensor: what the model takes, and how JSON values become its array. Every error names tensor, shape and datatype."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from math import prod
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -87,6 +87,33 @@ def tensor_schema(spec: TensorSpec, direction: str) -> TensorSchema:
         said=f"{direction} '{spec.name}'",
         takes=f"{list(spec.shape)} {spec.datatype} (-1: any number)",
     )
+
+
+class Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+def check_names(schemas: Mapping[str, TensorSchema], tensors: Sequence[Named], direction: str) -> None:
+    """Raises InvalidRequest unless each of `schemas` is there exactly once, and nothing else."""
+    seen = {tensor.name for tensor in tensors}
+    if len(seen) == len(tensors) and seen == schemas.keys():
+        return
+    for tensor in tensors:
+        if tensor.name not in schemas:
+            raise InvalidRequest(f"the model has no {direction} '{tensor.name[:128]}'; it takes {listed(schemas)}")
+    for name, schema in schemas.items():
+        if name not in seen:
+            raise InvalidRequest(f"{schema.said} is missing; the model takes {schema.takes}")
+    names = [tensor.name for tensor in tensors]
+    twice = next(name for name in names if names.count(name) > 1)
+    raise InvalidRequest(f"{schemas[twice].said} is there {names.count(twice)} times, must be there once")
+
+
+def listed(schemas: Mapping[str, TensorSchema]) -> str:
+    """Their names, for an error."""
+    names = [f"'{name}'" for name in schemas]
+    return ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
 
 
 def check_shape(schema: TensorSchema, shape: list[int]) -> None:

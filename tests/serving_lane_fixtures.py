@@ -16,6 +16,7 @@ from podium_serving.http.app import forward_app, public_app
 from podium_serving.http.gate import Gate, Guarded
 from podium_serving.http.ports import ForwardPort, PublicPort
 from podium_serving.http.server import HttpServer
+from podium_serving.inference import Cancel, Done, Tasks
 from podium_serving.metrics import Metrics
 from podium_serving.model.loaded import LoadedModel
 from podium_serving.settings import HttpSettings, ModelSettings
@@ -35,9 +36,13 @@ class DirectResponder:
     held: asyncio.Event | None = None
     asked: list[InferRequest] = field(default_factory=list)
     after: list[tuple[InferRequest, Answer]] = field(default_factory=list)
+    tasks: Tasks = field(default_factory=Tasks)
 
-    async def answer(self, request: InferRequest, admitted: Serving) -> Answer:
+    def begin(self, request: InferRequest, done: Done) -> Cancel:
         self.asked.append(request)
+        return self.tasks.answer(self._answer(request), done)
+
+    async def _answer(self, request: InferRequest) -> Answer:
         if self.held is not None:
             await self.held.wait()
         columns, timing = await self.model.infer(request.columns, request.rows, request.deadline)

@@ -27,7 +27,8 @@ from podium_crds.plan import (
     PlannedVersion,
 )
 from podium_crds.slots import allocate
-from podium_serving.exchange import Columns, DeadlineExceeded, InferRequest
+from podium_serving.exchange import Answer, Columns, DeadlineExceeded, InferRequest, ServingError
+from podium_serving.inference import Inference, Tasks, awaited
 from podium_serving.metrics import Metrics
 from podium_serving.settings import Secrets, Settings
 from podium_serving.state import Responder, Serving, Timing
@@ -172,6 +173,19 @@ class SumModel:
         self.loaded_bytes = 0
         self.seconds = seconds
         self.calls = 0
+        self._tasks = Tasks()
+
+    def submit(self, entry: Inference) -> None:
+        entry.work = self._tasks.start(self._finish(entry))
+
+    async def _finish(self, entry: Inference) -> None:
+        try:
+            entry.outputs, timing = await self.infer(entry.columns, entry.rows, entry.deadline)
+            entry.inference_seconds = timing.inference_seconds
+        except ServingError as error:
+            entry.error = error
+        entry.work = None
+        entry.finish()
 
     async def infer(self, columns: Columns, rows: int, deadline: float) -> tuple[Columns, Timing]:
         self.calls += 1
@@ -183,6 +197,11 @@ class SumModel:
 
     async def close(self) -> None:
         pass
+
+
+async def answer_of(responder: Responder, asked: InferRequest, admitted: Serving) -> Answer:
+    """What the responder answers. Raises ServingError."""
+    return await awaited(lambda done: responder.begin(asked, done))
 
 
 def serving(of: Plan, responder: Responder, model: SumModel | None) -> Serving:

@@ -4,23 +4,20 @@ The public calls ask the plan's responder, which may split; the forwarded ones a
 else. Knows nothing of sockets, HTTP or gRPC.
 """
 
-import asyncio
-import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from itertools import count
 from os import urandom
 from typing import ClassVar
 
+from podium_crds.plan import Plan
 from podium_serving.exchange import Answer, InferRequest, NotFound, NotServing, ServingError
-from podium_serving.metrics import Distribution, Metrics
+from podium_serving.inference import Cancel, Done, Inference, awaited
+from podium_serving.metrics import Metrics, Tally
 from podium_serving.state import Serving, ServingState
 
-logger = logging.getLogger(__name__)
-
 NOT_YET = "no version is committed here yet; try again"
-
-Done = Callable[[Answer | ServingError], None]
+CHAMPION = "champion"
 
 
 class RequestIds:
@@ -44,12 +41,10 @@ class Calls:
         self.states = states
         self.request_ids = RequestIds()
         self._metrics = metrics
-        self._times: dict[tuple[str, str], tuple[Distribution, Distribution]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def draining(self) -> bool:
-        return any(state.draining for state in self.states.values())
+        return True in [state.draining for state in self.states.values()]  # no generator: it is asked for every response
 
     def model_named(self, model: str) -> str:
         """`model`, or the only one that is here where none was named."""
@@ -96,25 +91,13 @@ class Calls:
             self.leave(admitted)
         raise wrong or NotServing(NOT_YET)
 
-    def begin(self, request: InferRequest, admitted: Serving, done: Done) -> None:
-        """Answers `request`: `done` is called exactly once, in this thread, perhaps before this returns."""
-        task = asyncio.get_running_loop().create_task(self._told(request, admitted, done))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _told(self, request: InferRequest, admitted: Serving, done: Done) -> None:
-        try:
-            result: Answer | ServingError = await self.answer(request, admitted)
-        except ServingError as error:
-            result = error
-        except Exception:
-            logger.exception("request %s failed", request.request_id)
-            result = ServingError("this server failed; its log says more")
-        done(result)
+    def begin(self, request: InferRequest, admitted: Serving, done: Done) -> Cancel:
+        """Answers `request`."""
+        raise NotImplementedError
 
     async def answer(self, request: InferRequest, admitted: Serving) -> Answer:
-        """Raises ServingError."""
-        raise NotImplementedError
+        """The same for coroutines. Raises ServingError."""
+        return await awaited(lambda done: self.begin(request, admitted, done))
 
     def answered(self, request: InferRequest, admitted: Serving, answer: Answer, protocol: str) -> None:
         """The response is on the wire. `protocol` is HTTP or gRPC."""
@@ -124,16 +107,11 @@ class Calls:
         """Counts a response that is no answer, by its HTTP status."""
         raise NotImplementedError
 
-    def _observe(self, version: str, role: str, answer: Answer) -> None:
-        times = self._times.get((version, role))
-        if times is None:
-            times = (
-                self._metrics.queue_seconds.labels(version, role),
-                self._metrics.inference_seconds.labels(version, role),
-            )
-            self._times[version, role] = times
-        times[0].observe(answer.queue_seconds)
-        times[1].observe(answer.inference_seconds)
+    def _tally(self, admitted: Serving, version: str, role: str) -> Tally:
+        tally = admitted.tallies.get((version, role))
+        if tally is None:
+            tally = admitted.tallies[version, role] = Tally(self._metrics, version, role)
+        return tally
 
 
 class PublicCalls(Calls):
@@ -141,16 +119,18 @@ class PublicCalls(Calls):
 
     counts_admissions = True
 
-    async def answer(self, request: InferRequest, admitted: Serving) -> Answer:
-        return await admitted.responder.answer(request, admitted)
+    def begin(self, request: InferRequest, admitted: Serving, done: Done) -> Cancel:
+        return admitted.responder.begin(request, done)
 
     def answered(self, request: InferRequest, admitted: Serving, answer: Answer, protocol: str) -> None:
-        role = "champion" if answer.arm_answered == "champion" else "challenger"
-        self._metrics.requests.labels(answer.version, role, "200").inc()
-        self._metrics.request_seconds.labels(answer.version, role).observe(time.monotonic() - request.admitted_at)
-        self._metrics.rows.labels(answer.version, role).inc(request.rows)
-        if answer.arm_answered == "champion" and admitted.model is not None:
-            self._observe(answer.version, role, answer)
+        by_champion = answer.arm_answered == CHAMPION
+        tally = self._tally(admitted, answer.version, CHAMPION if by_champion else "challenger")
+        tally.requests.value += 1
+        tally.rows.value += request.rows
+        tally.request_seconds.observe(time.monotonic() - request.admitted_at)
+        if by_champion and admitted.model is not None:
+            tally.queue_seconds.observe(answer.queue_seconds)
+            tally.inference_seconds.observe(answer.inference_seconds)
         admitted.responder.answered(request, answer, admitted)
 
     def failed(self, admitted: Serving | None, admitted_at: float, code: int, protocol: str) -> None:
@@ -173,26 +153,42 @@ class ForwardedCalls(Calls):
             return NotFound("a forwarded request names its version: /v2/models/{model}/versions/{version}/infer")
         return wrong
 
-    async def answer(self, request: InferRequest, admitted: Serving) -> Answer:
-        plan, model = admitted.plan, admitted.model
+    def begin(self, request: InferRequest, admitted: Serving, done: Done) -> Cancel:
+        model = admitted.model
         assert model is not None, "refused by the head"
-        columns, timing = await model.infer(request.columns, request.rows, request.deadline)
-        arm = request.arm or plan.role
-        return Answer(
-            version=plan.champion.version.name,
-            version_digest=plan.champion.version.digest,
-            epoch=plan.epoch,
-            columns=columns,
-            arm_assigned=arm,
-            arm_answered=arm,
-            queue_seconds=timing.queue_seconds,
-            inference_seconds=timing.inference_seconds,
+        entry = Inference(
+            request.columns, request.rows, request.deadline, lambda ran: done(_answer_of(ran, request, admitted.plan))
         )
+        try:
+            model.submit(entry)
+        except ServingError as error:
+            entry.fail(error)
+        return entry
 
     def answered(self, request: InferRequest, admitted: Serving, answer: Answer, protocol: str) -> None:
-        self._metrics.forwarded_requests.labels(answer.version, "200").inc()
-        self._observe(answer.version, "shadow" if request.mirror else admitted.plan.role, answer)
+        tally = self._tally(admitted, answer.version, "shadow" if request.mirror else admitted.plan.role)
+        tally.forwarded_requests.value += 1
+        tally.queue_seconds.observe(answer.queue_seconds)
+        tally.inference_seconds.observe(answer.inference_seconds)
 
     def failed(self, admitted: Serving | None, admitted_at: float, code: int, protocol: str) -> None:
         version = admitted.plan.champion.version.name if admitted else ""
         self._metrics.forwarded_requests.labels(version, str(code)).inc()
+
+
+def _answer_of(inference: Inference, request: InferRequest, plan: Plan) -> Answer | ServingError:
+    if inference.error is not None:
+        return inference.error
+    arm = request.arm or plan.role
+    return Answer(
+        version=plan.champion.version.name,
+        version_digest=plan.champion.version.digest,
+        epoch=plan.epoch,
+        columns=inference.outputs,
+        arm_assigned=arm,
+        arm_answered=arm,
+        queue_seconds=inference.queue_seconds,
+        inference_seconds=inference.inference_seconds,
+        texts=inference.texts,
+        row=inference.row,
+    )

@@ -3,9 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from podium_serving.oip.rows import RowTexts
 
 Columns = dict[str, npt.NDArray[Any]]
 """Tensors by name; the first axis of each is rows. BYTES are object arrays of str (or bytes where not UTF-8)."""
@@ -122,3 +125,6 @@ class Answer:
     queue_seconds: float = 0.0
     inference_seconds: float = 0.0
     forward_seconds: float = 0.0
+    texts: "RowTexts | None" = None
+    """JSON of the run that answered this one row, which is `row` of it. None: `columns` are all there is."""
+    row: int = 0

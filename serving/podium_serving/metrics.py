@@ -7,6 +7,7 @@ only; prometheus-client does the exposition. `labels()` is for setting up: keep 
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from typing import Generic, Literal, TypeVar
 
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
@@ -185,3 +186,35 @@ class Metrics(Collector):
         for values, child in list(family.children.items()):
             metric.add_metric([*self._constant.values(), *values], list(child.cumulative()), child.total)
         return metric
+
+
+class Tally:
+    """What an answer of one version in one role counts into. Each child is made when it is first counted."""
+
+    def __init__(self, metrics: Metrics, version: str, role: str) -> None:
+        self._metrics = metrics
+        self._arm = (version, role)
+
+    @cached_property
+    def requests(self) -> Value:
+        return self._metrics.requests.labels(*self._arm, "200")
+
+    @cached_property
+    def request_seconds(self) -> Distribution:
+        return self._metrics.request_seconds.labels(*self._arm)
+
+    @cached_property
+    def rows(self) -> Value:
+        return self._metrics.rows.labels(*self._arm)
+
+    @cached_property
+    def queue_seconds(self) -> Distribution:
+        return self._metrics.queue_seconds.labels(*self._arm)
+
+    @cached_property
+    def inference_seconds(self) -> Distribution:
+        return self._metrics.inference_seconds.labels(*self._arm)
+
+    @cached_property
+    def forwarded_requests(self) -> Value:
+        return self._metrics.forwarded_requests.labels(self._arm[0], "200")

@@ -11,6 +11,8 @@ from typing import Protocol
 from podium_crds.package import Descriptor
 from podium_crds.plan import Envelope, Plan
 from podium_serving.exchange import Answer, Columns, InferRequest
+from podium_serving.inference import Cancel, Done, Inference
+from podium_serving.metrics import Tally
 from podium_serving.oip.codec import Codec
 
 
@@ -30,8 +32,12 @@ class Model(Protocol):
     """The package's digest (sha256:...)."""
     loaded_bytes: int
 
+    def submit(self, entry: Inference) -> None:
+        """Runs its rows (joined with whatever else waits in this turn of the loop) and finishes it. Raises Overloaded or
+        NotServing."""
+
     def infer(self, columns: Columns, rows: int, deadline: float) -> Awaitable[tuple[Columns, Timing]]:
-        """Runs the rows (joined with whatever else waits in this turn of the loop). Raises ServingError."""
+        """The same for coroutines. Raises ServingError."""
 
     async def close(self) -> None:
         """Waits for what runs, then drops the session off the hot path."""
@@ -40,8 +46,8 @@ class Model(Protocol):
 class Responder(Protocol):
     """Answers requests under one plan (podium_serving.traffic.responder): splits, forwards, mirrors, captures."""
 
-    def answer(self, request: InferRequest, admitted: "Serving") -> Awaitable[Answer]:
-        """Never fails because of a challenger. Raises ServingError only for the champion's own failure."""
+    def begin(self, request: InferRequest, done: Done) -> Cancel:
+        """Answers. Never fails because of a challenger: an error is the champion's own."""
 
     def answered(self, request: InferRequest, answer: Answer, admitted: "Serving") -> None:
         """Called after the answer is on the wire: shadows and capture happen here. Returns at once, never raises."""
@@ -63,6 +69,8 @@ class Serving:
     last_admitted: float | None = None
     """Unix seconds of the newest admission under this plan; first_admitted likewise of the oldest."""
     first_admitted: float | None = None
+    tallies: dict[tuple[str, str], Tally] = field(default_factory=dict)
+    """What counts its answers, by version and role. Kept here, for as long as the plan, so that none is looked up again."""
     codec: Codec = field(init=False)
     """Reads requests and writes answers of this descriptor."""
 

@@ -15,34 +15,26 @@ import httptools
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from podium_serving.exchange import Answer, InferRequest, InvalidRequest, Overloaded, ServingError
-from podium_serving.http.connection import Connection
-from podium_serving.http.dialects.dialect import Arrived, Finish
+from podium_serving.exchange import InvalidRequest, Overloaded, ServingError
+from podium_serving.http.answering import Answering
 from podium_serving.http.lane_state import Exchange, Lane
 from podium_serving.http.requests import read_head, without_offer
-from podium_serving.http.responses import BodyTooLarge, BodyTooSlow, HeadTooLarge, answer_bytes, error_bytes
+from podium_serving.http.responses import BodyTooLarge, BodyTooSlow, HeadTooLarge, error_bytes
 from podium_serving.http.routes import Target, target_of
 
 logger = logging.getLogger(__name__)
-
-PROTOCOL = "HTTP"
-
-CLIENT_GONE = 499
-"""Counted where a client closed before its answer was there; nothing is sent."""
 
 MAX_HEAD_BYTES = 65_536
 """Path and headers of one request. Ten times what proxies let through."""
 
 _TOO_LARGE = HeadTooLarge(f"the request's head has more than {MAX_HEAD_BYTES} bytes")
-_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-class LaneProtocol(Connection):
+class LaneProtocol(Answering):
     """One connection's requests."""
 
     def __init__(self, lane: Lane, config: Config, server_state: ServerState, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(lane, config, server_state, loop)
-        self._open: list[Exchange] = []
         self._head_bytes = 0
         self._asked_app_at = 0.0
 
@@ -80,7 +72,7 @@ class LaneProtocol(Connection):
             return
         if type(exchange) is not Exchange:
             super().on_body(body)
-        elif not exchange.complete:
+        elif not exchange.complete and exchange.refusal is None:  # who may not ask has nothing kept for him
             exchange.chunks.append(body)
             exchange.size += len(body)
             self.lane.buffered_bytes += len(body)
@@ -117,10 +109,7 @@ class LaneProtocol(Connection):
             self._refuse_connection(_TOO_LARGE)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        for exchange in list(self._open):
-            exchange.disconnected = True
-            self.lane.port.calls.failed(exchange.admitted, exchange.admitted_at, CLIENT_GONE, PROTOCOL)
-            self._release(exchange)
+        self._let_go()
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:
@@ -197,129 +186,6 @@ class LaneProtocol(Connection):
         self.lane.open_requests += 1
         self._open.append(exchange)
         return exchange
-
-    def _come_to_front(self, exchange: Exchange) -> None:
-        exchange.front = True
-        if exchange.complete:
-            self._begin(exchange)
-        elif exchange.head.content_length > (limit := self.lane.settings.max_body_bytes):
-            self._refuse_rest(exchange, BodyTooLarge(exchange.head.content_length, limit))
-        elif exchange.wants_continue:
-            if exchange.refusal is not None:
-                self._refuse_rest(exchange, exchange.refusal)
-            else:
-                self.transport.write(_CONTINUE)
-
-    def _refuse_rest(self, exchange: Exchange, error: ServingError) -> None:
-        """Refuses a request whose body has not ended; nothing that follows on this connection can be read."""
-        exchange.complete = True
-        exchange.refusal = error
-        exchange.keep_alive = False
-        self.lingering = True
-        if exchange.front:
-            self._begin(exchange)
-
-    def _begin(self, exchange: Exchange) -> None:
-        if exchange.disconnected:
-            return
-        admitted = exchange.admitted
-        if exchange.refusal is not None or admitted is None:
-            self._fail(exchange, exchange.refusal or ServingError("admitted by nobody"))
-            return
-        calls = self.lane.port.calls
-        body = exchange.chunks[0] if len(exchange.chunks) == 1 else b"".join(exchange.chunks)
-        arrived = Arrived(
-            head=exchange.head,
-            headers=exchange.headers,
-            admitted=admitted,
-            model=calls.model_named(exchange.target.model),
-            version=exchange.target.version,
-            admitted_at=exchange.admitted_at,
-            deadline=exchange.body_at + self.lane.port.seconds(exchange.head, admitted),
-            request_id=exchange.head.request_id or calls.request_ids(),
-            body=body,
-        )
-        try:
-            request = exchange.target.dialect.read(arrived)
-            self.lane.port.note(exchange.head, request)
-            calls.begin(request, admitted, lambda result: self._settle(exchange, arrived, request, result))
-        except Exception as error:
-            self._fail(exchange, self._as_serving_error(error, arrived.request_id), arrived.request_id)
-
-    def _settle(self, exchange: Exchange, arrived: Arrived, request: InferRequest, result: Answer | ServingError) -> None:
-        finish = exchange.target.dialect.finish
-        if isinstance(result, ServingError):
-            self._fail(exchange, result, request.request_id)
-        elif finish is None:
-            self._answer(exchange, arrived, request, result)
-        else:
-            task = self.loop.create_task(self._finish(finish, exchange, arrived, request, result))
-            self.lane.tasks.add(task)
-            task.add_done_callback(self.lane.tasks.discard)
-
-    async def _finish(
-        self, finish: Finish, exchange: Exchange, arrived: Arrived, request: InferRequest, answer: Answer
-    ) -> None:
-        try:
-            await finish(arrived, request, answer)
-        except Exception as error:
-            self._fail(exchange, self._as_serving_error(error, request.request_id), request.request_id)
-        else:
-            self._answer(exchange, arrived, request, answer)
-
-    def _answer(self, exchange: Exchange, arrived: Arrived, request: InferRequest, answer: Answer) -> None:
-        if exchange.disconnected:
-            return
-        try:
-            written = exchange.target.dialect.write(arrived, request, answer)
-        except Exception as error:
-            self._fail(exchange, self._as_serving_error(error, request.request_id), request.request_id)
-            return
-        close = self._closes_after(exchange)
-        timings = self.lane.port.timings
-        self._write(exchange, answer_bytes(answer, written, request.request_id, close=close, timings=timings), close)
-        self.lane.port.calls.answered(request, arrived.admitted, answer, PROTOCOL)
-
-    def _as_serving_error(self, error: Exception, request_id: str) -> ServingError:
-        if isinstance(error, ServingError):
-            return error
-        logger.error("request %s failed", request_id, exc_info=error)
-        return ServingError("this server failed; its log says more")
-
-    def _fail(self, exchange: Exchange, error: ServingError, request_id: str = "") -> None:
-        if exchange.disconnected:
-            return
-        close = self._closes_after(exchange)
-        self.lane.port.calls.failed(exchange.admitted, exchange.admitted_at, error.http_status, PROTOCOL)
-        self._write(exchange, error_bytes(error, request_id, close=close), close)
-
-    def _closes_after(self, exchange: Exchange) -> bool:
-        """Requests that were read behind this one on the connection are answered first."""
-        return not self.pipeline and (self.lane.closing or not exchange.keep_alive or not self.cycle.keep_alive)
-
-    def _write(self, exchange: Exchange, response: bytes, close: bool) -> None:
-        self._release(exchange)
-        if exchange.disconnected or self.transport.is_closing():
-            return
-        exchange.response_complete = True
-        self.transport.write(response)
-        if close and self.lingering:
-            self.linger()
-        elif close:
-            self.transport.close()
-        else:
-            self.on_response_complete()
-
-    def _release(self, exchange: Exchange) -> None:
-        """Exactly once per exchange: answered, refused, or its client is gone."""
-        if exchange not in self._open:
-            return
-        self._open.remove(exchange)
-        self.lane.open_requests -= 1
-        self.lane.buffered_bytes -= exchange.size
-        exchange.chunks = []
-        if exchange.admitted is not None:
-            self.lane.port.calls.leave(exchange.admitted)
 
 
 def _head_bytes(url: bytes, headers: list[tuple[bytes, bytes]]) -> int:

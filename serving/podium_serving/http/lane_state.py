@@ -4,10 +4,12 @@ import asyncio
 import time
 from dataclasses import dataclass, field
 
-from podium_serving.exchange import ServingError
+from podium_serving.exchange import InferRequest, ServingError
+from podium_serving.http.dialects.dialect import Arrived
 from podium_serving.http.ports import Port
-from podium_serving.http.requests import Head
+from podium_serving.http.requests import Head, RawHeaders
 from podium_serving.http.routes import Target
+from podium_serving.inference import Cancel
 from podium_serving.settings import HttpSettings
 from podium_serving.state import Serving
 
@@ -46,20 +48,29 @@ class _NoEvent:
     def set(self) -> None: ...
 
 
-class Exchange:
-    """One inference request and its response; stands where uvicorn's protocol keeps its request cycle."""
+class Exchange(Arrived):
+    """One inference request and its response; stands where uvicorn's protocol keeps its request cycle.
+
+    What has arrived and what the lane keeps of it are one object, for one is made per request. `entered` is the plan that
+    it holds open; `model`, `deadline`, `request_id` and `body` are there once it is whole.
+    """
 
     __slots__ = (
-        "admitted", "admitted_at", "body_at", "chunks", "complete", "disconnected", "front", "head", "headers", "keep_alive",
-        "message_event", "refusal", "response_complete", "size", "target", "wants_continue",
+        "begun", "body_at", "chunks", "complete", "disconnected", "entered", "front", "keep_alive", "refusal", "released",
+        "request", "response_complete", "size", "target", "wants_continue",
     )  # fmt: skip
 
-    def __init__(self, target: Target, headers: list[tuple[bytes, bytes]], head: Head, admitted: Serving | None) -> None:
-        self.target = target
-        self.headers = headers
+    message_event = _NoEvent()
+
+    def __init__(self, target: Target, headers: RawHeaders, head: Head, entered: Serving | None) -> None:
+        # Not by the parent's own: it takes a second over a million requests longer.
         self.head = head
-        self.admitted = admitted
+        self.headers = headers
+        self.version = target.version
         self.admitted_at = time.monotonic()
+        self.id_in_body = ""
+        self.target = target
+        self.entered = entered
         self.body_at = 0.0
         self.chunks: list[bytes] = []
         self.size = 0
@@ -70,4 +81,6 @@ class Exchange:
         self.refusal: ServingError | None = None
         self.response_complete = False
         self.disconnected = False
-        self.message_event = _NoEvent()
+        self.released = False
+        self.begun: Cancel | None = None
+        self.request: InferRequest | None = None

@@ -12,25 +12,20 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from podium_serving.exchange import Columns, DeadlineExceeded, NotServing, Overloaded, ServingError
+from podium_serving.inference import Inference
+from podium_serving.oip.rows import RowTexts
 from podium_serving.state import Timing
 
-Result = tuple[Columns, Timing]
+Results = list[Columns | ServingError] | Columns | ServingError
+"""One for the whole batch, or, where that failed, one per entry."""
 
-
-@dataclass(slots=True, eq=False)
-class _Waiting:
-    columns: Columns
-    rows: int
-    deadline: float
-    arrived: float
-    future: asyncio.Future[Result]
-    timer: asyncio.TimerHandle | None = None
+_NO_TIMER_SECONDS = 3600.0
+"""A deadline further away needs no timer: no run takes so long."""
 
 
 class Batcher:
@@ -52,7 +47,7 @@ class Batcher:
         self._max_queue_rows = max_queue_rows
         self._variable_shapes = variable_shapes
         self._on_batch = on_batch
-        self._waiting: deque[_Waiting] = deque()
+        self._waiting: deque[Inference] = deque()
         self._waiting_rows = 0
         self._scheduled = False
         self._running: asyncio.Future[Any] | None = None
@@ -60,23 +55,40 @@ class Batcher:
         self._loop = asyncio.get_running_loop()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
 
-    def submit(self, columns: Columns, rows: int, deadline: float) -> asyncio.Future[Result]:
-        """The answer to come, cut out of its batch. Fails with DeadlineExceeded or what the run raised.
+    def submit(self, entry: Inference) -> None:
+        """Finishes `entry` when it has run, or fails it: DeadlineExceeded, or what the run raised.
 
         Raises Overloaded when too many rows wait, NotServing after close.
         """
         if self._closed:
             raise NotServing("this version is being put away")
-        if self._waiting and self._waiting_rows + rows > self._max_queue_rows:
+        if self._waiting and self._waiting_rows + entry.rows > self._max_queue_rows:
             raise Overloaded(f"{self._waiting_rows} rows wait for the model, at most {self._max_queue_rows} may; try again")
-        entry = _Waiting(columns, rows, deadline, time.monotonic(), self._loop.create_future())
         self._waiting.append(entry)
-        self._waiting_rows += rows
+        self._waiting_rows += entry.rows
         if self._running is not None:
             self._expire_later(entry)
         elif not self._scheduled:
             self._schedule()
-        return entry.future
+
+    async def run(self, columns: Columns, rows: int, deadline: float) -> tuple[Columns, Timing]:
+        """`submit` for coroutines. A caller that is cancelled calls it off."""
+        waiting: asyncio.Future[None] = self._loop.create_future()
+
+        def wake(_: Inference) -> None:
+            if not waiting.done():
+                waiting.set_result(None)
+
+        entry = Inference(columns, rows, deadline, wake)
+        self.submit(entry)
+        try:
+            await waiting
+        except asyncio.CancelledError:
+            entry.cancel()
+            raise
+        if entry.error is not None:
+            raise entry.error
+        return entry.outputs, Timing(entry.queue_seconds, entry.inference_seconds)
 
     async def close(self) -> None:
         """Answers what was submitted, then ends the thread."""
@@ -95,72 +107,77 @@ class Batcher:
         self._scheduled = True
         self._loop.call_soon(self._start)
 
-    def _expire_later(self, entry: _Waiting) -> None:
+    def _expire_later(self, entry: Inference) -> None:
         # time.monotonic is the clock of the loop too.
-        if entry.timer is None and entry.deadline < entry.arrived + 3600:
-            entry.timer = self._loop.call_at(entry.deadline, _expire, entry.future)
+        if entry.work is None and entry.deadline < entry.arrived + _NO_TIMER_SECONDS:
+            entry.work = self._loop.call_at(entry.deadline, _expire, entry)
 
     def _start(self) -> None:
         self._scheduled = False
         if self._running is not None:
             return
-        batch = self._next_batch()
+        batch, rows = self._next_batch()
         if batch:
-            rows = sum(entry.rows for entry in batch)
             if rows <= self._inline_rows:
-                self._settle(batch, *_timed(self._run_joined, batch))
+                self._settle(batch, rows, *self._timed(batch, rows))
             else:
-                self._run_in_thread(batch)
+                self._run_in_thread(batch, rows)
         if self._waiting and self._running is None:
             self._schedule()
 
-    def _next_batch(self) -> list[_Waiting]:
-        """The longest-waiting entries whose callers still wait, up to the limit of rows, of one shape."""
-        batch: list[_Waiting] = []
+    def _next_batch(self) -> tuple[list[Inference], int]:
+        """The longest-waiting entries that are still waited for, up to the limit of rows, of one shape; and their rows."""
+        batch: list[Inference] = []
         rows = 0
         now = time.monotonic()
-        while self._waiting:
-            entry = self._waiting[0]
-            if entry.deadline <= now:
-                _expire(entry.future)
-            if not entry.future.done():
+        waiting = self._waiting
+        while waiting:
+            entry = waiting[0]
+            if not entry.over and entry.deadline > now:
                 too_many = rows + entry.rows > self._max_batch_rows
                 if batch and (too_many or (self._variable_shapes and not _same_shape(batch[0].columns, entry.columns))):
                     break
                 batch.append(entry)
                 rows += entry.rows
-            self._waiting.popleft()
+            waiting.popleft()
             self._waiting_rows -= entry.rows
-        return batch
+            if entry.deadline <= now:
+                _expire(entry)
+        return batch, rows
 
-    def _run_in_thread(self, batch: list[_Waiting]) -> None:
+    def _run_in_thread(self, batch: list[Inference], rows: int) -> None:
         for entry in batch:
             self._expire_later(entry)
         # Joining is done over there too: it copies.
-        self._running = running = self._loop.run_in_executor(self._thread, _timed, self._run_joined, batch)
-        running.add_done_callback(lambda done: self._ran(batch, done))
+        self._running = running = self._loop.run_in_executor(self._thread, self._timed, batch, rows)
+        running.add_done_callback(lambda done: self._ran(batch, rows, done))
 
-    def _ran(self, batch: list[_Waiting], done: asyncio.Future[tuple[float, float, list[Columns | Exception]]]) -> None:
+    def _ran(self, batch: list[Inference], rows: int, done: asyncio.Future[tuple[float, float, Results]]) -> None:
         self._running = None
         if done.cancelled():
-            self._settle(batch, 0.0, 0.0, [NotServing("this pod is shutting down")] * len(batch))
+            self._settle(batch, rows, 0.0, 0.0, NotServing("this pod is shutting down"))
         else:
-            self._settle(batch, *done.result())
+            self._settle(batch, rows, *done.result())
         if self._waiting and not self._scheduled:
             self._start()
 
-    def _run_joined(self, batch: list[_Waiting]) -> list[Columns | Exception]:
-        """One result per entry. When a joined run fails, each runs alone: the fault is one row's."""
-        if len(batch) == 1:
-            return [self._attempt(batch[0].columns, batch[0].rows)]
-        names = batch[0].columns.keys()
-        joined = {name: np.concatenate([entry.columns[name] for entry in batch]) for name in names}
-        result = self._attempt(joined, sum(entry.rows for entry in batch))
-        if isinstance(result, Exception):
-            return [self._attempt(entry.columns, entry.rows) for entry in batch]
-        return _split(result, [entry.rows for entry in batch])
+    def _timed(self, batch: list[Inference], rows: int) -> tuple[float, float, Results]:
+        """When the run began (monotonic), its seconds, and its results."""
+        started = time.monotonic()
+        results = self._run_joined(batch, rows)
+        return started, time.monotonic() - started, results
 
-    def _attempt(self, columns: Columns, rows: int) -> Columns | Exception:
+    def _run_joined(self, batch: list[Inference], rows: int) -> Results:
+        """When a joined run fails, each runs alone: the fault is one row's."""
+        if len(batch) == 1:
+            return self._attempt(batch[0].columns, rows)
+        joined = {name: np.concatenate([entry.columns[name] for entry in batch]) for name in batch[0].columns}
+        result = self._attempt(joined, rows)
+        if isinstance(result, ServingError):
+            return [self._attempt(entry.columns, entry.rows) for entry in batch]
+        return result
+
+    def _attempt(self, columns: Columns, rows: int) -> Columns | ServingError:
         try:
             outputs = self._run(columns)
         except Exception as error:  # whatever the runtime raises is this request's answer, not the server's end
@@ -170,47 +187,45 @@ class Batcher:
                 return ServingError(f"the model answered {rows} rows with output '{name}' of shape {list(array.shape)}")
         return outputs
 
-    def _settle(self, batch: list[_Waiting], started: float, seconds: float, results: list[Columns | Exception]) -> None:
+    def _settle(self, batch: list[Inference], rows: int, started: float, seconds: float, results: Results) -> None:
         if self._on_batch is not None:
-            self._on_batch(sum(entry.rows for entry in batch))
+            self._on_batch(rows)
+        if isinstance(results, ServingError):
+            results = [results] * len(batch)
+        for entry in batch:
+            entry.queue_seconds = max(0.0, started - entry.arrived)
+            entry.inference_seconds = seconds
+        if isinstance(results, dict):
+            _hand_out(batch, rows, results)
+            return
         for entry, result in zip(batch, results, strict=True):
-            if entry.timer is not None:
-                entry.timer.cancel()
-            if entry.future.done():
-                continue
-            if isinstance(result, Exception):
-                entry.future.set_exception(result)
+            if isinstance(result, ServingError):
+                entry.fail(result)
             else:
-                entry.future.set_result((result, Timing(max(0.0, started - entry.arrived), seconds)))
+                entry.outputs = result
+                entry.finish()
 
 
-def _timed(
-    run: Callable[[list[_Waiting]], list[Columns | Exception]], batch: list[_Waiting]
-) -> tuple[float, float, list[Columns | Exception]]:
-    """When the run began (monotonic), its seconds, and its results."""
-    started = time.monotonic()
-    results = run(batch)
-    return started, time.monotonic() - started, results
+def _hand_out(batch: list[Inference], rows: int, outputs: Columns) -> None:
+    """Cuts a run's outputs into those of its parts."""
+    texts = RowTexts(outputs) if rows == len(batch) else None
+    start = 0
+    for entry in batch:
+        end = start + entry.rows
+        entry.outputs = {name: array[start:end] for name, array in outputs.items()}
+        entry.texts = texts
+        entry.row = start
+        start = end
+        entry.finish()
 
 
 def _nothing(columns: Columns) -> Columns:
     raise NotServing("this version is put away")
 
 
-def _expire(future: asyncio.Future[Result]) -> None:
-    if not future.done():
-        future.set_exception(DeadlineExceeded("the model did not answer before the request's deadline"))
+def _expire(entry: Inference) -> None:
+    entry.fail(DeadlineExceeded("the model did not answer before the request's deadline"))
 
 
 def _same_shape(one: Columns, other: Columns) -> bool:
     return all(one[name].shape[1:] == other[name].shape[1:] for name in one)
-
-
-def _split(outputs: Columns, rows: list[int]) -> list[Columns | Exception]:
-    parts: list[Columns | Exception] = []
-    start = 0
-    for count in rows:
-        end = start + count
-        parts.append({name: array[start:end] for name, array in outputs.items()})
-        start = end
-    return parts

@@ -1,12 +1,14 @@
 """A version in memory: session, batcher and hooks behind the one call that answers rows."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+import logging
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Self
 
 from podium_crds.package import GoldenRow
-from podium_serving.exchange import Columns, HookFailed, InvalidRequest
+from podium_serving.exchange import Columns, HookFailed, InvalidRequest, ServingError
+from podium_serving.inference import Inference, Tasks
 from podium_serving.model.aside import Aside
 from podium_serving.model.batching import Batcher
 from podium_serving.model.golden import GoldenResult, compare, golden_columns
@@ -16,6 +18,8 @@ from podium_serving.model.session import Session, inline_rows, placeholder_colum
 from podium_serving.processes import resident_bytes
 from podium_serving.settings import ModelSettings
 from podium_serving.state import Timing
+
+logger = logging.getLogger(__name__)
 
 _WARM_GOLDEN_ROWS = 64
 
@@ -33,6 +37,7 @@ class LoadedModel:
         self._batcher = batcher
         self._aside = Aside(session.run)
         self._hooks = hooks
+        self._tasks = Tasks()
 
     @property
     def golden(self) -> tuple[GoldenRow, ...]:
@@ -60,10 +65,16 @@ class LoadedModel:
         grown = max(resident_bytes() - before, package.size_bytes) + (hooks.memory_bytes if hooks else 0)
         return cls(package, session, batcher, hooks, grown)
 
-    def infer(self, columns: Columns, rows: int, deadline: float) -> Awaitable[tuple[Columns, Timing]]:
+    def submit(self, entry: Inference) -> None:
         if self._hooks is None:
-            return self._batcher.submit(columns, rows, deadline)
-        return self._infer_with_hooks(self._hooks, columns, rows, deadline)
+            self._batcher.submit(entry)
+        else:
+            entry.work = self._tasks.start(self._hooked(self._hooks, entry))
+
+    async def infer(self, columns: Columns, rows: int, deadline: float) -> tuple[Columns, Timing]:
+        if self._hooks is None:
+            return await self._batcher.run(columns, rows, deadline)
+        return await self._infer_with_hooks(self._hooks, columns, rows, deadline)
 
     async def run_aside(self, columns: Columns, rows: int, deadline: float) -> Columns:
         """Answers rows beside the batches, hooks and all: for work that may wait. Keep runs short. Raises ServingError."""
@@ -84,7 +95,7 @@ class LoadedModel:
             return GoldenResult(0, True, 0, 0, 0.0, "")
         try:
             columns = golden_columns(self.descriptor, rows)
-            plain, _ = await self._batcher.submit(columns, len(rows), float("inf"))
+            plain, _ = await self._batcher.run(columns, len(rows), float("inf"))
             verdict = compare(self.descriptor, rows, plain)
             if verdict.passed and self._hooks is not None and any(row.hooked_outputs for row in rows):
                 hooked, _ = await self._infer_with_hooks(self._hooks, columns, len(rows), float("inf"))
@@ -107,9 +118,21 @@ class LoadedModel:
         del session
         await asyncio.to_thread(dropped.clear)
 
+    async def _hooked(self, hooks: Hooks, entry: Inference) -> None:
+        try:
+            entry.outputs, timing = await self._infer_with_hooks(hooks, entry.columns, entry.rows, entry.deadline)
+            entry.queue_seconds, entry.inference_seconds = timing.queue_seconds, timing.inference_seconds
+        except ServingError as error:
+            entry.error = error
+        except Exception:
+            logger.exception("hooks around the model failed")
+            entry.error = ServingError("this server failed; its log says more")
+        entry.work = None  # it is this task, and ends by itself
+        entry.finish()
+
     async def _infer_with_hooks(self, hooks: Hooks, columns: Columns, rows: int, deadline: float) -> tuple[Columns, Timing]:
         prepared, before = await hooks.before(columns, rows, deadline)
-        outputs, run = await self._batcher.submit(prepared, rows, deadline)
+        outputs, run = await self._batcher.run(prepared, rows, deadline)
         outputs, after = await hooks.after(outputs, columns, rows, deadline)
         # Hooks are part of what a challenger costs: waiting for one is waiting, and their run counts as inference.
         return outputs, Timing(

@@ -13,6 +13,7 @@ import msgspec
 
 from podium_crds.plan import Plan
 from podium_serving.exchange import Answer, DeadlineExceeded, Fallback, InferRequest, NotServing, ServingError
+from podium_serving.inference import Cancel, Done, Inference, Tasks
 from podium_serving.oip.codec import Codec
 from podium_serving.state import Model
 from podium_serving.traffic.budget import RecentP99
@@ -38,7 +39,7 @@ class RelayedError(ServingError):
 
 
 class Champion(Protocol):
-    async def answer(self, request: InferRequest) -> Answer: ...
+    def begin(self, request: InferRequest, done: Done) -> Cancel: ...
 
 
 class LocalChampion:
@@ -49,28 +50,39 @@ class LocalChampion:
         self._digest = plan.champion.version.digest
         self._epoch = plan.epoch
 
-    async def answer(self, request: InferRequest) -> Answer:
-        started = time.monotonic()
+    def begin(self, request: InferRequest, done: Done) -> Cancel:
+        def finished(inference: Inference) -> None:
+            done(self._answer(inference))
+
+        entry = Inference(request.columns, request.rows, request.deadline, finished)
         try:
-            columns, timing = await self._model.infer(request.columns, request.rows, request.deadline)
-        except DeadlineExceeded:
+            self._model.submit(entry)
+        except ServingError as error:
+            entry.fail(error)
+        return entry
+
+    def _answer(self, inference: Inference) -> Answer | ServingError:
+        error = inference.error
+        if inference.row == 0 and (error is None or isinstance(error, DeadlineExceeded)):
+            # The first of its run waited longest, and stands for the others: one look at the clock is enough.
             now = time.monotonic()
-            self._recent.observe(now - started, now)
-            raise
-        now = time.monotonic()
-        self._recent.observe(now - started, now)
+            self._recent.observe(now - inference.arrived, now)
+        if error is not None:
+            return error
         return Answer(
             version=self._version,
             version_digest=self._digest,
             epoch=self._epoch,
-            columns=columns,
-            queue_seconds=timing.queue_seconds,
-            inference_seconds=timing.inference_seconds,
+            columns=inference.outputs,
+            queue_seconds=inference.queue_seconds,
+            inference_seconds=inference.inference_seconds,
+            texts=inference.texts,
+            row=inference.row,
         )
 
 
 class RemoteChampion:
-    """`answer` puts the columns of the relayed body into the answer too: capture wants them."""
+    """The answer has the columns of the relayed body, too: capture wants them."""
 
     def __init__(self, plan: Plan, codec: Codec, link: Link, recent: RecentP99, max_answer_bytes: int) -> None:
         self._plan = plan
@@ -78,8 +90,12 @@ class RemoteChampion:
         self._link = link
         self._recent = recent
         self._errand = Errand(plan.deployment.name, plan.champion.version.name, "champion", max_answer_bytes, finite=False)
+        self._tasks = Tasks()
 
-    async def answer(self, request: InferRequest) -> Answer:
+    def begin(self, request: InferRequest, done: Done) -> Cancel:
+        return self._tasks.answer(self._answer(request), done)
+
+    async def _answer(self, request: InferRequest) -> Answer:
         started = time.monotonic()
         with self._link.in_flight:
             forwarded = await self._until_the_deadline(request)

@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable
 
 from podium_crds.plan import Plan, PlannedRoute
 from podium_serving.capture.recorder import Recorder
-from podium_serving.exchange import Answer, Columns, Fallback, InferRequest
+from podium_serving.exchange import Answer, Columns, Fallback, InferRequest, ServingError
+from podium_serving.inference import Cancel, Done, Tasks, awaited
 from podium_serving.metrics import Metrics
 from podium_serving.oip.codec import Codec
 from podium_serving.state import Serving
@@ -42,7 +43,7 @@ class Arm:
 
 
 class PlanResponder:
-    """state.Responder. With no canary an answer costs one coroutine more than the model's own."""
+    """state.Responder. Who answers is decided at once; only a forward to a challenger is a task."""
 
     def __init__(
         self,
@@ -67,19 +68,27 @@ class PlanResponder:
         self._recorder = recorder
         self._metrics = metrics
         self._release = release
+        self._tasks = Tasks()
 
-    async def answer(self, request: InferRequest, admitted: Serving) -> Answer:
-        """Never fails because of a challenger. Raises ServingError for the champion's own failure only."""
+    def begin(self, request: InferRequest, done: Done) -> Cancel:
+        """Never fails because of a challenger: an error is the champion's own."""
         if self._splitter is None or request.pinned_version:
-            return await self._champion.answer(request)
+            return self._champion.begin(request, done)
         assignment = self._splitter.assign(request)
         if assignment.arm is not None:
-            return await self._from_challenger(request, self._canaries[assignment.arm])
-        answer = await self._champion.answer(request)
+            return self._tasks.answer(self._from_challenger(request, self._canaries[assignment.arm]), done)
         if assignment.kept:
-            answer.fallback = assignment.kept
-            self._metrics.fallbacks.labels("", assignment.kept.value).inc()
-        return answer
+            return self._champion.begin(request, self._kept(assignment.kept, done))
+        return self._champion.begin(request, done)
+
+    def _kept(self, reason: Fallback, done: Done) -> Done:
+        def answered(result: Answer | ServingError) -> None:
+            if isinstance(result, Answer):
+                result.fallback = reason
+                self._metrics.fallbacks.labels("", reason.value).inc()
+            done(result)
+
+        return answered
 
     async def _from_challenger(self, request: InferRequest, arm: Arm) -> Answer:
         started = time.monotonic()
@@ -117,7 +126,7 @@ class PlanResponder:
         self._metrics.fallbacks.labels(arm.route.name, reason.value).inc()
         if spent > LEAST_USEFUL_SECONDS:
             self._metrics.forward_seconds.labels(arm.route.name).observe(spent)
-        answer = await self._champion.answer(request)
+        answer = await awaited(lambda done: self._champion.begin(request, done))
         answer.arm_assigned = arm.route.name
         answer.fallback = reason
         answer.forward_seconds += spent

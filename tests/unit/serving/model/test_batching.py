@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from podium_serving.exchange import Columns, DeadlineExceeded, NotServing, Overloaded, ServingError
+from podium_serving.inference import Inference
 from podium_serving.model.batching import Batcher
 from podium_serving.state import Timing
 
@@ -47,7 +48,28 @@ def batcher(run: Callable[[Columns], Columns], inline_rows: int = 1000, **change
     )
 
 
-async def answer(waiting: asyncio.Future[tuple[Columns, Timing]]) -> list[float]:
+Waiting = asyncio.Future[tuple[Columns, Timing]]
+
+
+def submit(batches: Batcher, columns: Columns, rows: int, deadline: float) -> Waiting:
+    """`run`, begun at once. Raises what cannot be begun."""
+    waiting: Waiting = asyncio.get_running_loop().create_future()
+
+    def done(entry: Inference) -> None:
+        if waiting.done():
+            return
+        if entry.error is not None:
+            waiting.set_exception(entry.error)
+        else:
+            waiting.set_result((entry.outputs, Timing(entry.queue_seconds, entry.inference_seconds)))
+
+    entry = Inference(columns, rows, deadline, done)
+    waiting.add_done_callback(lambda done: entry.cancel() if done.cancelled() else None)
+    batches.submit(entry)
+    return waiting
+
+
+async def answer(waiting: Waiting) -> list[float]:
     columns, _ = await waiting
     return [float(value) for value in columns["y"].ravel()]
 
@@ -55,10 +77,10 @@ async def answer(waiting: asyncio.Future[tuple[Columns, Timing]]) -> list[float]
 async def test_what_arrives_in_one_turn_is_one_run_and_each_gets_its_rows() -> None:
     run = Doubling()
     batches = batcher(run)
-    waiting = [batches.submit(column(*range(count)), count, LATER) for count in (1, 3, 2)]
+    waiting = [submit(batches, column(*range(count)), count, LATER) for count in (1, 3, 2)]
     assert [await answer(one) for one in waiting] == [[0], [0, 2, 4], [0, 2]]
     assert run.batches == [[0, 0, 1, 2, 0, 1]]
-    assert await answer(batches.submit(column(5), 1, LATER)) == [10]
+    assert await answer(submit(batches, column(5), 1, LATER)) == [10]
     assert len(run.batches) == 2
     await batches.close()
 
@@ -67,9 +89,9 @@ async def test_while_a_run_is_under_way_the_next_gathers() -> None:
     run = Doubling(threading.Event())
     assert run.gate is not None
     batches = batcher(run, inline_rows=0)
-    first = batches.submit(column(1), 1, LATER)
+    first = submit(batches, column(1), 1, LATER)
     await _until(lambda: len(run.batches) == 1)
-    later = [batches.submit(column(value), 1, LATER) for value in (2, 3, 4)]
+    later = [submit(batches, column(value), 1, LATER) for value in (2, 3, 4)]
     run.gate.set()
     assert [await answer(one) for one in (first, *later)] == [[2], [4], [6], [8]]
     assert run.batches == [[1], [2, 3, 4]]
@@ -79,7 +101,7 @@ async def test_while_a_run_is_under_way_the_next_gathers() -> None:
 async def test_a_batch_ends_at_the_limit_of_rows_but_a_larger_request_runs_alone() -> None:
     run = Doubling()
     batches = batcher(run, max_batch_rows=4)
-    waiting = [batches.submit(column(*[1.0] * count), count, LATER) for count in (3, 2, 9, 1)]
+    waiting = [submit(batches, column(*[1.0] * count), count, LATER) for count in (3, 2, 9, 1)]
     await asyncio.gather(*waiting)
     assert [len(batch) for batch in run.batches] == [3, 2, 9, 1]
     await batches.close()
@@ -89,7 +111,7 @@ async def test_requests_of_different_shapes_are_not_joined() -> None:
     run = Doubling()
     batches = batcher(run, variable_shapes=True)
     wide = {"x": np.ones((1, 2), np.float32)}
-    waiting = [batches.submit(one, 1, LATER) for one in (column(1), wide, wide, column(1))]
+    waiting = [submit(batches, one, 1, LATER) for one in (column(1), wide, wide, column(1))]
     assert [(await one)[0]["y"].shape for one in waiting] == [(1, 1), (1, 2), (1, 2), (1, 1)]
     assert len(run.batches) == 3
     await batches.close()
@@ -99,7 +121,7 @@ async def test_requests_of_different_shapes_are_not_joined() -> None:
 async def test_a_cancelled_caller_strands_nobody(inline_rows: int) -> None:
     run = Doubling(threading.Event() if inline_rows == 0 else None)
     batches = batcher(run, inline_rows)
-    waiting = [batches.submit(column(value), 1, LATER) for value in range(4)]
+    waiting = [submit(batches, column(value), 1, LATER) for value in range(4)]
     waiting[1].cancel()  # what asyncio does to the future that a cancelled caller awaits
     if run.gate is not None:
         await _until(lambda: len(run.batches) == 1)
@@ -109,7 +131,7 @@ async def test_a_cancelled_caller_strands_nobody(inline_rows: int) -> None:
     assert isinstance(results[1], asyncio.CancelledError)
     assert (results[0], results[3]) == ([0], [6])
     assert isinstance(results[2], asyncio.CancelledError) if inline_rows == 0 else results[2] == [4]
-    assert await answer(batches.submit(column(9), 1, LATER)) == [18]
+    assert await answer(submit(batches, column(9), 1, LATER)) == [18]
     await batches.close()
 
 
@@ -117,7 +139,7 @@ async def test_a_cancelled_caller_strands_nobody(inline_rows: int) -> None:
 async def test_a_row_that_makes_the_model_fail_fails_alone(inline_rows: int) -> None:
     run = Doubling()
     batches = batcher(run, inline_rows)
-    callers = [answer(batches.submit(column(value), 1, LATER)) for value in (1, 13, 3)]
+    callers = [answer(submit(batches, column(value), 1, LATER)) for value in (1, 13, 3)]
     results = await asyncio.gather(*callers, return_exceptions=True)
     assert (results[0], results[2]) == ([2], [6])
     assert isinstance(results[1], ServingError)
@@ -128,7 +150,7 @@ async def test_a_row_that_makes_the_model_fail_fails_alone(inline_rows: int) -> 
 async def test_an_answer_with_another_number_of_rows_is_an_error() -> None:
     batches = batcher(lambda columns: {"y": columns["x"][:1]})
     with pytest.raises(ServingError, match=r"the model answered 2 rows with output 'y' of shape \[1, 1\]"):
-        await batches.submit(column(1, 2), 2, LATER)
+        await submit(batches, column(1, 2), 2, LATER)
     await batches.close()
 
 
@@ -136,17 +158,17 @@ async def test_a_deadline_ends_waiting_while_the_model_runs_and_before_it_does()
     run = Doubling(threading.Event())
     assert run.gate is not None
     batches = batcher(run, inline_rows=0)
-    running = batches.submit(column(1), 1, time.monotonic() + 0.05)
+    running = submit(batches, column(1), 1, time.monotonic() + 0.05)
     await _until(lambda: len(run.batches) == 1)
-    waiting = batches.submit(column(2), 1, time.monotonic() + 0.05)
-    patient = batches.submit(column(3), 1, LATER)
+    waiting = submit(batches, column(2), 1, time.monotonic() + 0.05)
+    patient = submit(batches, column(3), 1, LATER)
     for late in (running, waiting):
         with pytest.raises(DeadlineExceeded):
             await late
     run.gate.set()
     assert await answer(patient) == [6]
     assert run.batches == [[1], [3]]
-    too_late = batches.submit(column(4), 1, time.monotonic() - 1)
+    too_late = submit(batches, column(4), 1, time.monotonic() - 1)
     with pytest.raises(DeadlineExceeded):
         await too_late
     await batches.close()
@@ -156,11 +178,11 @@ async def test_too_many_waiting_rows_are_refused_and_an_empty_queue_takes_any_si
     run = Doubling(threading.Event())
     assert run.gate is not None
     batches = batcher(run, inline_rows=0, max_queue_rows=4)
-    large = batches.submit(column(*range(9)), 9, LATER)
+    large = submit(batches, column(*range(9)), 9, LATER)
     await _until(lambda: len(run.batches) == 1)
-    waiting = [batches.submit(column(1, 2), 2, LATER) for _ in range(2)]
+    waiting = [submit(batches, column(1, 2), 2, LATER) for _ in range(2)]
     with pytest.raises(Overloaded, match="4 rows wait for the model, at most 4 may; try again"):
-        batches.submit(column(1), 1, LATER)
+        submit(batches, column(1), 1, LATER)
     run.gate.set()
     await asyncio.gather(large, *waiting)
     await batches.close()
@@ -170,11 +192,11 @@ async def test_closing_answers_what_was_submitted_and_refuses_the_rest() -> None
     run = Doubling(threading.Event())
     assert run.gate is not None
     batches = batcher(run, inline_rows=0)
-    waiting = [batches.submit(column(value), 1, LATER) for value in (1, 2)]
+    waiting = [submit(batches, column(value), 1, LATER) for value in (1, 2)]
     closing = asyncio.create_task(batches.close())
     await asyncio.sleep(0)
     with pytest.raises(NotServing):
-        batches.submit(column(3), 1, LATER)
+        submit(batches, column(3), 1, LATER)
     run.gate.set()
     await closing
     assert [await answer(one) for one in waiting] == [[2], [4]]
@@ -191,7 +213,7 @@ async def test_many_interleaved_callers_each_get_their_own_answer() -> None:
         for turn in range(20):
             rows = 1 + (number + turn) % 3
             value = number * 1000 + turn
-            got = await answer(batches.submit(column(*[float(value)] * rows), rows, LATER))
+            got = await answer(submit(batches, column(*[float(value)] * rows), rows, LATER))
             assert got == [2.0 * value] * rows
 
     await asyncio.gather(*(caller(number) for number in range(30)))

@@ -11,6 +11,7 @@ from traffic_fixtures import (
     Bench,
     SumModel,
     Talk,
+    answer_of,
     challenger_pod,
     descriptor,
     plan,
@@ -31,7 +32,7 @@ async def test_shadows_see_every_request_after_the_answer(bench: Bench) -> None:
     async with challenger_pod(HOST, bench.port) as pod:
         for _ in range(5):
             asked = request()
-            answer = await responder.answer(asked, admitted)
+            answer = await answer_of(responder, asked, admitted)
             assert answer.version == "churn-3"
             responder.answered(asked, answer, admitted)
         await until(lambda: len(pod.seen) == 5)
@@ -50,7 +51,7 @@ async def test_a_hanging_shadow_is_shed_and_never_waited_for() -> None:
     async with raw_pod(HOST, bench.port, hang):
         for _ in range(100):
             asked = request()
-            answer = await responder.answer(asked, admitted)
+            answer = await answer_of(responder, asked, admitted)
             responder.answered(asked, answer, admitted)
             await asyncio.sleep(0)
         assert bench.shadows() == {("boosting", "Shed"): 88}
@@ -68,7 +69,7 @@ async def test_a_shadow_that_misbehaves_is_counted(bench: Bench, talk: Talk, rea
     admitted = serving(of, responder, model)
     async with raw_pod(HOST, bench.port, talk):
         asked = request()
-        responder.answered(asked, await responder.answer(asked, admitted), admitted)
+        responder.answered(asked, await answer_of(responder, asked, admitted), admitted)
         await until(lambda: bool(bench.shadows()))
         await responder.close()
     assert bench.shadows() == {("boosting", reason.value): 1}

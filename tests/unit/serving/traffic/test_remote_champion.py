@@ -11,6 +11,7 @@ from traffic_fixtures import (
     CHAMPION_HOST,
     Bench,
     Challenger,
+    answer_of,
     challenger_pod,
     descriptor,
     plan,
@@ -24,7 +25,7 @@ async def answer_of_another_pool(bench: Bench, asked: InferRequest) -> Any:
     of = plan(pool="green", champion_host=CHAMPION_HOST)
     responder = bench.factory(of, None, descriptor())
     try:
-        return await responder.answer(asked, serving(of, responder, None))
+        return await answer_of(responder, asked, serving(of, responder, None))
     finally:
         await responder.close()
 
@@ -63,7 +64,7 @@ async def test_a_pooled_connection_to_a_champion_pod_that_went_is_replaced(bench
     admitted = serving(of, responder, None)
     for _ in range(3):
         async with challenger_pod(CHAMPION_HOST, bench.port, Challenger(factor=1)):
-            assert (await responder.answer(request(), admitted)).version == "churn-3"
+            assert (await answer_of(responder, request(), admitted)).version == "churn-3"
     await responder.close()
 
 

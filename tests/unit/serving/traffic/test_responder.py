@@ -10,6 +10,7 @@ from traffic_fixtures import (
     TOKEN,
     Bench,
     SumModel,
+    answer_of,
     challenger_pod,
     descriptor,
     plan,
@@ -26,7 +27,7 @@ async def test_without_routes_the_model_answers_and_no_task_is_made(bench: Bench
     of = plan()
     responder = bench.factory(of, model, descriptor())
     before = asyncio.all_tasks()
-    answer = await responder.answer(request((1, 2)), serving(of, responder, model))
+    answer = await answer_of(responder, request((1, 2)), serving(of, responder, model))
     assert asyncio.all_tasks() == before
     assert (answer.version, answer.arm_assigned, answer.arm_answered, answer.fallback) == (
         "churn-3",
@@ -44,7 +45,7 @@ async def test_a_canary_relays_the_challengers_bytes(bench: Bench) -> None:
     of = plan(route("neural-net", HOST))
     responder = bench.factory(of, model, descriptor())
     async with challenger_pod(HOST, bench.port) as pod:
-        answer = await responder.answer(request((1, 2)), serving(of, responder, model))
+        answer = await answer_of(responder, request((1, 2)), serving(of, responder, model))
         assert answer.body is not None
         assert json.loads(answer.body)["outputs"][0]["data"] == [30.0]
         assert answer.columns is not None
@@ -68,7 +69,7 @@ async def test_a_request_id_that_no_header_can_carry_is_forwarded_all_the_same(b
     responder = bench.factory(of, SumModel(), descriptor())
     async with challenger_pod(HOST, bench.port) as pod:
         asked = request((1, 2), request_id="a\r\nX: y \N{SNOWMAN}")
-        answer = await responder.answer(asked, serving(of, responder, None))
+        answer = await answer_of(responder, asked, serving(of, responder, None))
         assert answer.arm_answered == "neural-net"
         assert pod.seen[0].headers["Podium-Request-Id"] == "a%0D%0AX%3A%20y%20%E2%98%83"
         await responder.close()
@@ -79,7 +80,7 @@ async def test_a_large_body_stays_with_the_champion(bench: Bench) -> None:
     of = plan(route("neural-net", HOST))
     responder = bench.factory(of, model, descriptor())
     async with challenger_pod(HOST, bench.port) as pod:
-        answer = await responder.answer(request(raw=b" " * (1024 * 1024 + 1)), serving(of, responder, model))
+        answer = await answer_of(responder, request(raw=b" " * (1024 * 1024 + 1)), serving(of, responder, model))
         await responder.close()
     assert (answer.arm_assigned, answer.fallback, pod.seen) == ("neural-net", Fallback.BODY_TOO_LARGE, [])
 
@@ -89,7 +90,7 @@ async def test_with_no_time_left_the_champion_is_asked_at_once(bench: Bench) -> 
     of = plan(route("neural-net", HOST))
     responder = bench.factory(of, model, descriptor())
     async with challenger_pod(HOST, bench.port) as pod:
-        answer = await responder.answer(request(seconds=0.02), serving(of, responder, model))
+        answer = await answer_of(responder, request(seconds=0.02), serving(of, responder, model))
         await responder.close()
     assert (answer.fallback, pod.seen) == (Fallback.NO_TIME_LEFT, [])
 
@@ -98,11 +99,11 @@ async def test_what_a_slow_champion_needs_is_kept_for_it(bench: Bench) -> None:
     model = SumModel(0.1)
     warm = plan()
     responder = bench.factory(warm, model, descriptor())
-    await asyncio.gather(*(responder.answer(request(), serving(warm, responder, model)) for _ in range(30)))
+    await asyncio.gather(*(answer_of(responder, request(), serving(warm, responder, model)) for _ in range(30)))
     of = plan(route("neural-net", HOST, timeout_milliseconds=900), epoch=2)
     responder = bench.factory(of, model, descriptor())
     async with raw_pod(HOST, bench.port, hang):
-        answer = await responder.answer(request(seconds=0.4), serving(of, responder, model))
+        answer = await answer_of(responder, request(seconds=0.4), serving(of, responder, model))
         await responder.close()
     assert answer.fallback is Fallback.TIMEOUT
     assert 0.1 < answer.forward_seconds < 0.25
@@ -114,7 +115,7 @@ async def test_a_request_that_names_a_version_is_never_split(bench: Bench) -> No
     responder = bench.factory(of, model, descriptor())
     asked = request()
     asked.pinned_version = "churn-3"
-    answer = await responder.answer(asked, serving(of, responder, model))
+    answer = await answer_of(responder, asked, serving(of, responder, model))
     assert (answer.arm_assigned, answer.fallback) == ("champion", Fallback.NONE)
     await responder.close()
 
@@ -123,7 +124,7 @@ async def test_a_request_without_a_key_is_counted(bench: Bench) -> None:
     model = SumModel()
     of = plan(route("neural-net", HOST), sticky=PlannedSticky(type="Header", name="x-customer-id"))
     responder = bench.factory(of, model, descriptor())
-    answer = await responder.answer(request(), serving(of, responder, model))
+    answer = await answer_of(responder, request(), serving(of, responder, model))
     assert (answer.arm_assigned, answer.fallback) == ("champion", Fallback.MISSING_KEY)
     assert bench.fallbacks() == {("", "MissingKey"): 1}
     await responder.close()
@@ -135,7 +136,7 @@ async def test_ten_percent_of_a_thousand_are_a_hundred(bench: Bench) -> None:
     responder = bench.factory(of, model, descriptor())
     admitted = serving(of, responder, model)
     async with challenger_pod(HOST, bench.port) as pod:
-        arms = [(await responder.answer(request(), admitted)).arm_assigned for _ in range(1000)]
+        arms = [(await answer_of(responder, request(), admitted)).arm_assigned for _ in range(1000)]
         await responder.close()
     assert arms.count("neural-net") == len(pod.seen) == 100
 
@@ -148,7 +149,7 @@ async def test_the_split_goes_on_in_its_block_when_a_plan_changes_something_else
             of = plan(route("neural-net", HOST, percent=10), epoch=epoch)
             responder = bench.factory(of, model, descriptor())
             admitted = serving(of, responder, model)
-            arms += [(await responder.answer(request(), admitted)).arm_assigned for _ in range(10)]
+            arms += [(await answer_of(responder, request(), admitted)).arm_assigned for _ in range(10)]
             await responder.close()
     assert arms.count("neural-net") == 10
 
@@ -159,10 +160,10 @@ async def test_connections_and_the_breaker_survive_a_change_of_the_percentage(be
     old = bench.factory(old_plan, model, descriptor())
     async with raw_pod(HOST, bench.port, hang):
         for _ in range(5):
-            await old.answer(request(), serving(old_plan, old, model))
+            await answer_of(old, request(), serving(old_plan, old, model))
     new_plan = plan(route("neural-net", HOST, percent=99, timeout_milliseconds=20), epoch=2)
     new = bench.factory(new_plan, model, descriptor())
     await old.close()
-    answers = [await new.answer(request(), serving(new_plan, new, model)) for _ in range(3)]
+    answers = [await answer_of(new, request(), serving(new_plan, new, model)) for _ in range(3)]
     assert Fallback.BREAKER_OPEN in {answer.fallback for answer in answers}
     await new.close()

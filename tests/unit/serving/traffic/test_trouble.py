@@ -12,6 +12,7 @@ from traffic_fixtures import (
     Challenger,
     SumModel,
     Talk,
+    answer_of,
     challenger_pod,
     descriptor,
     plan,
@@ -34,7 +35,7 @@ async def test_a_challenger_that_misbehaves_costs_its_budget_and_nothing_more(
     async with raw_pod(HOST, bench.port, talk) as connections:
         asked = request((1, 2))
         async with asyncio.timeout_at(asyncio.get_running_loop().time() + 0.4):
-            answer = await responder.answer(asked, serving(of, responder, model))
+            answer = await answer_of(responder, asked, serving(of, responder, model))
         assert connections
         await responder.close()
     assert answer.columns is not None
@@ -49,7 +50,7 @@ async def test_a_challenger_that_is_not_there_costs_nothing(bench: Bench) -> Non
     model = SumModel()
     of = plan(route("neural-net", HOST))
     responder = bench.factory(of, model, descriptor())
-    answer = await responder.answer(request(), serving(of, responder, model))
+    answer = await answer_of(responder, request(), serving(of, responder, model))
     assert answer.fallback is Fallback.ERROR
     await responder.close()
 
@@ -60,7 +61,7 @@ async def test_a_challengers_refusal_reaches_nobody(bench: Bench, status: int) -
     of = plan(route("neural-net", HOST))
     responder = bench.factory(of, model, descriptor())
     async with challenger_pod(HOST, bench.port, Challenger(status=status)):
-        answer = await responder.answer(request(), serving(of, responder, model))
+        answer = await answer_of(responder, request(), serving(of, responder, model))
         await responder.close()
     assert (answer.arm_answered, answer.fallback) == ("champion", Fallback.ERROR)
 
@@ -71,7 +72,7 @@ async def test_a_hundred_requests_to_a_hanging_challenger_are_all_answered_in_ti
     responder = bench.factory(of, model, descriptor())
     admitted = serving(of, responder, model)
     async with raw_pod(HOST, bench.port, hang):
-        answers = await asyncio.gather(*(responder.answer(request(seconds=0.4), admitted) for _ in range(100)))
+        answers = await asyncio.gather(*(answer_of(responder, request(seconds=0.4), admitted) for _ in range(100)))
         await responder.close()
     reasons = {answer.fallback for answer in answers}
     assert reasons == {Fallback.TIMEOUT, Fallback.TOO_MANY_IN_FLIGHT}
@@ -84,10 +85,10 @@ async def test_the_breaker_opens_on_a_hanging_challenger_and_closes_when_it_is_w
     responder = bench.factory(of, model, descriptor())
     admitted = serving(of, responder, model)
     async with raw_pod(HOST, bench.port, hang):
-        reasons = [(await responder.answer(request(), admitted)).fallback for _ in range(6)]
+        reasons = [(await answer_of(responder, request(), admitted)).fallback for _ in range(6)]
     assert reasons == [Fallback.TIMEOUT] * 5 + [Fallback.BREAKER_OPEN]
     async with challenger_pod(HOST, bench.port), asyncio.timeout(5):
-        while (await responder.answer(request(), admitted)).arm_answered == "champion":  # noqa: ASYNC110  real answers
+        while (await answer_of(responder, request(), admitted)).arm_answered == "champion":  # noqa: ASYNC110  real answers
             await asyncio.sleep(0.02)
         await responder.close()
 
@@ -98,10 +99,10 @@ async def test_clients_in_a_hurry_cannot_open_the_breaker(bench: Bench) -> None:
     responder = bench.factory(of, model, descriptor())
     admitted = serving(of, responder, model)
     async with challenger_pod(HOST, bench.port, Challenger(seconds=0.4)) as pod:
-        hurried = [(await responder.answer(request(seconds=0.3), admitted)).fallback for _ in range(6)]
+        hurried = [(await answer_of(responder, request(seconds=0.3), admitted)).fallback for _ in range(6)]
         assert set(hurried) == {Fallback.TIMEOUT}
         pod.seconds = 0
-        assert (await responder.answer(request(), admitted)).arm_answered == "neural-net"
+        assert (await answer_of(responder, request(), admitted)).arm_answered == "neural-net"
         await responder.close()
 
 
@@ -114,7 +115,7 @@ async def test_a_refused_request_opens_the_breaker_unless_it_may_be_the_clients_
     responder = bench.factory(of, model, descriptor())
     admitted = serving(of, responder, model)
     async with challenger_pod(HOST, bench.port, Challenger(status=status)):
-        reasons = [(await responder.answer(request(), admitted)).fallback for _ in range(6)]
+        reasons = [(await answer_of(responder, request(), admitted)).fallback for _ in range(6)]
         await responder.close()
     assert reasons == [Fallback.ERROR] * 5 + [Fallback.BREAKER_OPEN if opens else Fallback.ERROR]
 
@@ -126,10 +127,10 @@ async def test_a_client_that_leaves_frees_its_place_and_blames_nobody(bench: Ben
     admitted = serving(of, responder, model)
     async with raw_pod(HOST, bench.port, hang) as connections:
         for count in range(1, 8):
-            leaving = asyncio.ensure_future(responder.answer(request(), admitted))
+            leaving = asyncio.ensure_future(answer_of(responder, request(), admitted))
             await until(lambda: len(connections) == count)  # noqa: B023  awaited before the next turn
             leaving.cancel()
             await asyncio.gather(leaving, return_exceptions=True)
     async with challenger_pod(HOST, bench.port):
-        assert (await responder.answer(request(), admitted)).arm_answered == "neural-net"
+        assert (await answer_of(responder, request(), admitted)).arm_answered == "neural-net"
         await responder.close()

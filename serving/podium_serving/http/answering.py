@@ -1,0 +1,170 @@
+"""The life of one inference request on a connection: refused or begun, answered or failed, and let go of exactly once.
+
+Apart from the lane because it knows nothing of how requests are cut out of the connection's bytes.
+"""
+
+import asyncio
+import logging
+from functools import partial
+
+from uvicorn.config import Config
+from uvicorn.server import ServerState
+
+from podium_serving.exchange import Answer, ServingError
+from podium_serving.http.connection import Connection
+from podium_serving.http.dialects.dialect import Finish
+from podium_serving.http.lane_state import Exchange, Lane
+from podium_serving.http.responses import BodyTooLarge, answer_bytes, error_bytes
+
+logger = logging.getLogger(__name__)
+
+PROTOCOL = "HTTP"
+
+CLIENT_GONE = 499
+"""Counted where a client closed before its answer was there; nothing is sent."""
+
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class Answering(Connection):
+    def __init__(self, lane: Lane, config: Config, server_state: ServerState, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(lane, config, server_state, loop)
+        self._open: list[Exchange] = []
+        """Between head and response, in the order of their heads."""
+
+    def _come_to_front(self, exchange: Exchange) -> None:
+        exchange.front = True
+        if exchange.complete:
+            self._begin(exchange)
+        elif exchange.head.content_length > (limit := self.lane.settings.max_body_bytes):
+            self._refuse_rest(exchange, BodyTooLarge(exchange.head.content_length, limit))
+        elif exchange.wants_continue:
+            if exchange.refusal is not None:
+                self._refuse_rest(exchange, exchange.refusal)
+            else:
+                self.transport.write(_CONTINUE)
+
+    def _refuse_rest(self, exchange: Exchange, error: ServingError) -> None:
+        """Refuses a request whose body has not ended; nothing that follows on this connection can be read."""
+        exchange.complete = True
+        exchange.refusal = error
+        exchange.keep_alive = False
+        self.lingering = True
+        if exchange.front:
+            self._begin(exchange)
+
+    def _begin(self, exchange: Exchange) -> None:
+        if exchange.disconnected:
+            return
+        admitted = exchange.entered
+        if exchange.refusal is not None or admitted is None:
+            self._fail(exchange, exchange.refusal or ServingError("admitted by nobody"))
+            return
+        port = self.lane.port
+        calls, head = port.calls, exchange.head
+        exchange.admitted = admitted
+        exchange.model = calls.model_named(exchange.target.model)
+        exchange.deadline = exchange.body_at + port.seconds(head, admitted)
+        exchange.request_id = head.request_id or calls.request_ids()
+        chunks, exchange.chunks = exchange.chunks, []
+        exchange.body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        try:
+            exchange.request = request = exchange.target.dialect.read(exchange)
+            port.note(head, request)
+            begun = calls.begin(request, admitted, partial(self._settle, exchange))
+        except Exception as error:
+            self._fail(exchange, self._as_serving_error(error, exchange.request_id), exchange.request_id)
+        else:
+            if not exchange.released:
+                exchange.begun = begun
+
+    def _settle(self, exchange: Exchange, result: Answer | ServingError) -> None:
+        assert exchange.request is not None, "it was read before it was begun"
+        finish = exchange.target.dialect.finish
+        if isinstance(result, ServingError):
+            self._fail(exchange, result, exchange.request.request_id)
+        elif finish is None:
+            self._answer(exchange, result)
+        else:
+            task = self.loop.create_task(self._finish(finish, exchange, result))
+            self.lane.tasks.add(task)
+            task.add_done_callback(self.lane.tasks.discard)
+
+    async def _finish(self, finish: Finish, exchange: Exchange, answer: Answer) -> None:
+        request = exchange.request
+        assert request is not None, "it was read before it was begun"
+        try:
+            await finish(exchange, request, answer)
+        except Exception as error:
+            self._fail(exchange, self._as_serving_error(error, request.request_id), request.request_id)
+        else:
+            self._answer(exchange, answer)
+
+    def _answer(self, exchange: Exchange, answer: Answer) -> None:
+        request = exchange.request
+        if exchange.disconnected or request is None:
+            return
+        try:
+            written = exchange.target.dialect.write(exchange, request, answer)
+        except Exception as error:
+            self._fail(exchange, self._as_serving_error(error, request.request_id), request.request_id)
+            return
+        close = self._closes_after(exchange)
+        port = self.lane.port
+        response = answer_bytes(answer, written, request.request_id, close=close, timings=port.timings)
+        self._write(exchange, response, close)
+        port.calls.answered(request, exchange.admitted, answer, PROTOCOL)
+
+    def _as_serving_error(self, error: Exception, request_id: str) -> ServingError:
+        if isinstance(error, ServingError):
+            return error
+        logger.error("request %s failed", request_id, exc_info=error)
+        return ServingError("this server failed; its log says more")
+
+    def _fail(self, exchange: Exchange, error: ServingError, request_id: str = "") -> None:
+        if exchange.disconnected:
+            return
+        close = self._closes_after(exchange)
+        self.lane.port.calls.failed(exchange.entered, exchange.admitted_at, error.http_status, PROTOCOL)
+        self._write(exchange, error_bytes(error, request_id, close=close), close)
+
+    def _closes_after(self, exchange: Exchange) -> bool:
+        """Requests that were read behind this one on the connection are answered first."""
+        return not self.pipeline and (self.lane.closing or not exchange.keep_alive or not self.cycle.keep_alive)
+
+    def _write(self, exchange: Exchange, response: bytes, close: bool) -> None:
+        self._release(exchange)
+        if exchange.disconnected or self.transport.is_closing():
+            return
+        exchange.response_complete = True
+        self.transport.write(response)
+        if close and self.lingering:
+            self.linger()
+        elif close:
+            self.transport.close()
+        else:
+            self.on_response_complete()
+
+    def _release(self, exchange: Exchange) -> None:
+        """Exactly once per exchange: answered, refused, or its client is gone. An idle connection keeps nothing of it."""
+        if exchange.released:
+            return
+        exchange.released = True
+        self._open.remove(exchange)
+        lane = self.lane
+        lane.open_requests -= 1
+        lane.buffered_bytes -= exchange.size
+        exchange.begun = exchange.request = None
+        exchange.chunks = []
+        exchange.body = b""
+        if exchange.entered is not None:
+            lane.port.calls.leave(exchange.entered)
+
+    def _let_go(self) -> None:
+        """The client is gone: what has not run yet does not run for it."""
+        for exchange in list(self._open):
+            exchange.disconnected = True
+            self.lane.port.calls.failed(exchange.entered, exchange.admitted_at, CLIENT_GONE, PROTOCOL)
+            if exchange.begun is not None:
+                exchange.begun.cancel()
+            self._release(exchange)

@@ -13,7 +13,16 @@ import numpy.typing as npt
 
 from podium_crds.package import Descriptor
 from podium_serving.exchange import Columns, InvalidRequest
-from podium_serving.oip.tensors import TensorSchema, array_of, check_names, check_shape, flat_values, packed, tensor_schema
+from podium_serving.oip.tensors import (
+    TensorSchema,
+    array_of,
+    check_names,
+    check_shape,
+    flat_values,
+    listed,
+    packed,
+    tensor_schema,
+)
 
 
 class _Tensor(msgspec.Struct, forbid_unknown_fields=True):

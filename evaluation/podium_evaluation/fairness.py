@@ -1,0 +1,118 @@
+"""Whether decisions fall on protected groups alike: differences and ratios against the group that fares best, with
+intervals."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import ndtri
+
+from podium_evaluation.performance import Estimate, confusion, proportion
+
+FEWEST_ROWS = 30
+"""A group with fewer rows is shown and never judged: its rate can be anything."""
+
+
+@dataclass(frozen=True)
+class GroupRates:
+    """One group's rows. Rates that need the truth are NaN without it."""
+
+    group: str
+    rows: int
+    selection_rate: Estimate
+    true_positive_rate: Estimate
+    false_positive_rate: Estimate
+
+
+@dataclass(frozen=True)
+class Fairness:
+    groups: tuple[GroupRates, ...]
+    reference: str
+    """The group with the highest selection rate among those with rows enough."""
+    selection_rate_ratio: Estimate
+    """Lowest over highest selection rate: the four-fifths rule asks for at least 0.8 (29 CFR 1607.4 D)."""
+    equal_opportunity_difference: Estimate
+    """Largest difference of true positive rates. Hardt, Price, Srebro (2016), NeurIPS 29."""
+    equalized_odds_difference: float
+    """The larger of the differences of true and of false positive rates."""
+
+
+def fairness(
+    groups: Sequence[str] | npt.NDArray[np.str_],
+    predicted: npt.ArrayLike,
+    target: npt.ArrayLike | None = None,
+    confidence: float = 0.95,
+) -> Fairness:
+    """Rates by group, `groups` and the decisions (0 or 1) of shape (n,), the truth where it is known.
+
+    The ratio's interval is Katz's on the log scale, the difference's Newcombe's from Wilson's; both for the pair of
+    groups that is farthest apart, so that with many groups they are too narrow: a guardrail uses its own level per
+    group. Raises ValueError when shapes differ or fewer than two groups have rows enough.
+
+    Source: Katz, Baptista, Azen, Pike (1978), Biometrics 34, 469-474; Newcombe (1998), Statistics in Medicine 17, 873-890.
+    """
+    named = np.asarray(groups, dtype=str)
+    said = np.asarray(predicted)
+    truth = None if target is None else np.asarray(target)
+    if named.shape != said.shape or (truth is not None and truth.shape != said.shape):
+        raise ValueError(f"groups have shape {named.shape}, predictions {said.shape}; they must be one (n,)")
+    rates = tuple(
+        _rates(str(group), said[named == group], None if truth is None else truth[named == group], confidence)
+        for group in np.unique(named)
+    )
+    judged = [group for group in rates if group.rows >= FEWEST_ROWS]
+    if len(judged) < 2:
+        raise ValueError(f"{len(judged)} groups have {FEWEST_ROWS} rows or more; a comparison needs two")
+    highest = max(judged, key=lambda group: group.selection_rate.value)
+    lowest = min(judged, key=lambda group: group.selection_rate.value)
+    return Fairness(
+        groups=rates,
+        reference=highest.group,
+        selection_rate_ratio=_ratio(lowest, highest, confidence),
+        equal_opportunity_difference=_difference([group.true_positive_rate for group in judged]),
+        equalized_odds_difference=max(
+            _difference([group.true_positive_rate for group in judged]).value,
+            _difference([group.false_positive_rate for group in judged]).value,
+        ),
+    )
+
+
+def _rates(
+    group: str, said: npt.NDArray[np.generic], truth: npt.NDArray[np.generic] | None, confidence: float
+) -> GroupRates:
+    selected = proportion(int(np.sum(said == 1)), len(said), confidence)
+    if truth is None:
+        unknown = proportion(0, 0)
+        return GroupRates(group, len(said), selected, unknown, unknown)
+    counts = confusion(truth, said)
+    positives, negatives = counts.true_positive + counts.false_negative, counts.false_positive + counts.true_negative
+    return GroupRates(
+        group,
+        len(said),
+        selected,
+        proportion(counts.true_positive, positives, confidence),
+        proportion(counts.false_positive, negatives, confidence),
+    )
+
+
+def _ratio(lowest: GroupRates, highest: GroupRates, confidence: float) -> Estimate:
+    low, high = lowest.selection_rate.value, highest.selection_rate.value
+    if high == 0:
+        return Estimate(1.0, (float("nan"), float("nan")))
+    if low == 0:
+        return Estimate(0.0, (0.0, lowest.selection_rate.interval[1] / high))
+    error = np.sqrt((1 - low) / (low * lowest.rows) + (1 - high) / (high * highest.rows))
+    spread = float(np.exp(ndtri(0.5 + confidence / 2) * error))
+    return Estimate(low / high, (low / high / spread, low / high * spread))
+
+
+def _difference(rates: Sequence[Estimate]) -> Estimate:
+    known = [rate for rate in rates if rate.value == rate.value]
+    if len(known) < 2:
+        return Estimate(float("nan"), (float("nan"), float("nan")))
+    high, low = max(known, key=lambda rate: rate.value), min(known, key=lambda rate: rate.value)
+    difference = high.value - low.value
+    below = np.hypot(high.value - high.interval[0], low.interval[1] - low.value)
+    above = np.hypot(high.interval[1] - high.value, low.value - low.interval[0])
+    return Estimate(difference, (float(difference - below), float(difference + above)))

@@ -6,7 +6,7 @@ only; prometheus-client does the exposition. `labels()` is for setting up: keep 
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from functools import cached_property
 from typing import Generic, Literal, TypeVar
 
@@ -14,6 +14,9 @@ from prometheus_client import CollectorRegistry, PlatformCollector, ProcessColle
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
+
+Exposition = Callable[[], Awaitable[bytes]]
+"""Gives what /metrics says, in Prometheus' text format 0.0.4."""
 
 MAX_CHILDREN = 256
 """Label sets of one family. Versions come and go in a long life; the oldest set is forgotten first."""
@@ -165,6 +168,10 @@ class Metrics(Collector):
     def exposition(self) -> bytes:
         """Prometheus' text format 0.0.4."""
         return generate_latest(self._registry)
+
+    async def answer(self) -> bytes:
+        """What /metrics of a pod with one process says."""
+        return self.exposition()
 
     def collect(self) -> Iterator[Metric]:
         for family in vars(self).values():

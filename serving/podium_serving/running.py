@@ -15,7 +15,7 @@ from podium_serving.http.app import forward_app, public_app
 from podium_serving.http.gate import Guarded
 from podium_serving.http.ports import ForwardPort, PublicPort
 from podium_serving.http.server import HttpServer
-from podium_serving.metrics import Metrics
+from podium_serving.metrics import Exposition, Metrics
 from podium_serving.model.loaded import LoadedModel
 from podium_serving.model.package import InvalidPackage
 from podium_serving.security.entrance import Entrance
@@ -32,25 +32,44 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """Serves as a pod of a deployment until `stop`. Raises OSError when a port is taken."""
     state = ServingState()
     metrics = Metrics(settings.namespace, settings.deployment)
-    traffic = make_responder_factory(settings, metrics)
-    entrance = Entrance.of(settings, [state], metrics)
-    public = _public(settings, state, metrics, entrance)
-    forwarded = ForwardedCalls({settings.deployment: state}, metrics)
-    forward = HttpServer(ForwardPort(forwarded, settings.secrets.token), forward_app(), settings.http)
-    entrance.start()
-    # The public port first: liveness answers while a large model is fetched and loaded.
-    await public.start(settings.bind, settings.http_port)
-    await forward.start(settings.bind, settings.forward_port)
-    swap = await HotSwap.start(settings, state, metrics, traffic)
+    ports = Ports(settings, state, metrics, metrics.answer)
+    # The ports first: liveness answers while a large model is fetched and loaded.
+    await ports.start()
+    swap = await HotSwap.start(settings, state, metrics, ports.traffic)
     quiet_collector()
-    logger.info("serving %s/%s on port %d", settings.namespace, settings.deployment, public.port)
     try:
         await stop.wait()
     finally:
-        await _drain(settings, state, [public, forward])
-        await entrance.close()
-        await traffic.close()
+        await ports.close()
         await swap.close()
+
+
+class Ports:
+    """What clients and other pods reach in one process of a pod, and what stands behind it."""
+
+    def __init__(self, settings: Settings, state: ServingState, metrics: Metrics, exposition: Exposition) -> None:
+        """`exposition` gives the metrics' text of the pod."""
+        self._settings = settings
+        self._state = state
+        self.traffic = make_responder_factory(settings, metrics)
+        self._entrance = Entrance.of(settings, [state], metrics)
+        self._public = _public(settings, state, metrics, self._entrance, exposition)
+        forwarded = ForwardedCalls({settings.deployment: state}, metrics)
+        self._forward = HttpServer(ForwardPort(forwarded, settings.secrets.token), forward_app(), settings.http)
+
+    async def start(self, *, shared: bool = False) -> None:
+        """Listens. `shared`: beside other processes on the same ports. Raises OSError when a port is taken."""
+        settings = self._settings
+        self._entrance.start()
+        await self._public.start(settings.bind, settings.http_port, shared=shared)
+        await self._forward.start(settings.bind, settings.forward_port, shared=shared)
+        logger.info("serving %s/%s on port %d", settings.namespace, settings.deployment, self._public.port)
+
+    async def close(self) -> None:
+        """Drains, so that no client loses a request."""
+        await _drain(self._settings, self._state, [self._public, self._forward])
+        await self._entrance.close()
+        await self.traffic.close()
 
 
 def quiet_collector() -> None:
@@ -75,9 +94,11 @@ async def _drain(settings: Settings, state: ServingState, servers: list[HttpServ
     logger.info("drained in %.1f s", time.monotonic() - started)
 
 
-def _public(settings: Settings, state: ServingState, metrics: Metrics, entrance: Entrance) -> HttpServer:
+def _public(
+    settings: Settings, state: ServingState, metrics: Metrics, entrance: Entrance, exposition: Exposition
+) -> HttpServer:
     gate, certificate = entrance.gate, entrance.certificate
-    app = Guarded(public_app(state, settings.deployment, metrics.exposition), gate)
+    app = Guarded(public_app(state, settings.deployment, exposition), gate)
     port = PublicPort(PublicCalls({settings.deployment: state}, metrics), gate)
     return HttpServer(port, app, settings.http, certificate.context if certificate else None)
 
@@ -101,7 +122,7 @@ async def local(model: LoadedModel, settings: Settings) -> AsyncIterator[int]:
     responder = traffic(plan, model, model.descriptor)
     state.current = Serving(plan, commit, model, model.descriptor, responder)
     entrance = Entrance.of(settings, [state], metrics)
-    public = _public(settings, state, metrics, entrance)
+    public = _public(settings, state, metrics, entrance, metrics.answer)
     entrance.start()
     await public.start(settings.bind, settings.http_port)
     quiet_collector()

@@ -68,7 +68,7 @@ class HotSwap:
                 limits or Limits(),
             )
             stack.push_async_callback(swapper.close)
-            port = ControlPort(swapper, verifier, cache, settings.secrets.token, metrics.exposition)
+            port = ControlPort(swapper, verifier, cache, settings.secrets.token, metrics.answer)
             runner = await serve(port, settings.bind, settings.control_port)
             stack.push_async_callback(runner.cleanup)
             stack.push_async_callback(_ended, asyncio.create_task(learner.run(swapper, lambda: state.ready)))

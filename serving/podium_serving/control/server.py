@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from podium_crds.plan import ControlStatus, Envelope, MessageRefused
 from podium_serving.control.verification import Verifier
 from podium_serving.fetch.cache import Cache
+from podium_serving.metrics import Exposition
 from podium_serving.swap.surroundings import MessageLower
 from podium_serving.swap.swapper import Swapper
 
@@ -36,7 +37,7 @@ class ControlPort:
     verifier: Verifier
     cache: Cache
     token: str
-    exposition: Callable[[], bytes]
+    exposition: Exposition
 
     def application(self) -> web.Application:
         application = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[_errors_as_json])
@@ -87,7 +88,7 @@ class ControlPort:
         return web.FileResponse(path, headers={"Content-Type": "application/octet-stream"})
 
     async def metrics(self, request: web.Request) -> web.StreamResponse:
-        return web.Response(body=self.exposition(), headers=_METRICS_TYPE)
+        return web.Response(body=await self.exposition(), headers=_METRICS_TYPE)
 
     async def healthz(self, request: web.Request) -> web.StreamResponse:
         return web.Response(text="ok")

@@ -1,6 +1,5 @@
 """Everything of the public port that is not hot: health, metadata, repository index, docs, metrics. FastAPI."""
 
-from collections.abc import Callable
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -14,6 +13,7 @@ from podium_serving.calls import NOT_YET
 from podium_serving.exchange import NotFound, NotServing, ServingError
 from podium_serving.http.docs import CONTENT_SECURITY_POLICY, docs_page
 from podium_serving.http.openapi import openapi_document
+from podium_serving.metrics import Exposition
 from podium_serving.state import Serving, ServingState
 
 PLATFORM = "onnxruntime_onnx"
@@ -22,7 +22,7 @@ _MAX_BODY_BYTES = 65_536
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-def public_app(state: ServingState, model: str, exposition: Callable[[], bytes]) -> FastAPI:
+def public_app(state: ServingState, model: str, exposition: Exposition) -> FastAPI:
     """`model` is the name that the endpoint has; `exposition` gives the metrics' text."""
     app = _plain_app()
     _add_health(app, state)
@@ -31,7 +31,7 @@ def public_app(state: ServingState, model: str, exposition: Callable[[], bytes])
 
     @app.get("/metrics")
     async def metrics() -> Response:
-        return Response(exposition(), media_type=_METRICS_TYPE)
+        return Response(await exposition(), media_type=_METRICS_TYPE)
 
     return app
 

@@ -49,14 +49,18 @@ class HttpServer:
     def connections(self) -> int:
         return len(self._uvicorn.connections)
 
-    async def start(self, bind: str, port: int) -> None:
-        """Raises OSError when the port is taken."""
+    async def start(self, bind: str, port: int, *, shared: bool = False) -> None:
+        """`shared`: other processes listen on it too, and the kernel spreads connections (SO_REUSEPORT).
+
+        Raises OSError when the port is taken.
+        """
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
             lambda: LaneProtocol(self.lane, self._config, self._uvicorn, loop),
             bind,
             port,
             backlog=_BACKLOG,
+            reuse_port=shared or None,
             ssl=self._tls,
             ssl_handshake_timeout=HANDSHAKE_SECONDS if self._tls else None,
             ssl_shutdown_timeout=SHUTDOWN_SECONDS if self._tls else None,

@@ -1,61 +1,28 @@
-"""JSON messages of the Open Inference Protocol against one model's schema. On the hot path.
+"""Messages of the protocol against one model's schema: in JSON, in binary tensors, or in both. On the hot path."""
 
-Decoding takes a quick road first: all tensors of one datatype become one array in one call. Only when something does not
-fit are they looked at one by one, to name the culprit; both roads accept the same messages.
-"""
-
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
+import orjson
+from msgspec import UNSET
 
 from podium_crds.package import Descriptor
 from podium_serving.exchange import Columns, InvalidRequest
-from podium_serving.oip.tensors import (
-    TensorSchema,
-    array_of,
-    check_names,
-    check_shape,
-    flat_values,
-    listed,
-    packed,
-    tensor_schema,
-)
+from podium_serving.oip.binary import ALIGNMENT, Framed, Layout, bytes_of_array, split
+from podium_serving.oip.columns import binary_layout, json_columns, mixed_columns
+from podium_serving.oip.messages import Parameters, Request, WantedOutput, quick_reader, read_request, read_response
+from podium_serving.oip.tensors import check_names, kind_of, listed, tensor_schema
 
-
-class _Tensor(msgspec.Struct, forbid_unknown_fields=True):
-    name: str
-    datatype: str
-    shape: list[int]
-    data: list[Any]
-    parameters: dict[str, Any] = {}
-
-
-class _WantedOutput(msgspec.Struct, forbid_unknown_fields=True):
-    name: str
-    parameters: dict[str, Any] = {}
-
-
-class _Request(msgspec.Struct, forbid_unknown_fields=True):
-    inputs: list[_Tensor]
-    id: str = ""
-    outputs: list[_WantedOutput] = []
-    parameters: dict[str, Any] = {}
-
-
-class _Answer(msgspec.Struct):
-    model_name: str
-    outputs: list[_Tensor]
-    model_version: str = ""
-    id: str = ""
-    parameters: dict[str, Any] = {}
-
-
-_read_request = msgspec.json.Decoder(_Request).decode
-_read_answer = msgspec.json.Decoder(_Answer).decode
 _json = msgspec.json.Encoder().encode
+
+_MOST_KEPT = 64
+"""JSON heads of binary messages whose reading is kept. A client sends few different ones."""
+_LONGEST_KEPT = 8192
+_NOTHING: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -64,145 +31,260 @@ class Decoded:
 
     columns: Columns
     rows: int
-    id: str
+    id: str = ""
     """Empty when the client sent none."""
-    wanted_outputs: tuple[str, ...]
-    parameters: dict[str, Any]
+    wanted_outputs: tuple[str, ...] = ()
+    parameters: Parameters = field(default_factory=dict)
+    binary_outputs: frozenset[str] = _NOTHING
+    """Outputs that the client wants as binary tensors."""
+
+
+@dataclass(frozen=True, slots=True)
+class _KnownHead:
+    """What the JSON of a binary message says, read before."""
+
+    layout: Layout
+    id: str = ""
+    wanted_outputs: tuple[str, ...] = ()
+    parameters: Parameters = field(default_factory=dict)
+    binary_outputs: frozenset[str] = _NOTHING
 
 
 class Codec:
-    """Reads requests and writes answers of one model. Made once per version; keeps no state between calls."""
+    """Reads requests and writes answers of one model. Made once per version; what it keeps are readings of message heads."""
 
     def __init__(self, descriptor: Descriptor) -> None:
-        self.inputs = {spec.name: tensor_schema(spec, "input") for spec in descriptor.inputs}
+        text_only = not descriptor.transform
+        self.inputs = {spec.name: tensor_schema(spec, "input", text_only=text_only) for spec in descriptor.inputs}
         self.outputs = {spec.name: tensor_schema(spec, "output") for spec in descriptor.outputs}
+        self._quick = quick_reader({kind_of(schema.dtype) for schema in self.inputs.values()})
+        self._all_outputs = frozenset(self.outputs)
+        self._known_requests: dict[bytes, _KnownHead] = {}
+        self._known_answers: dict[bytes, Layout] = {}
+        self._input_heads: dict[tuple[int, tuple[str, ...]], bytes] = {}
+        self._inputs_are_fixed = all(schema.fixed and schema.datatype != "BYTES" for schema in self.inputs.values())
         self._heads = {
+            name: f'{{"name":{_text(name)},"datatype":"{schema.datatype}","shape":'.encode()
+            for name, schema in (self.inputs | self.outputs).items()
+        }
+        self._output_heads = {
             name: f'{{"name":{_text(name)},"datatype":"{schema.datatype}","shape":'.encode()
             for name, schema in self.outputs.items()
         }
 
-    def decode(self, body: bytes) -> Decoded:
-        """Raises InvalidRequest, whose text names what is wrong and what the model takes."""
-        try:
-            message = _read_request(body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise InvalidRequest(_why_malformed(body, error)) from error
-        columns, rows = _columns(self.inputs, message.inputs, "input")
-        wanted = tuple(output.name for output in message.outputs)
-        for name in wanted:
-            if name not in self.outputs:
-                raise InvalidRequest(f"outputs asks for '{name}'; the model has {listed(self.outputs)}")
-        return Decoded(columns, rows, message.id, wanted, message.parameters)
+    # Requests
 
-    def decode_answer(self, body: bytes, rows: int) -> Columns:
-        """Outputs of another pod's answer to `rows` rows. Raises InvalidRequest when it does not fit this schema."""
+    def decode(self, body: bytes, header_length: int | None = None) -> Decoded:
+        """`header_length` is Inference-Header-Content-Length where the request has it. Raises InvalidRequest, whose text
+        names what is wrong and what the model takes."""
+        if header_length is not None:
+            return self._decode_binary(body, split(body, header_length), header_length)
+        if self._quick is not None:
+            try:
+                message = self._quick(body)
+                return self._decoded(message, *json_columns(self.inputs, message.inputs, "input", typed=True))
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, InvalidRequest, OverflowError):
+                pass  # a null, or something wrong: read again, with a word for it
+        message = read_request(body)
+        return self._decoded(message, *json_columns(self.inputs, message.inputs, "input"))
+
+    def _decode_binary(self, body: bytes, head: bytes, start: int) -> Decoded:
+        known = self._known_requests.get(head)
+        if known is None:
+            message = read_request(head)
+            if any(tensor.data is not UNSET for tensor in message.inputs) or not message.inputs:
+                return self._decode_mixed(message, body, start)
+            check_names(self.inputs, message.inputs, "input")
+            layout = binary_layout(self.inputs, message.inputs, "input")
+            known = _KnownHead(layout, message.id, *self._wishes(message))
+            if not message.id:
+                _keep(self._known_requests, head, known)
+        layout = known.layout
+        columns = layout.columns(body, start, strict=True)
+        return Decoded(columns, layout.rows, known.id, known.wanted_outputs, known.parameters, known.binary_outputs)
+
+    def _decode_mixed(self, message: Request, body: bytes, start: int) -> Decoded:
+        if all(tensor.data is not UNSET for tensor in message.inputs):
+            if start != len(body):
+                raise InvalidRequest(
+                    f"{len(body) - start} bytes follow the JSON of the message, but no input has binary_data_size"
+                )
+            return self._decoded(message, *json_columns(self.inputs, message.inputs, "input"))
+        return self._decoded(message, *mixed_columns(self.inputs, message.inputs, "input", body, start, strict=True))
+
+    def _decoded(self, message: Request, columns: Columns, rows: int) -> Decoded:
+        if not message.outputs and message.parameters is None:
+            return Decoded(columns, rows, message.id)
+        return Decoded(columns, rows, message.id, *self._wishes(message))
+
+    def _wishes(self, message: Request) -> tuple[tuple[str, ...], Parameters, frozenset[str]]:
+        """Names of the wanted outputs, the request's parameters, and which outputs are wanted binary."""
+        parameters = message.parameters or {}
+        all_binary = _flag(parameters, "binary_data_output", False, "the request")
+        if not message.outputs:
+            return (), parameters, self._all_outputs if all_binary else _NOTHING
+        wanted: dict[str, bool] = {}
+        for output in message.outputs:
+            if output.name not in self.outputs:
+                raise InvalidRequest(f"outputs asks for '{output.name[:128]}'; the model has {listed(self.outputs)}")
+            wanted[output.name] = _wants_binary(output, all_binary)
+        return tuple(wanted), parameters, frozenset(name for name, binary in wanted.items() if binary)
+
+    # Answers
+
+    def encode(self, columns: Columns, model: str, version: str, request_id: str, wanted: tuple[str, ...] = ()) -> bytes:
+        """An answer in JSON. `request_id` is left out when empty, outputs that were not asked for too. NaN becomes null."""
+        heads = self._output_heads
+        outputs = b",".join(
+            [
+                heads[name] + shape_json(columns[name].shape) + b',"data":' + data_json(columns[name]) + b"}"
+                for name in wanted or heads
+            ]
+        )
+        return _answer_head(model, version, request_id) + outputs + b"]}"
+
+    def encode_binary(
+        self,
+        columns: Columns,
+        model: str,
+        version: str,
+        request_id: str,
+        wanted: tuple[str, ...] = (),
+        binary: frozenset[str] | None = None,
+    ) -> Framed:
+        """An answer whose outputs in `binary` (None: all) follow the JSON as bytes, in its order."""
+        binary = self._all_outputs if binary is None else binary
+        outputs, tensors = [], []
+        for name in wanted or self._output_heads:
+            array = columns[name]
+            head = self._output_heads[name] + shape_json(array.shape)
+            if name in binary:
+                tensor = bytes_of_array(array)
+                tensors.append(tensor)
+                outputs.append(b'%b,"parameters":{"binary_data_size":%d}}' % (head, len(tensor)))
+            else:
+                outputs.append(b'%b,"data":%b}' % (head, data_json(array)))
+        return _framed(_answer_head(model, version, request_id) + b",".join(outputs) + b"]}", tensors)
+
+    # Between our own pods: everything binary
+
+    def pack_inputs(self, columns: Columns, wanted: tuple[str, ...] = ()) -> Framed:
+        """A request for another pod with this schema, which answers with binary tensors."""
+        if not self._inputs_are_fixed:
+            tensors = [bytes_of_array(columns[name]) for name in self.inputs]
+            return _framed(self._input_head(columns, [len(tensor) for tensor in tensors], wanted), tensors)
+        arrays = [columns[name] for name in self.inputs]
+        key = (arrays[0].shape[0], wanted)
+        head = self._input_heads.get(key)
+        if head is None:
+            head = _aligned(self._input_head(columns, [array.nbytes for array in arrays], wanted))
+            _keep(self._input_heads, key, head)
         try:
-            message = _read_answer(body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise InvalidRequest(f"the answer is not a protocol message: {error}") from error
-        wanted = {tensor.name: schema for tensor in message.outputs if (schema := self.outputs.get(tensor.name))}
-        columns, got = _columns(wanted or self.outputs, message.outputs, "output")
+            body = b"".join([head, *arrays])  # type: ignore[list-item]  # arrays are buffers
+        except ValueError:  # one is not contiguous
+            body = b"".join([head, *map(bytes_of_array, arrays)])
+        return Framed(len(head), body)
+
+    def _input_head(self, columns: Columns, sizes: list[int], wanted: tuple[str, ...]) -> bytes:
+        inputs = b",".join(
+            b'%b%b,"parameters":{"binary_data_size":%d}}' % (self._heads[name], shape_json(columns[name].shape), size)
+            for name, size in zip(self.inputs, sizes, strict=True)
+        )
+        outputs = b',"outputs":' + _json([{"name": name} for name in wanted]) if wanted else b""
+        return b'{"inputs":[%b]%b,"parameters":{"binary_data_output":true}}' % (inputs, outputs)
+
+    def decode_answer(self, body: bytes, rows: int, header_length: int | None = None) -> Columns:
+        """Outputs of another pod's answer to `rows` rows. Raises InvalidRequest when it does not fit this schema."""
+        if header_length is None:
+            message = read_response(body)
+            columns, got = json_columns(self._answered_schemas(message.outputs), message.outputs, "output")
+        else:
+            columns, got = self._decode_binary_answer(body, header_length)
         if got != rows:
             raise InvalidRequest(f"the answer has {got} rows, the request has {rows}")
         return columns
 
-    def encode(self, columns: Columns, model: str, version: str, request_id: str, wanted: tuple[str, ...] = ()) -> bytes:
-        """An answer. `request_id` is left out when empty, outputs that were not asked for too. NaN becomes null."""
-        head = f'{{"model_name":{_text(model)},"model_version":{_text(version)},'
-        if request_id:
-            head += f'"id":{_text(request_id)},'
-        names = wanted or self._heads
-        outputs = b",".join(
-            self._heads[name] + _json(columns[name].shape) + b',"data":' + data_json(columns[name]) + b"}" for name in names
-        )
-        return head.encode() + b'"outputs":[' + outputs + b"]}"
+    def _decode_binary_answer(self, body: bytes, start: int) -> tuple[Columns, int]:
+        head = split(body, start)
+        layout = self._known_answers.get(head)
+        if layout is None:
+            message = read_response(head)
+            schemas = self._answered_schemas(message.outputs)
+            if not message.outputs or any(tensor.data is not UNSET for tensor in message.outputs):
+                return mixed_columns(schemas, message.outputs, "output", body, start, strict=False)
+            check_names(schemas, message.outputs, "output")
+            layout = binary_layout(schemas, message.outputs, "output")
+            _keep(self._known_answers, head, layout)
+        return layout.columns(body, start, strict=False), layout.rows
+
+    def _answered_schemas(self, tensors: list[Any]) -> dict[str, Any]:
+        return {tensor.name: schema for tensor in tensors if (schema := self.outputs.get(tensor.name))} or self.outputs
 
 
 def data_json(array: npt.NDArray[Any]) -> bytes:
-    """Flat row-major JSON. FP16 and FP32 as the shortest decimals that read back as the same number."""
-    if array.dtype.kind == "f" and array.dtype.itemsize < 8:
-        if np.isfinite(array).all():
-            return ("[" + ",".join([str(number) for number in array.ravel()]) + "]").encode()
-        array = np.where(np.isfinite(array), array.astype(str).astype(np.float64), np.nan)
-    elif array.dtype.kind == "O":
+    """Flat row-major JSON. FP16 and FP32 as the shortest decimals that read back as the same number; what is not finite
+    is null."""
+    kind, size = array.dtype.kind, array.dtype.itemsize
+    if kind == "O":
         return _json([value if isinstance(value, str) else _decoded(value) for value in array.ravel().tolist()])
-    return _json(array.ravel().tolist())
+    if kind == "f" and size == 2:
+        finite = np.isfinite(array)
+        shortest = np.where(finite, array, 0).astype(str).astype(np.float64)
+        array = np.where(finite, shortest, np.nan)
+    return orjson.dumps(np.ascontiguousarray(array).reshape(-1), option=orjson.OPT_SERIALIZE_NUMPY)
 
 
-def _columns(schemas: dict[str, TensorSchema], tensors: list[_Tensor], direction: str) -> tuple[Columns, int]:
-    """Arrays by name, and how many rows they have."""
-    check_names(schemas, tensors, direction)
-    groups: dict[str, list[tuple[TensorSchema, list[int], list[Any]]]] = {}
-    rows = -1
-    for tensor in tensors:
-        schema = schemas[tensor.name]
-        shape, values = tensor.shape, tensor.data
-        if tensor.datatype != schema.datatype:
-            raise InvalidRequest(f"{schema.said} has datatype {tensor.datatype[:40]}, the model takes {schema.takes}")
-        if shape != schema.one_row or len(values) != schema.row_values or type(values[0]) is list:
-            check_shape(schema, shape)
-            values = flat_values(schema, shape, values)
-        if rows != shape[0]:
-            if rows >= 0:
-                raise InvalidRequest(
-                    f"{schema.said} has {shape[0]} rows (shape {shape}) but {direction} '{tensors[0].name}' has {rows}; "
-                    f"all have the same number; the model takes {schema.takes}"
-                )
-            rows = shape[0]
-        group = groups.get(schema.datatype)
-        if group is None:
-            group = groups[schema.datatype] = []
-        group.append((schema, shape, values))
-    columns: Columns = {}
-    for group in groups.values():
-        _fill(columns, group)
-    return columns, rows
+@lru_cache(maxsize=256)
+def shape_json(shape: tuple[int, ...]) -> bytes:
+    return _json(shape)
 
 
-def _fill(columns: Columns, group: list[tuple[TensorSchema, list[int], list[Any]]]) -> None:
-    """Arrays of tensors of one datatype: one conversion for all of them where nothing is null or wrong."""
-    if len(group) > 1:
-        values: list[Any] = []
-        for _, _, part in group:
-            values += part
-        joined = _quickly(group[0][0], values)
-        first = group[0][1]
-        if joined is not None and all(shape == first for _, shape, _ in group):
-            for (schema, _, _), view in zip(group, joined.reshape(len(group), *first), strict=True):
-                columns[schema.name] = view
-            return
-        if joined is not None:
-            start = 0
-            for schema, shape, part in group:
-                end = start + len(part)
-                columns[schema.name] = joined[start:end].reshape(shape)
-                start = end
-            return
-    for schema, shape, part in group:
-        columns[schema.name] = array_of(schema, part).reshape(shape)
+@lru_cache(maxsize=64)
+def _model_head(model: str, version: str) -> bytes:
+    return f'{{"model_name":{_text(model)},"model_version":{_text(version)},'.encode()
 
 
-def _quickly(schema: TensorSchema, values: list[Any]) -> npt.NDArray[Any] | None:
-    """None: something is null or wrong, so each tensor has to be looked at."""
-    if not set(map(type, values)) <= schema.accepted:
-        return None
-    try:
-        return packed(schema.dtype, values)
-    except OverflowError:
-        return None
+def _answer_head(model: str, version: str, request_id: str) -> bytes:
+    if not request_id:
+        return _model_head(model, version) + b'"outputs":['
+    return b'%b"id":%b,"outputs":[' % (_model_head(model, version), _json(request_id))
 
 
-def _why_malformed(body: bytes, error: Exception) -> str:
-    if isinstance(error, UnicodeDecodeError):
-        return f"the body is not UTF-8: {error.reason} at byte {error.start}"
-    if not body:
-        return 'the body is empty; it must be JSON: {"inputs": [{"name", "datatype", "shape", "data"}, ...]}'
-    hint = ""
-    if b"NaN" in body:
-        hint = " (NaN is not JSON: send null for a missing value)"
-    elif b"binary_data_size" in body:
-        hint = " (binary tensors are not taken here: send data as JSON)"
-    return f"the body is not an inference request in JSON: {error}{hint}"
+def _framed(head: bytes, tensors: list[bytes]) -> Framed:
+    head = _aligned(head)
+    return Framed(len(head), b"".join([head, *tensors]))
+
+
+def _aligned(head: bytes) -> bytes:
+    """JSON may end in spaces, and numbers at a word's border need not be copied by whoever reads them."""
+    return head + b" " * (-len(head) % ALIGNMENT)
+
+
+def _keep(known: dict[Any, Any], key: Any, value: Any) -> None:
+    if type(key) is bytes and len(key) > _LONGEST_KEPT:
+        return
+    if len(known) >= _MOST_KEPT:
+        known.clear()
+    known[key] = value
+
+
+def _wants_binary(output: WantedOutput, otherwise: bool) -> bool:
+    given = output.parameters
+    if not given:
+        return otherwise
+    said = f"outputs: '{output.name}'"
+    if "shared_memory_region" in given:
+        raise InvalidRequest(f"{said} asks for shared memory, which is not written here; it comes in the response")
+    if given.get("classification"):
+        raise InvalidRequest(f"{said} asks for classification, which is not done here; ask for the output as it is")
+    return _flag(given, "binary_data", otherwise, said)
+
+
+def _flag(parameters: Parameters, name: str, otherwise: bool, said: str) -> bool:
+    value = parameters.get(name, otherwise)
+    if type(value) is not bool:
+        raise InvalidRequest(f"{said}: {name} is {str(value)[:40]}, must be true or false")
+    return value
 
 
 def _text(value: str) -> str:

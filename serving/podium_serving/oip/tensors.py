@@ -1,5 +1,6 @@
 """One tensor: what the model takes, and how JSON values become its array. Every error names tensor, shape and datatype."""
 
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -29,6 +30,13 @@ NUMPY_TYPES: dict[Datatype, str] = {
 }
 """numpy's type codes. BYTES are object arrays of str."""
 
+_STRUCT_CODES = {
+    np.dtype(code): letter
+    for code, letter in zip(
+        ("?", "u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8", "f2", "f4", "f8"), "?BHIQbhiqefd", strict=True
+    )
+}
+
 _ACCEPTED: dict[str, set[type]] = {"?": {bool}, "u": {int}, "i": {int}, "f": {int, float}, "O": {str}}
 """Python types that JSON values of a kind may have. type() is asked, so a bool is no int."""
 _IN_WORDS = {"?": "true or false", "u": "an integer of at least 0", "i": "an integer", "f": "a number", "O": "a string"}
@@ -50,6 +58,8 @@ class TensorSchema:
     row_values: int
     """Values in such a row."""
     nullable: bool
+    text_only: bool
+    """BYTES must be UTF-8, as a model's strings are. False where a hook reads them first, and in outputs."""
     said: str
     """`input 'age'`: how errors begin."""
     takes: str
@@ -69,7 +79,7 @@ def kind_of(dtype: np.dtype[Any]) -> str:
     return "?" if dtype.kind == "b" else dtype.kind
 
 
-def tensor_schema(spec: TensorSpec, direction: str) -> TensorSchema:
+def tensor_schema(spec: TensorSpec, direction: str, *, text_only: bool = False) -> TensorSchema:
     """`direction` is input or output. Answers of other pods may hold null where a number was NaN."""
     dtype = np.dtype(NUMPY_TYPES[spec.datatype])
     can_be_null = dtype.kind in "fO"
@@ -84,6 +94,7 @@ def tensor_schema(spec: TensorSpec, direction: str) -> TensorSchema:
         one_row=[1, *tail] if fixed and 0 not in tail else None,
         row_values=prod(tail) if fixed else 0,
         nullable=can_be_null and (spec.nullable if isinstance(spec, InputSpec) else True),
+        text_only=text_only,
         said=f"{direction} '{spec.name}'",
         takes=f"{list(spec.shape)} {spec.datatype} (-1: any number)",
     )
@@ -184,14 +195,16 @@ def array_of(schema: TensorSchema, values: list[Any]) -> npt.NDArray[Any]:
 
 
 def packed(dtype: np.dtype[Any], values: list[Any]) -> npt.NDArray[Any]:
-    """An array of values of accepted types. Raises OverflowError when one does not fit the type's range."""
-    if dtype.kind != "f" or dtype.itemsize == 8:
-        return np.array(values, dtype)  # no JSON number but a huge integer overflows a double, and that raises
-    with np.errstate(over="ignore"):
-        array = np.array(values, dtype)
-    if np.isinf(array).any():
-        raise OverflowError("a number is too large for its type")
-    return array
+    """An array of values of accepted types. Raises OverflowError when one does not fit the type's range.
+
+    struct is twice as fast as numpy here. Its standard sizes ("=") refuse what its native ones make an infinity.
+    """
+    if dtype.kind == "O":
+        return np.array(values, dtype)
+    try:
+        return np.frombuffer(struct.pack(f"={len(values)}{_STRUCT_CODES[dtype]}", *values), dtype)
+    except struct.error as error:
+        raise OverflowError(str(error)) from error
 
 
 def _wrong_value(schema: TensorSchema, values: list[Any]) -> InvalidRequest:

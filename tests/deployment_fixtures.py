@@ -44,6 +44,7 @@ def version(name: str, verdict: Verdict = Verdict.VERIFIED, **changed: Any) -> V
         "digest": digest(name),
         "image": IMAGE,
         "peak_memory_bytes": 100 * MIB,
+        "contract": 2,
         "schema_digest": "sha256:schema",
         "inputs": "tenure FP32",
         "outputs": "score FP32",

@@ -31,6 +31,8 @@ class VerificationReport(BaseModel):
     inputs: str = Field(default="", max_length=900)
     """Short text for status: `tenure FP32 [-1,1], contract BYTES [-1,1], ... (19 inputs)`."""
     outputs: str = Field(default="", max_length=300)
+    contract: int = 1
+    """SERVING_CONTRACT of the image that wrote this. Images from before there was one do not say."""
     retryable: bool = False
     """The registry did not answer, has no such package yet, or the node failed: try again later. Anything else is the
     version's fault."""

@@ -60,6 +60,9 @@ class VerifiedFacts(Kubernetes):
     schema_digest: Annotated[str, Field(max_length=71)]
     inputs: Annotated[str, Field(max_length=1024)]
     outputs: Annotated[str, Field(max_length=1024)]
+    contract: int = 1
+    """What its image understands of spec.serving and of forwards. An upgrade of Podium verifies versions of a lower one anew
+    once a ModelDeployment names them."""
 
 
 class ModelVersionStatus(Kubernetes):

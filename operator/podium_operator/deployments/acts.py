@@ -182,16 +182,21 @@ class SwapActs:
         """With another version than before a swap begins to count."""
         used = _used(seen.record.notes, plan.epoch)
         facts, before = wish.champion, seen.committed.champion.version if seen.committed else None
+        now = timestamp(self._context.now())
         if not _changes_version(seen, plan):
-            return used
+            if seen.committed is None or seen.committed.champion.pool == plan.champion.pool:
+                return used
+            return used.model_copy(update={"pool_since": now, "contract": facts.contract if facts else 1})
         return Notes(
             highest_epoch=used.highest_epoch,
-            since=timestamp(self._context.now()),
+            since=now,
+            pool_since=now,
             swap_epoch=plan.epoch,
             from_version=before.name if before else "",
             schema_digest=facts.schema_digest if facts else "",
             inputs=facts.inputs if facts else "",
             outputs=facts.outputs if facts else "",
+            contract=facts.contract if facts else 1,
             peak_memory_bytes=facts.peak_memory_bytes if facts else 0,
         )
 
@@ -209,6 +214,7 @@ class SwapActs:
             schema_digest=facts.schema_digest if facts else "",
             inputs=facts.inputs if facts else "",
             outputs=facts.outputs if facts else "",
+            contract=facts.contract if facts and facts.image == version.image else 1,
             peak_memory_bytes=facts.peak_memory_bytes if facts else 0,
         )
 

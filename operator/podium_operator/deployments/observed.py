@@ -111,7 +111,7 @@ class Observed:
         if all(pod.pool == pool or pod.uid not in self.public_endpoints for pod in self.champion_pods):
             return None
         try:
-            return (now - datetime.fromisoformat(self.record.notes.since)).total_seconds()
+            return (now - datetime.fromisoformat(self.record.notes.pool_since or self.record.notes.since)).total_seconds()
         except (ValueError, TypeError):  # somebody edited the notes
             return None
 

@@ -25,7 +25,8 @@ from podium_operator.deployments.scrape import Scraper
 from podium_operator.deployments.status import Outcome, announcement, status_for
 from podium_operator.deployments.steps import Sealed, Step, SwapSeen
 from podium_operator.deployments.traffic import shown
-from podium_operator.deployments.wish import Wish, WishInput, wish
+from podium_operator.deployments.turns import Turns
+from podium_operator.deployments.wish import Wish, WishInput, wants_move, wish
 from podium_operator.errors import Conflict
 from podium_operator.kinds import Key, Manifest
 from podium_operator.manifests.pods import CONTAINER, Surroundings
@@ -35,6 +36,7 @@ from podium_operator.runtime.context import Context, Result
 ROUNDS_SECONDS = 20.0
 """A reconcile gives its worker back after so long; the swap goes on in the next one."""
 _TRAFFIC_SECONDS = 60.0
+_TURN_POLL_SECONDS = 15.0
 
 
 class DeploymentReconciler:
@@ -56,6 +58,7 @@ class DeploymentReconciler:
         self._appliers = ChildAppliers(context, self._control, installation)
         self._scraper = Scraper(context.cluster, context.metrics, settings.watch_namespaces, context.clock)
         self._memories: dict[Key, Memory] = {}
+        self._turns = Turns()
         self._traffic_written: dict[Key, float] = {}
         self._traffic_shown: dict[Key, list[TrafficShare]] = {}
         self._serving: dict[Key, frozenset[str]] = {}
@@ -80,7 +83,8 @@ class DeploymentReconciler:
                 seen = await self._announce(seen)
             memory.note(seen, self._context.clock())
             seen = replace(seen, confirmed=memory.confirmed_on(seen.committed))
-            wished = wish(self._wish_input(seen, memory))
+            asked = self._with_turn(key, self._wish_input(seen, memory))
+            wished = wish(asked)
             records = await self._appliers.challenger_records(seen, wished)
             applied = await self._appliers.apply(seen, wished)
             await self._acts.help_starting(seen, records)
@@ -96,11 +100,17 @@ class DeploymentReconciler:
             if isinstance(step, steps.Settled):
                 await self._acts.tidy_record(seen)
             outcome = Outcome(step, applied.problems, applied.conflict)
-            return Result(await self._conclude(key, seen, wished, outcome, memory, going=going))
+            delay = await self._conclude(key, seen, wished, outcome, memory, going=going)
+            if wants_move(asked):
+                return Result(delay if asked.may_move else min(delay or _TURN_POLL_SECONDS, _TURN_POLL_SECONDS))
+            if not going:
+                self._turns.end(key)
+            return Result(delay)
 
     def _forget(self, key: Key) -> None:
         for known in (self._memories, self._traffic_written, self._traffic_shown, self._serving):
             known.pop(key, None)
+        self._turns.end(key)
 
     async def _announce(self, seen: Observed) -> Observed:
         status = announcement(seen, self._context.now())
@@ -127,6 +137,9 @@ class DeploymentReconciler:
             capture_url=self._context.settings.collector_url,
             failed=memory.failed,
         )
+
+    def _with_turn(self, key: Key, found: WishInput) -> WishInput:
+        return replace(found, may_move=wants_move(found) and self._turns.take(key, self._context.clock()))
 
     async def _swap_seen(self, seen: Observed, wished: Wish, memory: Memory) -> SwapSeen:
         now = self._context.clock()

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from podium_crds.names import SERVING_CONTRACT
 from podium_crds.plan import (
     DeploymentKey,
     Failure,
@@ -21,7 +22,8 @@ from podium_crds.plan import (
 from podium_crds.slots import Ranges, allocate
 from podium_crds.v1alpha1.model_deployment import Challenger, ModelDeploymentSpec, StickyBy
 from podium_operator.deployments.pools import Room, champion_pool
-from podium_operator.deployments.versions_seen import Verdict, VersionSeen
+from podium_operator.deployments.resolved import Refusal, is_outdated, resolved
+from podium_operator.deployments.versions_seen import VersionSeen
 from podium_operator.manifests.identity import Owner, Pool, challenger_pool
 from podium_operator.manifests.record import Notes
 from podium_operator.manifests.services import forward_host
@@ -39,19 +41,11 @@ class FailedPlan:
         return (failed.digest, failed.image) == (version.digest, version.image)
 
     @property
-    def refusal(self) -> "Refusal":
+    def refusal(self) -> Refusal:
         """A pod's fault may pass by itself (a registry comes back), a version's does not."""
         name, terminal = self.plan.champion.version.name, self.failure.fault == "Version"
         message = f"the pods could not prepare version '{name}': {self.failure.message}"
         return Refusal(self.failure.reason, message, terminal)
-
-
-@dataclass(frozen=True)
-class Refusal:
-    reason: str
-    message: str
-    terminal: bool
-    """Nothing more happens until a person changes something. False: it may still come right by itself."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +62,8 @@ class WishInput:
     """What champion pods have for their versions, as they run and as they are wished."""
     capture_url: str = ""
     failed: FailedPlan | None = None
+    may_move: bool = False
+    """It is this deployment's turn to take its champion to an image of today."""
 
 
 ChallengerState = Literal["Serving", "Starting", "Waiting", "Refused"]
@@ -119,35 +115,26 @@ def wish(seen: WishInput) -> Wish:
     return Wish(plan, None, challengers, facts)
 
 
+def wants_move(seen: WishInput) -> bool:
+    """Whether the champion serves in an image of an earlier contract, and was verified in one of today."""
+    if seen.committed is None or seen.notes.contract >= SERVING_CONTRACT:
+        return False
+    committed = seen.committed.champion.version
+    found = seen.versions.get(committed.name)
+    if found is None or (seen.failed is not None and seen.failed.concerns(found.planned)):
+        return False
+    return seen.spec.champion.model_version_ref.name == committed.name and is_outdated(committed, found)
+
+
 def wished_champion(seen: WishInput) -> PlannedVersion | Refusal:
     name = seen.spec.champion.model_version_ref.name
     committed = seen.committed.champion.version if seen.committed else None
-    chosen = _resolved(name, seen.versions.get(name), committed)
+    chosen = resolved(name, seen.versions.get(name), committed, moves=seen.may_move and wants_move(seen))
     if isinstance(chosen, Refusal) or chosen == committed:
         return chosen
     if seen.failed and seen.failed.concerns(chosen):
         return seen.failed.refusal
     return _schema_refusal(seen, name) or chosen
-
-
-def _resolved(name: str, found: VersionSeen | None, committed: PlannedVersion | None) -> PlannedVersion | Refusal:
-    """The version by that name, bound to its digest. One that serves stays as it is, whatever became of its ModelVersion."""
-    if committed is not None and committed.name == name:
-        if found is not None and found.digest != committed.digest:
-            message = (
-                f"ModelVersion '{name}' was made again with digest {found.digest}, while {committed.digest} serves under "
-                "that name: give the new package a ModelVersion of its own and name that"
-            )
-            return Refusal("DigestChanged", message, terminal=True)
-        return committed
-    if found is None:
-        return Refusal("VersionNotFound", f"there is no ModelVersion '{name}' in this namespace: apply it", terminal=False)
-    if found.verdict is Verdict.FAILED:
-        return Refusal(found.reason, f"version '{name}' may not serve: {found.message}", terminal=True)
-    if found.verdict is Verdict.PENDING:
-        why = f"version '{name}' is not verified yet" + (f" ({found.reason}: {found.message})" if found.reason else "")
-        return Refusal("VersionNotVerified", why, terminal=False)
-    return found.planned
 
 
 def _schema_refusal(seen: WishInput, name: str) -> Refusal | None:
@@ -173,7 +160,7 @@ def _challenger(seen: WishInput, champion: PlannedVersion, wanted: Challenger) -
     name = wanted.model_version_ref.name
     route = _committed_route(seen.committed, wanted.name)
     serving = route.version if route else None
-    version = _resolved(name, seen.versions.get(name), serving)
+    version = resolved(name, seen.versions.get(name), serving, moves=True)
     old = route if route and route.version.digest != champion.digest else None
     if isinstance(version, Refusal):
         kept = None if version.terminal or old is None else _route(wanted, old.version, old.host)

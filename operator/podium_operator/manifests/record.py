@@ -23,6 +23,8 @@ class Notes(BaseModel):
     """Epochs up to here are used, aborted ones too."""
     since: str = ""
     """RFC 3339: when the champion's version was committed."""
+    pool_since: str = ""
+    """When it was committed to its pool. Empty: with its version."""
     swap_epoch: int = 0
     """The epoch that brought the champion's version."""
     from_version: str = ""
@@ -30,6 +32,8 @@ class Notes(BaseModel):
     schema_digest: str = ""
     inputs: str = ""
     outputs: str = ""
+    contract: int = 1
+    """What the champion's image understands, as SERVING_CONTRACT counts."""
     peak_memory_bytes: int = 0
     """Measured at verification; 0: not known."""
 

@@ -2,13 +2,15 @@
 
 Image first (built, or the generic one), then the verification in that image, then Ready. What is in status already is not
 done again: a verified version keeps its image and needs no Job, so Jobs may be deleted, and an upgrade of Podium changes no
-version. Deleting the failed Job is how a person asks for another try.
+version, unless its image understands less than today's operator asks of it (SERVING_CONTRACT). Deleting the failed Job is
+how a person asks for another try.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from podium_crds.names import SERVING_CONTRACT
 from podium_crds.v1alpha1.model_version import ModelVersionStatus, VerifiedFacts
 from podium_crds.verification import BuildReport, VerificationReport
 from podium_operator import conditions
@@ -61,15 +63,22 @@ class _Step:
     requeue_after_seconds: float | None = None
 
 
-def is_settled(version: Version, status: ModelVersionStatus) -> bool:
-    """Whether status alone says that the version is verified, so that Jobs need not even be looked at."""
+def is_settled(version: Version, status: ModelVersionStatus, used_by: Sequence[str]) -> bool:
+    """Whether status alone says that the version is verified, so that Jobs need not even be looked at.
+
+    One of an earlier contract is verified anew, in an image of today, once a deployment names it: not all at the hour of an
+    upgrade.
+    """
+    facts = status.verification
+    if facts is None or (facts.contract < SERVING_CONTRACT and used_by):
+        return False
     built = version.spec.image.type == "Generic" or conditions.is_true(status.conditions, IMAGE_BUILT, version.generation)
     verified = conditions.is_true(status.conditions, VERIFIED, version.generation)
-    return bool(built and verified and status.image and status.verification)
+    return bool(built and verified and status.image)
 
 
 def decide(seen: Observed, settings: Settings) -> Decision:
-    if is_settled(seen.version, seen.status):
+    if is_settled(seen.version, seen.status, seen.used_by):
         return _settled(seen)
     if seen.pull_secret_missing:
         return _blocked(seen)
@@ -220,6 +229,7 @@ def facts_of(report: VerificationReport) -> VerifiedFacts:
         schema_digest=report.schema_digest,
         inputs=report.inputs,
         outputs=report.outputs,
+        contract=report.contract,
     )
 
 

@@ -50,12 +50,13 @@ class VersionReconciler:
         spec = ModelVersionSpec.model_validate(found["spec"])
         version = Version(key.namespace, key.name, metadata["uid"], metadata["generation"], spec)
         status = _status(found)
-        settled = is_settled(version, status)
+        used_by = await self._users(key)
+        settled = is_settled(version, status, used_by)
         return Observed(
             version=version,
             status=status,
             jobs=[] if settled else await self._jobs(version),
-            used_by=await self._users(key),
+            used_by=used_by,
             pull_secret_missing=not settled and await self._is_pull_secret_missing(version),
             now=self._context.now(),
         )

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import aiohttp
 
+from podium_crds.names import SERVING_CONTRACT
 from podium_crds.package import Descriptor
 from podium_crds.verification import VerificationReport
 from podium_serving.fetch.cache import Cache
@@ -110,6 +111,7 @@ def _passed(measured: Measured, descriptor: Descriptor, size: int) -> Verificati
         schema_digest=schema_digest(descriptor),
         inputs=tensors_text(descriptor.inputs, "input", MAX_INPUTS),
         outputs=tensors_text(descriptor.outputs, "output", MAX_OUTPUTS),
+        contract=SERVING_CONTRACT,
     )
 
 

@@ -200,3 +200,10 @@ def test_a_move_lasts_until_clients_have_left_the_earlier_pool(reached: set[str]
     seen = observed(COMMITTED, pods=pods, public_endpoints=frozenset(reached))
     seen = replace(seen, record=replace(seen.record, notes=Notes(since=since)))
     assert seen.moving_seconds(datetime(2026, 11, 21, 12, 0, 20, tzinfo=UTC)) == seconds
+
+
+def test_a_move_of_the_same_version_to_another_image_has_a_time_of_its_own() -> None:
+    seen = observed(COMMITTED, pods=(listed("a", pool="zyxwvu"), listed("b")), public_endpoints=frozenset({"a"}))
+    notes = Notes(since="2026-11-20T12:00:00Z", pool_since="2026-11-21T12:00:00Z")
+    seen = replace(seen, record=replace(seen.record, notes=notes))
+    assert seen.moving_seconds(datetime(2026, 11, 21, 12, 0, 20, tzinfo=UTC)) == 20.0

@@ -20,9 +20,10 @@ from deployment_fixtures import (
 )
 from podium_crds.v1alpha1.model_deployment import TrafficShare
 from podium_operator.deployments.observed import Observed
+from podium_operator.deployments.resolved import Refusal
 from podium_operator.deployments.status import Outcome, announcement, status_for
 from podium_operator.deployments.steps import Begin, Settled, Silence, Wait
-from podium_operator.deployments.wish import ChallengerWish, Refusal, Wish
+from podium_operator.deployments.wish import ChallengerWish, Wish
 from podium_operator.manifests.engine import MountedSecret
 from podium_operator.manifests.identity import challenger_pool
 

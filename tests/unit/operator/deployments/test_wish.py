@@ -26,9 +26,16 @@ from podium_operator.manifests.identity import challenger_pool
 from podium_operator.manifests.record import Notes
 from podium_operator.manifests.services import forward_host
 
-NOTES = Notes(schema_digest="sha256:schema", inputs="tenure FP32", outputs="score FP32", peak_memory_bytes=100 * MIB)
+NOTES = Notes(
+    schema_digest="sha256:schema", inputs="tenure FP32", outputs="score FP32", contract=2, peak_memory_bytes=100 * MIB
+)
 POOL_5 = challenger_pool("neural-net", IMAGE, digest("churn-5"))
 HOST_5 = forward_host(OWNER, POOL_5)
+
+
+EARLIER = NOTES.model_copy(update={"contract": 1})
+MOVED = versions(version("churn-3", image=OTHER_IMAGE))
+MOVE = plan(version=planned("churn-3", OTHER_IMAGE), pool="ghijkl")
 
 
 def seen(**changed: Any) -> WishInput:
@@ -131,6 +138,27 @@ def test_a_plan_that_failed_is_not_tried_again_though_its_version_serves() -> No
             "abcdef",
             id="the image of a serving version is pinned",
         ),
+        pytest.param(
+            seen(versions=MOVED, notes=EARLIER),
+            "churn-3",
+            "abcdef",
+            id="one of an earlier contract stays until it is its turn",
+        ),
+        pytest.param(
+            seen(versions=MOVED, may_move=True), "churn-3", "abcdef", id="an image of today is not left for another one"
+        ),
+        pytest.param(
+            seen(versions=versions(version("churn-3", Verdict.PENDING)), notes=EARLIER, may_move=True),
+            "churn-3",
+            "abcdef",
+            id="one of an earlier contract serves while it is verified anew",
+        ),
+        pytest.param(
+            seen(versions=MOVED, notes=EARLIER, may_move=True, failed=FailedPlan(MOVE, failure(MOVE))),
+            "churn-3",
+            "abcdef",
+            id="a move that failed is left alone for now",
+        ),
         pytest.param(seen(spec=spec("churn-4")), "churn-4", "abcdef", id="another version comes in place"),
         pytest.param(
             seen(spec=spec("churn-4"), rooms=(Room(250 * MIB),)),
@@ -164,6 +192,9 @@ def test_a_champion_is_accepted(found: WishInput, version_name: str, pool: str) 
             seen(spec=spec("churn-4"), versions=versions(version("churn-4", image=OTHER_IMAGE))), id="it has another image"
         ),
         pytest.param(seen(committed=None), id="nothing serves yet"),
+        pytest.param(
+            seen(versions=MOVED, notes=EARLIER, may_move=True), id="it goes to an image of today, and it is its turn"
+        ),
     ],
 )
 def test_another_pool_is_wished(found: WishInput) -> None:
@@ -212,6 +243,16 @@ CHALLENGERS = [
         "Starting",
         ("churn-4", 10, "route.retention.svc"),
         id="the old version goes on until the new one's pool is ready",
+    ),
+    pytest.param(
+        with_challenger(
+            challenger("neural-net", "churn-5", 10),
+            versions=versions(version("churn-3"), version("churn-5", image=OTHER_IMAGE)),
+            committed=plan("churn-3", routes=[route("neural-net", "churn-5", 10)]),
+        ),
+        "Starting",
+        ("churn-5", 10, "route.retention.svc"),
+        id="the old image goes on until the pool of the new one is ready",
     ),
     pytest.param(
         with_challenger(

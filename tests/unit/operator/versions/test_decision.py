@@ -25,7 +25,9 @@ PASSED = VerificationReport(
     worst_absolute_error=1.25e-7,
     p99_milliseconds=1.5,
     peak_memory_bytes=100,
+    contract=2,
 )
+EARLIER = PASSED.model_copy(update={"contract": 1})
 WRONG = VerificationReport(passed=False, reason="GoldenRowsFailed", message="row 3 differs by 0.2")
 AWAY = VerificationReport(passed=False, reason="FetchFailed", message="the registry does not answer", retryable=True)
 
@@ -157,11 +159,23 @@ def test_then_it_is_tried_again_under_another_name_and_the_old_job_goes() -> Non
 
 def test_a_verified_version_needs_no_job_and_keeps_its_image_through_an_upgrade() -> None:
     status = decide(seen(jobs=[verification(PASSED.model_dump_json())]), PLAIN).status
-    assert is_settled(GENERIC, status)
+    assert is_settled(GENERIC, status, ["churn"])
     upgraded = settings(scoring_image="registry.example/scoring@sha256:" + "e" * 64)
     decision = decide(seen(status=status), upgraded)
     assert decision.status == status
     assert (decision.create, decision.delete) == (None, [])
+
+
+def test_a_version_of_an_earlier_contract_is_verified_anew_once_a_deployment_names_it() -> None:
+    status = decide(seen(jobs=[verification(EARLIER.model_dump_json())]), PLAIN).status
+    assert is_settled(GENERIC, status, [])
+    upgraded = settings(scoring_image="registry.example/scoring@sha256:" + "e" * 64)
+    unused = decide(seen(status=status), upgraded)
+    assert (unused.create, unused.status) == (None, status)
+    used = decide(seen(status=status, used_by=["churn"]), upgraded)
+    assert used.create is not None
+    assert (used.create.role, used.create.image) == ("verify", upgraded.scoring_image)
+    assert said(used)["Ready"] == ("Unknown", "Verifying")
 
 
 def test_a_deleted_status_is_rebuilt_from_the_finished_job() -> None:
@@ -210,7 +224,7 @@ def test_a_built_version_is_built_first_then_verified_in_its_own_image() -> None
     assert said(third)["Ready"] == ("True", "Verified")
     assert third.status.image == BUILT_IMAGE
     assert third.delete == []
-    assert is_settled(BUILT, third.status)
+    assert is_settled(BUILT, third.status, ["churn"])
 
 
 def test_a_failed_build_stalls_with_its_last_lines_and_no_image() -> None:

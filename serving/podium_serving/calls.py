@@ -17,6 +17,8 @@ from podium_serving.metrics import Metrics, Tally
 from podium_serving.state import Serving, ServingState
 
 NOT_YET = "no version is committed here yet; try again"
+PLATFORM = "onnxruntime_onnx"
+"""What the protocol calls the platform of all models here."""
 CHAMPION = "champion"
 
 
@@ -29,6 +31,17 @@ class RequestIds:
 
     def __call__(self) -> str:
         return f"{self._prefix}-{next(self._numbers):x}"
+
+
+def why_not_ready(state: ServingState) -> str:
+    """What a client is told of a model that cannot be asked now."""
+    if state.draining:
+        return "this pod is going away"
+    if state.behind:
+        return "a newer plan is committed than this pod holds"
+    if state.current is not None and state.locked:
+        return "no API key and no key of the issuer is known yet"
+    return NOT_YET
 
 
 class Calls:

@@ -9,14 +9,13 @@ from starlette.requests import ClientDisconnect
 
 from podium_crds.package import TensorSpec
 from podium_serving import __version__
-from podium_serving.calls import NOT_YET
+from podium_serving.calls import NOT_YET, PLATFORM, why_not_ready
 from podium_serving.exchange import NotFound, NotServing, ServingError
 from podium_serving.http.docs import CONTENT_SECURITY_POLICY, docs_page
 from podium_serving.http.openapi import openapi_document
 from podium_serving.metrics import Exposition
 from podium_serving.state import Serving, ServingState
 
-PLATFORM = "onnxruntime_onnx"
 CLIENT_GONE = 499
 _MAX_BODY_BYTES = 65_536
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -83,17 +82,7 @@ def _add_health(app: FastAPI, state: ServingState) -> None:
     async def ready() -> Response:
         if state.ready:
             return JSONResponse({"ready": True})
-        return JSONResponse({"ready": False, "error": _why_not_ready(state)}, 503, headers={"retry-after": "1"})
-
-
-def _why_not_ready(state: ServingState) -> str:
-    if state.draining:
-        return "this pod is going away"
-    if state.behind:
-        return "a newer plan is committed than this pod holds"
-    if state.current is not None and state.locked:
-        return "no API key and no key of the issuer is known yet"
-    return NOT_YET
+        return JSONResponse({"ready": False, "error": why_not_ready(state)}, 503, headers={"retry-after": "1"})
 
 
 def _add_model(app: FastAPI, state: ServingState, model: str) -> None:
@@ -147,7 +136,7 @@ def _index_entry(state: ServingState, model: str) -> dict[str, str]:
     version = state.current.plan.champion.version.name if state.current else ""
     if state.ready:
         return {"name": model, "version": version, "state": "READY", "reason": ""}
-    return {"name": model, "version": version, "state": "UNAVAILABLE", "reason": _why_not_ready(state)}
+    return {"name": model, "version": version, "state": "UNAVAILABLE", "reason": why_not_ready(state)}
 
 
 def _tensor(spec: TensorSpec) -> dict[str, Any]:

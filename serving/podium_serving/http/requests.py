@@ -60,6 +60,8 @@ class Head:
     mirror: bool = False
     authorization: bytes = b""
     api_key: bytes = b""
+    traceparent: bytes = b""
+    tracestate: bytes = b""
     refusal: InvalidRequest | None = None
     """Something in the headers cannot be served."""
 
@@ -76,6 +78,8 @@ _READ = frozenset(
         b"inference-header-content-length",
         b"authorization",
         b"x-api-key",
+        b"traceparent",
+        b"tracestate",
         b"x-request-id",
         b"podium-timeout-milliseconds",
         b"podium-deadline-milliseconds",
@@ -119,6 +123,10 @@ def _take(head: Head, name: bytes, value: bytes, forwarded: bool) -> None:
             head.authorization = value
         case b"x-api-key":
             head.api_key = value
+        case b"traceparent":
+            head.traceparent = value
+        case b"tracestate":
+            head.tracestate = head.tracestate + b"," + value if head.tracestate else value
         case _ if forwarded:
             _take_forwarded(head, name, value)
 

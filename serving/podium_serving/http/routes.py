@@ -1,6 +1,6 @@
 """Which paths the lane answers itself, and in which dialect. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import unquote
 
 from podium_serving.http.dialects.dialect import Dialect
@@ -18,6 +18,8 @@ class Target:
     version: str
     """Empty: none was named."""
     dialect: Dialect
+    url: bytes = field(default=b"", compare=False)
+    """As it came. For whoever writes down what was asked."""
 
 
 def target_of(url: bytes) -> Target | None:
@@ -26,9 +28,9 @@ def target_of(url: bytes) -> Target | None:
     if parts[:3] != [b"", b"v2", b"models"] or parts[-1] != b"infer":
         return None
     if len(parts) == 5:
-        return Target(_unquoted(parts[3]), "", _INFER)
+        return Target(_unquoted(parts[3]), "", _INFER, url)
     if len(parts) == 7 and parts[4] == b"versions":
-        return Target(_unquoted(parts[3]), _unquoted(parts[5]), _INFER)
+        return Target(_unquoted(parts[3]), _unquoted(parts[5]), _INFER, url)
     return None
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from podium_serving.exchange import Columns, Fallback, InferRequest, InvalidRequest
 from podium_serving.http.requests import header_safe
+from podium_serving.observation.trace_context import child_traceparent
 from podium_serving.oip.codec import Codec
 from podium_serving.traffic.wire import AnswerTooLarge, Pool, WireResponse
 
@@ -90,11 +91,21 @@ class Peer:
             f"podium-request-id: {header_safe(request.request_id)}\r\n"
             f"podium-arm: {errand.arm}\r\n"
             f"podium-mirror: {int(errand.mirror)}\r\n"
+            f"{_trace_lines(errand, request)}"
             f"content-length: {len(request.body)}\r\n\r\n"
         ).encode("latin-1")
 
     def close(self) -> None:
         self._pool.close()
+
+
+def _trace_lines(errand: Errand, request: InferRequest) -> str:
+    """A shadow has no span of its own here, for its request is over: it belongs to the request itself."""
+    if not request.traceparent:
+        return ""
+    parent = request.traceparent if errand.mirror else child_traceparent(request.traceparent, errand.arm)
+    state = f"tracestate: {request.tracestate}\r\n" if request.tracestate else ""
+    return f"traceparent: {parent}\r\n{state}"
 
 
 def _forwarded(response: WireResponse, errand: Errand, request: InferRequest, codec: Codec) -> Forwarded:

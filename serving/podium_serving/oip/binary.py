@@ -142,7 +142,7 @@ def _check_bools(schema: TensorSchema, array: npt.NDArray[Any]) -> None:
 
 
 def check_numbers(schema: TensorSchema, array: npt.NDArray[Any]) -> None:
-    """Raises InvalidRequest for a NaN where the input is not nullable, and for infinities, which no JSON request could hold."""
+    """Raises InvalidRequest for a NaN where the input is not nullable, and for infinities: JSON could not hold them."""
     flat = array.ravel()
     wrong = np.isinf(flat) if schema.nullable else ~np.isfinite(flat)
     if wrong.any():

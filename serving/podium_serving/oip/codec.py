@@ -15,7 +15,7 @@ from podium_serving.exchange import Columns, InvalidRequest
 from podium_serving.oip.binary import ALIGNMENT, Framed, Layout, bytes_of_array, split
 from podium_serving.oip.columns import binary_layout, json_columns, mixed_columns
 from podium_serving.oip.messages import Parameters, Request, WantedOutput, quick_reader, read_request, read_response
-from podium_serving.oip.tensors import check_names, kind_of, listed, tensor_schema
+from podium_serving.oip.tensors import TensorSchema, check_names, kind_of, listed, tensor_schema
 
 _json = msgspec.json.Encoder().encode
 
@@ -63,14 +63,8 @@ class Codec:
         self._known_answers: dict[bytes, Layout] = {}
         self._input_heads: dict[tuple[int, tuple[str, ...]], bytes] = {}
         self._inputs_are_fixed = all(schema.fixed and schema.datatype != "BYTES" for schema in self.inputs.values())
-        self._heads = {
-            name: f'{{"name":{_text(name)},"datatype":"{schema.datatype}","shape":'.encode()
-            for name, schema in (self.inputs | self.outputs).items()
-        }
-        self._output_heads = {
-            name: f'{{"name":{_text(name)},"datatype":"{schema.datatype}","shape":'.encode()
-            for name, schema in self.outputs.items()
-        }
+        self._input_beginnings = {name: _beginning(schema) for name, schema in self.inputs.items()}
+        self._output_beginnings = {name: _beginning(schema) for name, schema in self.outputs.items()}
 
     # Requests
 
@@ -134,11 +128,11 @@ class Codec:
 
     def encode(self, columns: Columns, model: str, version: str, request_id: str, wanted: tuple[str, ...] = ()) -> bytes:
         """An answer in JSON. `request_id` is left out when empty, outputs that were not asked for too. NaN becomes null."""
-        heads = self._output_heads
+        beginnings = self._output_beginnings
         outputs = b",".join(
             [
-                heads[name] + shape_json(columns[name].shape) + b',"data":' + data_json(columns[name]) + b"}"
-                for name in wanted or heads
+                beginnings[name] + shape_json(columns[name].shape) + b',"data":' + data_json(columns[name]) + b"}"
+                for name in wanted or beginnings
             ]
         )
         return _answer_head(model, version, request_id) + outputs + b"]}"
@@ -155,9 +149,9 @@ class Codec:
         """An answer whose outputs in `binary` (None: all) follow the JSON as bytes, in its order."""
         binary = self._all_outputs if binary is None else binary
         outputs, tensors = [], []
-        for name in wanted or self._output_heads:
+        for name in wanted or self._output_beginnings:
             array = columns[name]
-            head = self._output_heads[name] + shape_json(array.shape)
+            head = self._output_beginnings[name] + shape_json(array.shape)
             if name in binary:
                 tensor = bytes_of_array(array)
                 tensors.append(tensor)
@@ -181,13 +175,14 @@ class Codec:
             _keep(self._input_heads, key, head)
         try:
             body = b"".join([head, *arrays])  # type: ignore[list-item]  # arrays are buffers
-        except ValueError:  # one is not contiguous
+        except TypeError:  # one is not contiguous
             body = b"".join([head, *map(bytes_of_array, arrays)])
         return Framed(len(head), body)
 
     def _input_head(self, columns: Columns, sizes: list[int], wanted: tuple[str, ...]) -> bytes:
         inputs = b",".join(
-            b'%b%b,"parameters":{"binary_data_size":%d}}' % (self._heads[name], shape_json(columns[name].shape), size)
+            b'%b%b,"parameters":{"binary_data_size":%d}}'
+            % (self._input_beginnings[name], shape_json(columns[name].shape), size)
             for name, size in zip(self.inputs, sizes, strict=True)
         )
         outputs = b',"outputs":' + _json([{"name": name} for name in wanted]) if wanted else b""
@@ -219,6 +214,11 @@ class Codec:
 
     def _answered_schemas(self, tensors: list[Any]) -> dict[str, Any]:
         return {tensor.name: schema for tensor in tensors if (schema := self.outputs.get(tensor.name))} or self.outputs
+
+
+def _beginning(schema: TensorSchema) -> bytes:
+    """Of its JSON, up to its shape."""
+    return f'{{"name":{_text(schema.name)},"datatype":"{schema.datatype}","shape":'.encode()
 
 
 def data_json(array: npt.NDArray[Any]) -> bytes:

@@ -29,6 +29,10 @@ def tensor(name: str, datatype: str, shape: list[int], data: Any) -> dict[str, A
     return {"name": name, "datatype": datatype, "shape": shape, "data": data}
 
 
+def raw_tensor(name: str, datatype: str, shape: list[int], size: int) -> dict[str, Any]:
+    return {"name": name, "datatype": datatype, "shape": shape, "parameters": {"binary_data_size": size}}
+
+
 def body(*tensors: dict[str, Any], **more: Any) -> bytes:
     return json.dumps({"inputs": list(tensors), **more}).encode()
 
@@ -244,7 +248,7 @@ def test_data_that_is_not_shaped_as_it_says_is_refused_with_the_place(shape: lis
         pytest.param(b'{"inputs": [{"name": "\xff"}]}', "not UTF-8", id="not-utf-8"),
         pytest.param(b'{"inputs": [{"data": ' + b"[" * 100_000, "not an inference request", id="nested-without-end"),
         pytest.param(
-            body({"name": "age", "datatype": "FP32", "shape": [1, 1], "parameters": {"binary_data_size": 4}}, PLAN_OK, CALLS_OK),
+            body(raw_tensor("age", "FP32", [1, 1], 4), PLAN_OK, CALLS_OK),
             "Inference-Header-Content-Length",
             id="binary",
         ),

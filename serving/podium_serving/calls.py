@@ -84,6 +84,7 @@ class Calls:
 
     def wrong_target(self, model: str, version: str, admitted: Serving | None) -> ServingError | None:
         """What is wrong with asking `version` (empty: any) of `model`, given what `enter` gave."""
+        model = self.model_named(model)
         if model not in self.states:
             here = ", ".join(f"'{name}'" for name in list(self.states)[:10])
             return NotFound(f"no model '{model[:80]}' here; this endpoint serves {here}")

@@ -99,7 +99,7 @@ def _public(
 ) -> HttpServer:
     gate, certificate = entrance.gate, entrance.certificate
     app = Guarded(public_app(state, settings.deployment, exposition), gate)
-    port = PublicPort(PublicCalls({settings.deployment: state}, metrics), gate)
+    port = PublicPort(PublicCalls({settings.deployment: state}, metrics), gate, settings.outside_training)
     return HttpServer(port, app, settings.http, certificate.context if certificate else None)
 
 

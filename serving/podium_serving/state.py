@@ -8,7 +8,7 @@ from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from podium_crds.package import Descriptor
+from podium_crds.package import Descriptor, GoldenRow
 from podium_crds.plan import Envelope, Plan
 from podium_serving.exchange import Answer, Columns, InferRequest
 from podium_serving.inference import Cancel, Done, Inference
@@ -38,6 +38,13 @@ class Model(Protocol):
 
     def infer(self, columns: Columns, rows: int, deadline: float) -> Awaitable[tuple[Columns, Timing]]:
         """The same for coroutines. Raises ServingError."""
+
+    @property
+    def golden(self) -> tuple[GoldenRow, ...]:
+        """The package's own, which predictions are explained against."""
+
+    async def run_aside(self, columns: Columns, rows: int, deadline: float) -> Columns:
+        """Answers rows beside the batches: for work that may wait. Keep runs short. Raises ServingError."""
 
     async def close(self) -> None:
         """Waits for what runs, then drops the session off the hot path."""

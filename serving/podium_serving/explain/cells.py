@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from podium_crds.package import Descriptor, InputSpec
+from podium_crds.package import InputSpec
 from podium_serving.exchange import Columns, InvalidRequest
 from podium_serving.explain.coalitions import Bools, Composites
 
@@ -61,23 +61,6 @@ class Cells:
         """The cells of a single row as JSON has them; None: missing."""
         cells = [value for name in self._places for value in row[name].ravel().tolist()]
         return [None if value != value else _text(value) for value in cells]
-
-
-def inside_training(descriptor: Descriptor, columns: Columns) -> Bools:
-    """Which rows hold only values that training saw, or none: a row that never was is no background."""
-    rows = len(next(iter(columns.values())))
-    inside = np.ones(rows, dtype=bool)
-    for spec in descriptor.inputs:
-        cells = _flat(columns[spec.name])
-        if spec.categories is not None and spec.datatype == "BYTES":
-            known = {*spec.categories, ""} if spec.nullable else set(spec.categories)
-            inside &= [known.issuperset(row) for row in cells.tolist()]
-        elif spec.datatype not in ("BYTES", "BOOL"):
-            with np.errstate(invalid="ignore"):
-                low = cells < (-np.inf if spec.minimum is None else spec.minimum)
-                high = cells > (np.inf if spec.maximum is None else spec.maximum)
-            inside &= ~(low | high).any(axis=1)
-    return inside
 
 
 def _names(name: str, tail: list[int]) -> list[str]:

@@ -16,11 +16,12 @@ import numpy as np
 
 from podium_crds.package import Descriptor, GoldenRow
 from podium_serving.exchange import Columns, DeadlineExceeded, InvalidRequest, Overloaded
-from podium_serving.explain.cells import Cells, NotExplainable, inside_training
+from podium_serving.explain.cells import Cells, NotExplainable
 from podium_serving.explain.coalitions import Composites, Floats
 from podium_serving.explain.estimate import Asking, Contributions, OutOfTime, contributions
 from podium_serving.explain.quantity import Options, Quantity, quantity
 from podium_serving.model.golden import golden_columns
+from podium_serving.score.training import outside_training
 
 MAX_ROWS = 100
 """Rows that one request may have explained."""
@@ -130,7 +131,9 @@ def background_of(model: Explained) -> _Background:
             "predictions are explained against golden rows, and the package has none; package the model with a sample"
         )
     columns = golden_columns(descriptor, model.golden)
-    inside = inside_training(descriptor, columns)
+    # A row that never was, such as a probe with an unseen category, is no background.
+    outside = [outside_training(spec, columns[spec.name]) for spec in descriptor.inputs]
+    inside = ~np.logical_or.reduce(outside)
     if not inside.any():
         raise NotExplainable("no golden row is within what training saw, so there is nothing to explain against")
     return _Background(cells, {name: array[inside] for name, array in columns.items()}, int(inside.sum()))

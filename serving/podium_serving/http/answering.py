@@ -65,6 +65,7 @@ class Answering(Connection):
         exchange.admitted = admitted
         exchange.model = calls.model_named(exchange.target.model)
         exchange.deadline = exchange.body_at + port.seconds(head, admitted)
+        exchange.outside_training = port.outside_training
         exchange.request_id = head.request_id or calls.request_ids()
         chunks, exchange.chunks = exchange.chunks, []
         exchange.body = chunks[0] if len(chunks) == 1 else b"".join(chunks)

@@ -10,6 +10,7 @@ from podium_serving.http.gate import Gate
 from podium_serving.http.requests import Head
 from podium_serving.http.responses import Unauthorized
 from podium_serving.http.routes import Target
+from podium_serving.settings import OutsideTraining
 from podium_serving.state import Serving
 
 
@@ -19,6 +20,8 @@ class Port(Protocol):
     """Whether responses carry queue and inference time."""
     forwarded: bool
     """Whether a request's podium-* headers are those of another pod."""
+    outside_training: OutsideTraining
+    """What is done about values that training never saw, by dialects that look."""
 
     def refusal(self, head: Head, target: Target, admitted: Serving | None) -> ServingError | None:
         """What is wrong already, from the head alone."""
@@ -34,8 +37,9 @@ class PublicPort:
     timings = False
     forwarded = False
 
-    def __init__(self, calls: PublicCalls, gate: Gate) -> None:
+    def __init__(self, calls: PublicCalls, gate: Gate, outside_training: OutsideTraining = "Warn") -> None:
         self.calls: Calls = calls
+        self.outside_training: OutsideTraining = outside_training
         self._refusal = gate.refusal
 
     def refusal(self, head: Head, target: Target, admitted: Serving | None) -> ServingError | None:
@@ -55,6 +59,7 @@ class ForwardPort:
 
     timings = True
     forwarded = True
+    outside_training: OutsideTraining = "Accept"
 
     def __init__(self, calls: ForwardedCalls, token: str) -> None:
         self.calls: Calls = calls

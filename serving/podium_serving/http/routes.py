@@ -4,9 +4,12 @@ from dataclasses import dataclass, field
 from urllib.parse import unquote
 
 from podium_serving.http.dialects.dialect import Dialect
+from podium_serving.http.dialects.explain import Explain
 from podium_serving.http.dialects.infer import Infer
+from podium_serving.http.dialects.score import Score
 
 _INFER = Infer()
+_NAMED_COLUMNS: dict[bytes, Dialect] = {b"score": Score(), b"explain": Explain()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +26,28 @@ class Target:
 
 
 def target_of(url: bytes) -> Target | None:
-    """`/v2/models/{m}[/versions/{v}]/infer`, with or without a query; None for any path that is the application's."""
+    """`/v2/models/{m}[/versions/{v}]/infer`, `[/models/{m}]/score` and `…/explain`, with or without a query.
+
+    None for any path that is the application's.
+    """
     parts = url.partition(b"?")[0].split(b"/")
+    named = _NAMED_COLUMNS.get(parts[-1])
+    if named is not None:
+        return _named_columns(parts, named)
     if parts[:3] != [b"", b"v2", b"models"] or parts[-1] != b"infer":
         return None
     if len(parts) == 5:
         return Target(_unquoted(parts[3]), "", _INFER, url)
     if len(parts) == 7 and parts[4] == b"versions":
         return Target(_unquoted(parts[3]), _unquoted(parts[5]), _INFER, url)
+    return None
+
+
+def _named_columns(parts: list[bytes], dialect: Dialect) -> Target | None:
+    if len(parts) == 2 and parts[0] == b"":
+        return Target("", "", dialect)
+    if len(parts) == 4 and parts[:2] == [b"", b"models"]:
+        return Target(_unquoted(parts[2]), "", dialect)
     return None
 
 

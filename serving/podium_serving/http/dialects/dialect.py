@@ -6,6 +6,7 @@ from typing import Protocol
 
 from podium_serving.exchange import Answer, InferRequest
 from podium_serving.http.requests import Head, RawHeaders
+from podium_serving.settings import OutsideTraining
 from podium_serving.state import Serving
 
 JSON = b"application/json"
@@ -28,6 +29,8 @@ class Arrived:
     request_id: str
     """What the answer is called when the body brings no id of its own."""
     body: bytes
+    outside_training: OutsideTraining
+    """What is done about values that training never saw, by dialects that look."""
     id_in_body: str = ""
     """Set by the dialect that finds one: only then an answer repeats it."""
 

@@ -1,0 +1,94 @@
+"""`POST /score`: named columns in, label, probabilities by class and warnings out; reasons too where they are asked for."""
+
+from dataclasses import dataclass, field
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from podium_serving.exchange import Answer, InferRequest, NotServing
+from podium_serving.explain.explainer import Explainer
+from podium_serving.explain.quantity import Options
+from podium_serving.http.dialects.dialect import Arrived, Finish, Written
+from podium_serving.http.requests import ClientHeaders
+from podium_serving.oip.codec import Codec
+from podium_serving.score.answers import reasons, written
+from podium_serving.score.form import Form
+from podium_serving.score.message import Message, read_message
+from podium_serving.state import Serving
+
+EXPLAINER = Explainer()
+"""One for all dialects of a process: they share its limit."""
+
+
+@dataclass(slots=True)
+class ScoreRequest(InferRequest):
+    single: bool = True
+    warnings: list[list[str]] = field(default_factory=list)
+    """Per row."""
+    explain: Options | None = None
+    reasons: list[dict[str, Any]] | None = None
+    """Per row, once they are found."""
+
+
+class Score:
+    def __init__(self, explainer: Explainer = EXPLAINER) -> None:
+        self._explainer = explainer
+        # A codec lives as long as its version: what is made of the same descriptor goes with it.
+        self._forms: WeakKeyDictionary[Codec, Form] = WeakKeyDictionary()
+        self.finish: Finish | None = self._explain
+
+    def read(self, arrived: Arrived) -> ScoreRequest:
+        form = self._form(arrived.admitted)
+        message = self._message(arrived, form)
+        filled = form.filled(message.rows, arrived.outside_training, numbered=not message.single)
+        return ScoreRequest(
+            columns=filled.columns,
+            rows=len(message.rows),
+            admitted_at=arrived.admitted_at,
+            deadline=arrived.deadline,
+            request_id=message.id or arrived.request_id,
+            headers=ClientHeaders(arrived.headers),
+            # Reasons are those of the version that answers, and they can be found for the one that is here only.
+            pinned_version=_own_version(arrived.admitted) if message.explain else "",
+            single=message.single,
+            warnings=filled.warnings,
+            explain=message.explain,
+        )
+
+    def write(self, arrived: Arrived, request: InferRequest, answer: Answer) -> Written:
+        assert isinstance(request, ScoreRequest), "it was read here"
+        return Written(
+            written(
+                arrived.admitted.descriptor,
+                arrived.model,
+                request.request_id,
+                answer,
+                request.warnings,
+                request.reasons,
+                single=request.single,
+            )
+        )
+
+    def _message(self, arrived: Arrived, form: Form) -> Message:
+        return read_message(arrived.body, form.names)
+
+    def _form(self, admitted: Serving) -> Form:
+        form = self._forms.get(admitted.codec)
+        if form is None:
+            form = self._forms[admitted.codec] = Form(admitted.descriptor)
+        return form
+
+    async def _explain(self, arrived: Arrived, request: InferRequest, answer: Answer) -> None:
+        assert isinstance(request, ScoreRequest), "it was read here"
+        options, model, answers = request.explain, arrived.admitted.model, answer.columns
+        if options is None:
+            return
+        assert model is not None, "refused when it was read"
+        assert answers is not None, "an answer has columns"
+        found = await self._explainer.explain(model, request.columns, request.rows, answers, options, request.deadline)
+        request.reasons = [reasons(explanation, options) for explanation in found]
+
+
+def _own_version(admitted: Serving) -> str:
+    if admitted.model is None:
+        raise NotServing("the version that answers is moving to other pods, and only there it can be explained; try again")
+    return admitted.plan.champion.version.name

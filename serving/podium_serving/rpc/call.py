@@ -1,0 +1,175 @@
+"""Calls: what a method is, and how the bytes of a stream become messages for it."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from podium_serving.exchange import DeadlineExceeded, Overloaded, ServingError
+from podium_serving.inference import Cancel
+from podium_serving.rpc.framing import PREFIX_BYTES, MessageTooLarge, declared_size, framed, only_message
+from podium_serving.rpc.http2.stream import Receiver, Stream
+from podium_serving.rpc.metadata import CallHead
+from podium_serving.rpc.status import HEAD, OK, trailers
+
+logger = logging.getLogger(__name__)
+
+LEAVING = "this pod is going away; ask again"
+
+
+class Reply(Protocol):
+    """Where the answer to one message goes: a call's end, or a place in a stream."""
+
+    open: bool
+    """Somebody still waits for it."""
+
+    def begun(self, work: Cancel) -> None:
+        """What to call off when nobody waits any more."""
+
+    def answer(self, message: bytes, head: bytes = HEAD) -> None:
+        """`head` is the header block of the response, where each message has a response of its own."""
+
+    def fail(self, error: ServingError, request_id: str = "") -> None: ...
+
+
+Unary = Callable[[CallHead, bytes, Reply, float], None]
+"""Answers one message, now or later. Gets headers, message, and the monotonic time when the head was read."""
+Streaming = Callable[[CallHead, Stream], Receiver]
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One of `unary` and `streaming` is set."""
+
+    unary: Unary | None = None
+    streaming: Streaming | None = None
+    open_to_all: bool = False
+    """Health: asked by those who have no key."""
+
+
+@dataclass(slots=True)
+class Load:
+    """What all calls of a port hold together, and how much of it there may be."""
+
+    max_message_bytes: int
+    max_buffered_bytes: int
+    message_seconds: float
+    """From a call's head to the end of its message."""
+    max_calls: int = 4096
+    buffered_bytes: int = 0
+    calls: int = 0
+
+
+class UnaryCall:
+    """One message, one answer: a Receiver for the connection, a Reply for the method."""
+
+    __slots__ = ("_chunks", "_head", "_load", "_method", "_size", "_started_at", "_stream", "_work", "open")
+
+    def __init__(self, head: CallHead, stream: Stream, method: Unary, load: Load, now: float) -> None:
+        self._head = head
+        self._stream = stream
+        self._method = method
+        self._load = load
+        self._started_at = now
+        self._chunks: list[bytes] = []
+        self._size = 0
+        self._work: Cancel | None = None
+        self.open = True
+        load.calls += 1
+
+    # Receiver
+
+    def received(self, content: bytes) -> None:
+        if not self.open:
+            return
+        self._chunks.append(content)
+        self._size += len(content)
+        load = self._load
+        load.buffered_bytes += len(content)
+        if self._size > load.max_message_bytes + PREFIX_BYTES:
+            self.fail(MessageTooLarge(self._size, load.max_message_bytes))
+        elif load.buffered_bytes > load.max_buffered_bytes:
+            self.fail(Overloaded("too many large requests are being received; try again"))
+        elif len(self._chunks) == 1 and declared_size(content) > load.max_message_bytes and len(content) >= PREFIX_BYTES:
+            self.fail(MessageTooLarge(declared_size(content), load.max_message_bytes))
+
+    def ended(self) -> None:
+        if not self.open:
+            return
+        if self._load.calls > self._load.max_calls:
+            self.fail(Overloaded(f"more than {self._load.max_calls} calls are open; try again"))
+            return
+        content = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
+        self._chunks = []
+        try:
+            message = only_message(content, self._head.encoding, self._load.max_message_bytes)
+            self._method(self._head, message, self, self._started_at)
+        except ServingError as error:
+            self.fail(error)
+        except Exception:
+            logger.exception("a call of %s failed", self._head.path.decode("latin-1"))
+            self.fail(ServingError("this server failed; its log says more"))
+
+    def gone(self) -> None:
+        if self.open:
+            self._close()
+            if self._work is not None:
+                self._work.cancel()
+
+    def sweep(self, now: float) -> None:
+        waited = now - self._started_at
+        if not self._stream.half_closed and waited > self._load.message_seconds:
+            self.fail(DeadlineExceeded(f"the message did not arrive within {waited:.0f} s of its head"))
+
+    def drained(self) -> None: ...
+
+    def leave(self) -> None: ...
+
+    # Reply
+
+    def begun(self, work: Cancel) -> None:
+        self._work = work
+
+    def answer(self, message: bytes, head: bytes = HEAD) -> None:
+        if self.open:
+            self._close()
+            self._stream.unary(head, framed(message), OK)
+
+    def fail(self, error: ServingError, request_id: str = "") -> None:
+        if self.open:
+            self._close()
+            self._stream.headers(HEAD + trailers(error, request_id), end=True)
+
+    def _close(self) -> None:
+        self.open = False
+        self._chunks = []
+        self._load.calls -= 1
+        self._load.buffered_bytes -= self._size
+
+
+class Refused:
+    """A call that is answered by its head alone."""
+
+    def __init__(self, stream: Stream, block: bytes) -> None:
+        stream.headers(block, end=True)
+
+    def received(self, content: bytes) -> None: ...
+
+    def ended(self) -> None: ...
+
+    def gone(self) -> None: ...
+
+    def drained(self) -> None: ...
+
+    def sweep(self, now: float) -> None: ...
+
+    def leave(self) -> None: ...
+
+
+def plain(answer: Callable[[bytes], bytes]) -> Unary:
+    """A method that answers at once and looks at the message alone."""
+
+    def method(head: CallHead, message: bytes, reply: Reply, started_at: float) -> None:
+        reply.answer(answer(message))
+
+    return method

@@ -1,0 +1,153 @@
+"""The calls of the Open Inference Protocol that ask about the server and its models, and that load and unload them."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from google.protobuf.message import DecodeError, Message
+
+from podium_crds.package import TensorSpec
+from podium_serving import __version__
+from podium_serving.calls import NOT_YET, PLATFORM, Calls, why_not_ready
+from podium_serving.exchange import InvalidRequest, NotServing, ServingError
+from podium_serving.rpc import inference_pb2 as wire
+from podium_serving.rpc.call import Method, Reply, Unary
+from podium_serving.rpc.metadata import CallHead
+from podium_serving.rpc.repository import Repository
+from podium_serving.state import Serving, ServingState
+
+logger = logging.getLogger(__name__)
+
+Asked = TypeVar("Asked", bound=Message)
+
+
+class Forbidden(ServingError):
+    http_status = 403
+    reason = "Forbidden"
+
+
+class Models:
+    """`repository` is None in a cluster, where the committed plan says what is in memory."""
+
+    def __init__(self, calls: Calls, repository: Repository | None) -> None:
+        self._calls = calls
+        self._repository = repository
+        self._changing: set[asyncio.Task[None]] = set()
+
+    def methods(self) -> dict[str, Method]:
+        """By the name after the service's."""
+        return {
+            "ServerLive": Method(answered_at_once(wire.ServerLiveRequest, self.live), open_to_all=True),
+            "ServerReady": Method(answered_at_once(wire.ServerReadyRequest, self.ready), open_to_all=True),
+            "ModelReady": Method(answered_at_once(wire.ModelReadyRequest, self.model_ready)),
+            "ServerMetadata": Method(answered_at_once(wire.ServerMetadataRequest, self.server_metadata)),
+            "ModelMetadata": Method(answered_at_once(wire.ModelMetadataRequest, self.model_metadata)),
+            "RepositoryIndex": Method(answered_at_once(wire.RepositoryIndexRequest, self.index)),
+            "RepositoryModelLoad": Method(self.load),
+            "RepositoryModelUnload": Method(self.unload),
+        }
+
+    def live(self, request: wire.ServerLiveRequest) -> wire.ServerLiveResponse:
+        return wire.ServerLiveResponse(live=True)
+
+    def ready(self, request: wire.ServerReadyRequest) -> wire.ServerReadyResponse:
+        return wire.ServerReadyResponse(ready=all(state.ready for state in self._calls.states.values()))
+
+    def model_ready(self, request: wire.ModelReadyRequest) -> wire.ModelReadyResponse:
+        """A model that is known and does not serve yet is no error: that is what was asked."""
+        state, _ = self._named(request.name, request.version)
+        return wire.ModelReadyResponse(ready=state.ready)
+
+    def server_metadata(self, request: wire.ServerMetadataRequest) -> wire.ServerMetadataResponse:
+        return wire.ServerMetadataResponse(name="podium", version=__version__)
+
+    def model_metadata(self, request: wire.ModelMetadataRequest) -> wire.ModelMetadataResponse:
+        _, serving = self._named(request.name, request.version)
+        if serving is None:
+            raise NotServing(NOT_YET)
+        return wire.ModelMetadataResponse(
+            name=request.name,
+            versions=[serving.plan.champion.version.name],
+            platform=PLATFORM,
+            inputs=[_tensor(spec) for spec in serving.descriptor.inputs],
+            outputs=[_tensor(spec) for spec in serving.descriptor.outputs],
+        )
+
+    def index(self, request: wire.RepositoryIndexRequest) -> wire.RepositoryIndexResponse:
+        entries = [_index_entry(name, state) for name, state in self._calls.states.items()]
+        return wire.RepositoryIndexResponse(
+            models=[entry for entry in entries if entry.state == "READY" or not request.ready]
+        )
+
+    def load(self, head: CallHead, message: bytes, reply: Reply, started_at: float) -> None:
+        request = parsed(wire.RepositoryModelLoadRequest, message)
+        repository = self._changeable()
+        self._change(repository.load, request.model_name, wire.RepositoryModelLoadResponse(), reply)
+
+    def unload(self, head: CallHead, message: bytes, reply: Reply, started_at: float) -> None:
+        request = parsed(wire.RepositoryModelUnloadRequest, message)
+        repository = self._changeable()
+        self._change(repository.unload, request.model_name, wire.RepositoryModelUnloadResponse(), reply)
+
+    def _changeable(self) -> Repository:
+        if self._repository is None:
+            raise Forbidden("what this server has in memory is not changed by its clients; a deployment's versions are")
+        return self._repository
+
+    def _change(self, change: Callable[[str], Awaitable[None]], model: str, done: Message, reply: Reply) -> None:
+        task = asyncio.get_running_loop().create_task(_changed(change, model, done, reply))
+        self._changing.add(task)
+        task.add_done_callback(self._changing.discard)
+
+    def _named(self, model: str, version: str) -> tuple[ServingState, Serving | None]:
+        """Raises NotFound."""
+        state = self._calls.states.get(model)
+        serving = state.current if state is not None else None
+        wrong = self._calls.wrong_target(model, version, serving)
+        if wrong is not None and not (state is not None and serving is None):
+            raise wrong
+        assert state is not None, "else the target is wrong"
+        return state, serving
+
+
+async def _changed(change: Callable[[str], Awaitable[None]], model: str, done: Message, reply: Reply) -> None:
+    try:
+        await change(model)
+    except ServingError as error:
+        reply.fail(error)
+    except Exception:
+        logger.exception("model '%s' could not be loaded or unloaded", model[:80])
+        reply.fail(ServingError("this server failed; its log says more"))
+    else:
+        reply.answer(done.SerializeToString())
+
+
+def answered_at_once(kind: type[Asked], answer: Callable[[Asked], Message]) -> Unary:
+    """A method that looks at its message alone. `answer` may raise ServingError."""
+
+    def method(head: CallHead, message: bytes, reply: Reply, started_at: float) -> None:
+        reply.answer(answer(parsed(kind, message)).SerializeToString())
+
+    return method
+
+
+def parsed(kind: type[Asked], message: bytes) -> Asked:
+    """Raises InvalidRequest."""
+    try:
+        return kind.FromString(message)
+    except DecodeError as error:
+        raise InvalidRequest(f"the message is not a {kind.DESCRIPTOR.name}: {error}") from error
+
+
+def _index_entry(name: str, state: ServingState) -> wire.RepositoryIndexResponse.ModelIndex:
+    version = state.current.plan.champion.version.name if state.current else ""
+    if state.ready:
+        return wire.RepositoryIndexResponse.ModelIndex(name=name, version=version, state="READY")
+    return wire.RepositoryIndexResponse.ModelIndex(
+        name=name, version=version, state="UNAVAILABLE", reason=why_not_ready(state)
+    )
+
+
+def _tensor(spec: TensorSpec) -> wire.ModelMetadataResponse.TensorMetadata:
+    return wire.ModelMetadataResponse.TensorMetadata(name=spec.name, datatype=spec.datatype, shape=spec.shape)

@@ -144,6 +144,43 @@ def compare_scores_command(
     compare_scores(CompareOptions(file, target, tuple(score), identity, loss, alpha, minimum_improvement, json), _out)
 
 
+@app.command("evaluate", epilog=_EPILOG)
+def evaluate_command(
+    reference: Annotated[Path, typer.Option(help="Rows to measure against, with scores: .csv, .parquet or .jsonl.")],
+    current: Annotated[Path, typer.Option(help="Rows to judge, oldest first.")],
+    score: Annotated[str, typer.Option(help="The column with the score of the class 1, or the predicted value.")],
+    target: Annotated[str | None, typer.Option(help="The column with the truth; empty where it is not known yet.")] = None,
+    prediction: Annotated[str | None, typer.Option(help="The column with the decision. Default: score >= 0.5.")] = None,
+    labels: Annotated[Path | None, typer.Option(help="Truths that came apart from the rows; needs --id.")] = None,
+    identity: Annotated[str | None, typer.Option("--id", help="The column that joins rows and labels.")] = None,
+    protected: Annotated[list[str] | None, typer.Option(help="A column of protected groups. May be repeated.")] = None,
+    segment: Annotated[list[str] | None, typer.Option(help="A column to show performance by. May be repeated.")] = None,
+    chunk_rows: Annotated[int | None, typer.Option(min=1, help="Rows of a chunk. Default: ten chunks.")] = None,
+    chunk_by: Annotated[str | None, typer.Option(help="COLUMN:PERIOD, a time column and 15m, 6h, 1D or 2W.")] = None,
+    json: Annotated[str | None, typer.Option(help="Write all figures to this file instead; '-' prints them.")] = None,
+) -> None:
+    """Judge a model's rows against a reference: performance, drift, data quality, fairness, and what explains them."""
+    from podium_cli.evaluate import EvaluateOptions, evaluate
+
+    evaluate(
+        EvaluateOptions(
+            reference=reference,
+            current=current,
+            target=target,
+            score=score,
+            prediction=prediction,
+            labels=labels,
+            identity=identity,
+            protected=protected or [],
+            segments=segment or [],
+            chunk_rows=chunk_rows,
+            chunk_by=chunk_by,
+            json=json,
+        ),
+        _out,
+    )
+
+
 def main() -> None:
     """Runs the command. A UserError becomes one sentence and its exit code; other errors are bugs and show a traceback."""
     try:

@@ -1,0 +1,166 @@
+"""Why a window looks as it does, in sentences with figures: a column that went null, a unit that changed, a category that
+vanished, and the drift of columns that matter to the score.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from podium_evaluation.columns import Column
+from podium_evaluation.evaluate import Reference, Table, Window
+
+_FACTORS = {
+    60.0: "minutes and hours or seconds and minutes",
+    3600.0: "seconds and hours",
+    24.0: "hours and days",
+    1440.0: "minutes and days",
+    7.0: "days and weeks",
+    12.0: "months and years",
+    100.0: "fractions and percents, or cents and whole units",
+    1000.0: "units and thousands",
+    1e6: "units and millions",
+    1.609344: "kilometres and miles",
+    2.54: "inches and centimetres",
+    3.28084: "feet and metres",
+    0.45359237: "pounds and kilograms",
+}
+"""What a factor between two scales of one quantity usually means."""
+_FACTOR_TOLERANCE = 0.15
+_GONE_SHARE = 0.01
+_MISSING_JUMP = 0.1
+_QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
+
+
+@dataclass(frozen=True)
+class UnitChange:
+    """The column is about `factor` times what it was."""
+
+    factor: float
+    meaning: str
+
+
+def unit_change(reference: Column, current: Column) -> UnitChange | None:
+    """The factor that turns the reference's quantiles into the window's, where one of the usual factors does and no less
+    would. Compares after dividing: the distance that remains must be small beside the one that was there."""
+    old, new = reference.numbers, current.numbers
+    old, new = old[np.isfinite(old) & (old != 0)], new[np.isfinite(new) & (new != 0)]
+    if len(old) < 30 or len(new) < 30:
+        return None
+    before = float(stats.ks_2samp(old, new).statistic)
+    ratios = np.quantile(np.abs(new), _QUANTILES) / np.quantile(np.abs(old), _QUANTILES)
+    ratio = float(np.exp(np.median(np.log(ratios))))
+    for factor, meaning in _FACTORS.items():
+        for candidate in (factor, 1 / factor):
+            if abs(np.log(ratio / candidate)) < _FACTOR_TOLERANCE:
+                after = float(stats.ks_2samp(old, new / candidate).statistic)
+                if before > 0.3 and after < before / 3:
+                    return UnitChange(candidate, meaning)
+    return None
+
+
+def importances(reference: Table) -> dict[str, float]:
+    """How strongly each feature goes with the score in the reference: |Spearman's rho| of numbers, the correlation ratio's
+    root of categories; between 0 and 1. A proxy that needs no model: what the score does not follow cannot explain it."""
+    ranks = stats.rankdata(reference.scores)
+    found = {}
+    for name in reference.features:
+        column = reference.columns[name]
+        present = ~column.missing
+        if present.sum() < 3:
+            found[name] = 0.0
+        elif column.kind == "Numeric":
+            values = column.values[present]
+            constant = bool((values == values[0]).all())
+            found[name] = 0.0 if constant else abs(float(stats.spearmanr(values, reference.scores[present]).statistic))
+        else:
+            found[name] = _correlation_ratio(column.values[present], ranks[present])
+    return {name: 0.0 if value != value else value for name, value in found.items()}
+
+
+def _correlation_ratio(categories: np.ndarray, ranks: np.ndarray) -> float:
+    _, inverse, counts = np.unique(categories.astype(str), return_inverse=True, return_counts=True)
+    means = np.bincount(inverse, ranks) / counts
+    total = float(np.sum((ranks - ranks.mean()) ** 2))
+    between = float(np.sum(counts * (means - ranks.mean()) ** 2))
+    return float(np.sqrt(between / total)) if total > 0 else 0.0
+
+
+def diagnose(windows: Sequence[Window], tables: Sequence[Table], reference: Table, usual: Reference) -> list[str]:
+    """Sentences on what happened and when, the first window of each finding named; most important first."""
+    weights = importances(reference)
+    sentences = [_performance_sentence(name, windows, usual) for name in ("auc", "accuracy", "log_loss", "rmse")]
+    by_weight = sorted(reference.features, key=lambda name: -weights.get(name, 0.0))
+    for name in by_weight:
+        sentences.extend(_column_sentences(name, windows, tables, reference, weights[name]))
+    return [sentence for sentence in sentences if sentence]
+
+
+def _performance_sentence(name: str, windows: Sequence[Window], usual: Reference) -> str:
+    bad = [window for window in windows if name in window.performance and window.performance[name].alert]
+    if not bad:
+        return ""
+    mean, deviation = usual.usual[name]
+    worst = max(bad, key=lambda window: abs(window.performance[name].value - mean))
+    return (
+        f"{name} leaves its usual range of {mean:.4g} ± {3 * deviation:.2g} first in {_when(bad[0])} "
+        f"({bad[0].performance[name].value:.4g}), in {len(bad)} of {len(windows)} windows; "
+        f"farthest in {_when(worst)} ({worst.performance[name].value:.4g})"
+    )
+
+
+def _column_sentences(
+    name: str, windows: Sequence[Window], tables: Sequence[Table], reference: Table, weight: float
+) -> list[str]:
+    alarming = [window for window in windows if name in window.alerts]
+    if not alarming:
+        return []
+    first = alarming[0]
+    old, new = reference.columns[name], tables[first.index].columns[name]
+    drift, quality = first.drift[name], first.quality[name]
+    span = f"from {_when(first)} on" if len(alarming) == len(windows) - first.index else f"first in {_when(first)}"
+    causes = [_missing(old, quality.missing), _unit(old, new), _vanished(old, new), _unseen(quality.unseen)]
+    said = "; ".join(cause for cause in causes if cause) or "its distribution moved"
+    counted = f"PSI {drift.psi:.2f}, {len(alarming)} of {len(windows)} windows"
+    return [f"column {name!r} drifted {span} ({counted}; it goes with the score by {weight:.2f}): {said}"]
+
+
+def _missing(old: Column, share: float) -> str:
+    before = float(old.missing.mean()) if len(old) else 0.0
+    if share - before < _MISSING_JUMP:
+        return ""
+    return f"{100 * share:.0f} % of its values are missing, {100 * before:.1f} % were in the reference"
+
+
+def _unit(old: Column, new: Column) -> str:
+    if old.kind != "Numeric" or new.kind != "Numeric":
+        return ""
+    change = unit_change(old, new)
+    if change is None:
+        return ""
+    times = f"{change.factor:g}" if change.factor >= 1 else f"1/{1 / change.factor:g}"
+    return f"its values are about {times} times what they were, as between {change.meaning}: a unit changed"
+
+
+def _vanished(old: Column, new: Column) -> str:
+    if old.kind != "Categorical" or not len(old) or new.kind != "Categorical":
+        return ""
+    gone = [
+        (count / len(old), name)
+        for name, count in old.counts.items()
+        if name not in new.counts and count / len(old) > _GONE_SHARE and count / len(old) * len(new) >= 10
+    ]
+    if not gone:
+        return ""
+    share, name = max(gone)
+    others = f" and {len(gone) - 1} more" if len(gone) > 1 else ""
+    return f"category {name!r}{others} vanished, {100 * share:.1f} % of the reference"
+
+
+def _unseen(share: float) -> str:
+    return f"{100 * share:.1f} % of its values are categories that the reference has not" if share > _GONE_SHARE else ""
+
+
+def _when(window: Window) -> str:
+    return f"the window of {window.start}" if window.start else f"window {window.index}"

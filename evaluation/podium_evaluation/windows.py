@@ -1,0 +1,120 @@
+"""One column in one window beside the reference: distances, the test, and the quality of its values."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from podium_evaluation.bins import Counts, category_bins, quantile_bins
+from podium_evaluation.columns import Column
+from podium_evaluation.drift import (
+    Severity,
+    Test,
+    chi_square,
+    jensen_shannon_distance,
+    kolmogorov_smirnov,
+    population_stability_index,
+    psi_severity,
+    psi_threshold,
+    wasserstein_distance,
+)
+
+
+@dataclass(frozen=True)
+class ColumnDrift:
+    """`ks` and `wasserstein` are of numbers; `chi2` is of categories, and of numbers where a window has none."""
+
+    psi: float
+    psi_threshold: float
+    severity: Severity
+    """By the PSI and its threshold, before the multiplicity of columns is taken into account."""
+    ks: Test | None
+    chi2: Test | None
+    jensen_shannon: float
+    wasserstein: float
+
+    @property
+    def p_value(self) -> float:
+        test = self.ks or self.chi2
+        return float("nan") if test is None else test.p_value
+
+
+@dataclass(frozen=True)
+class ColumnQuality:
+    """Shares of the window's rows."""
+
+    missing: float
+    out_of_range: float
+    """Outside of the reference's smallest and largest value."""
+    unseen: float
+    """In a category that the reference has not."""
+    wrong_type: float
+    """Text in a column of numbers."""
+
+
+def column_drift(reference: Column, current: Column) -> ColumnDrift:
+    """Raises ValueError when a window has no row."""
+    old, new = _counted(reference, current)
+    psi, threshold = population_stability_index(old, new), psi_threshold(old, new)
+    nothing = np.empty(0)
+    values = (reference.numbers, _numbers(current)) if reference.kind == "Numeric" else (nothing, nothing)
+    comparable = len(values[0]) > 0 and len(values[1]) > 0
+    finite = comparable and bool(np.isfinite(values[0]).any() and np.isfinite(values[1]).any())
+    return ColumnDrift(
+        psi=psi,
+        psi_threshold=threshold,
+        severity=psi_severity(psi, threshold),
+        ks=kolmogorov_smirnov(*values) if comparable else None,
+        chi2=None if comparable else chi_square(old, new),
+        jensen_shannon=jensen_shannon_distance(old, new),
+        wasserstein=wasserstein_distance(*values) if finite else float("nan"),
+    )
+
+
+def column_quality(reference: Column, current: Column) -> ColumnQuality:
+    """Raises ValueError when the window has no row."""
+    rows = len(current)
+    if rows == 0:
+        raise ValueError(f"column {current.name!r} has no row")
+    if reference.kind == "Categorical":
+        unseen = sum(count for name, count in current.counts.items() if name not in reference.counts)
+        return ColumnQuality(float(current.missing.mean()), 0.0, unseen / rows, 0.0)
+    numbers, seen = _numbers(current), reference.numbers
+    outside = int(((numbers < seen.min()) | (numbers > seen.max())).sum()) if len(seen) else 0
+    wrong = rows - int(current.missing.sum()) - len(numbers)
+    return ColumnQuality(float(current.missing.mean()), outside / rows, 0.0, wrong / rows)
+
+
+def _counted(reference: Column, current: Column) -> tuple[Counts, Counts]:
+    if reference.kind == "Numeric":
+        bins = quantile_bins(reference.values)
+        numbers = _numbers(current)
+        gone = np.full(len(current) - len(numbers), np.nan)
+        return bins.count(reference.values), bins.count(np.concatenate([numbers, gone]))
+    categories = category_bins(reference.counts)
+    current_counts = current.counts if current.kind == "Categorical" else _as_categories(current)
+    return (
+        categories.count(reference.counts, int(reference.missing.sum())),
+        categories.count(current_counts, int(current.missing.sum())),
+    )
+
+
+def _numbers(column: Column) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """What is a number in a column that may have become text."""
+    if column.kind == "Numeric":
+        return column.numbers
+    found = []
+    for value in column.values.tolist():
+        try:
+            found.append(float(value))
+        except (TypeError, ValueError):
+            continue
+    numbers = np.array(found, dtype=np.float64)
+    return numbers[~np.isnan(numbers)]
+
+
+def _as_categories(column: Column) -> dict[str, int]:
+    values, counts = np.unique(column.numbers, return_counts=True)
+    return {
+        str(int(value)) if float(value).is_integer() else str(value): int(count)
+        for value, count in zip(values, counts, strict=True)
+    }

@@ -1,0 +1,114 @@
+"""`podium evaluate`, run as a user runs it, on rows with planted trouble."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from program_fixtures import runner
+
+run = runner(sys.executable, "-m", "podium_cli", "evaluate")
+GOOD = ["--score", "score", "--target", "churn"]
+
+
+def rows(chance: np.random.Generator, count: int, unit: float = 1.0, *, without_b: bool = False) -> Any:
+    """The score follows minutes and contract; `unit` multiplies minutes, which the model takes as they come."""
+    minutes, noise = chance.exponential(30, count), chance.normal(size=count)
+    contract = chance.choice(["a", "b", "c"], count, p=[0.5, 0.3, 0.2])
+    truth = 1 / (1 + np.exp(1 - 0.04 * minutes - (contract == "b") - 0.5 * noise))
+    if without_b:
+        contract = np.where(contract == "b", "a", contract)
+    frame = pd.DataFrame({"minutes": minutes * unit, "contract": contract, "noise": noise})
+    frame["sex"] = chance.choice(["f", "m"], count)
+    frame["score"] = 1 / (1 + np.exp(1 - 0.04 * frame["minutes"] - (frame["contract"] == "b") - 0.5 * noise))
+    frame["churn"] = (chance.uniform(size=count) < truth).astype(int)
+    return frame
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """reference.csv; current.csv: two good chunks of 3,000, one in hours, one in hours and without contract b."""
+    folder = tmp_path_factory.mktemp("rows")
+    chance = np.random.default_rng(1)
+    rows(chance, 40_000).to_csv(folder / "reference.csv", index=False)
+    parts = [rows(chance, 3000), rows(chance, 3000), rows(chance, 3000, 1 / 60), rows(chance, 3000, 1 / 60, without_b=True)]
+    current = pd.concat(parts, ignore_index=True)
+    current.insert(0, "customer", np.arange(len(current)))
+    current["at"] = pd.Timestamp("2026-01-01T00:00:00Z") + pd.to_timedelta(
+        np.arange(len(current)) // 3000 * 86_400, unit="s"
+    )
+    current.to_csv(folder / "current.csv", index=False)
+    return folder
+
+
+def evaluated(files: Path, *arguments: str) -> Any:
+    done = run(
+        "--reference", str(files / "reference.csv"), "--current", str(files / "current.csv"), *arguments, "--json", "-"
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_a_unit_error_and_a_lost_category_are_found_named_and_dated(files: Path) -> None:
+    found = evaluated(files, *GOOD, "--id", "customer", "--chunk-by", "at:1D", "--protected", "sex", "--segment", "contract")
+    chunks = found["chunks"]
+    assert [chunk["rows"] for chunk in chunks] == [3000] * 4
+    assert [chunk["drift"]["minutes"]["alert"] for chunk in chunks] == [False, False, True, True]
+    assert [chunk["drift"]["contract"]["alert"] for chunk in chunks] == [False, False, False, True]
+    assert not any(chunk["drift"]["noise"]["alert"] for chunk in chunks)
+    assert [chunk["performance"]["auc"]["alert"] for chunk in chunks] == [False, False, True, True]
+    assert chunks[3]["drift"]["contract"]["chi2"]["p_value"] < 1e-9
+    assert set(chunks[0]["segments"]) == {"contract=a", "contract=b", "contract=c"}
+    assert chunks[0]["fairness"]["sex"]["selection_rate_ratio"]["interval"][1] > 0.9
+    low, high = chunks[0]["estimated"]["accuracy"]["interval"]
+    assert low <= chunks[0]["performance"]["accuracy"]["value"] <= high
+    said = " ".join(found["diagnosis"])
+    assert "'minutes' drifted from the window of 2026-01-03T00:00:00Z on" in said
+    assert "1/60 times what they were" in said
+    assert "category 'b' vanished" in said
+
+
+def test_labels_that_come_apart_are_joined_and_the_newest_counts(files: Path, tmp_path: Path) -> None:
+    current = pd.read_csv(files / "current.csv")
+    known = current[["customer", "churn"]].iloc[:3000]
+    wrong = known.assign(churn=1 - known["churn"])
+    pd.concat([wrong, known]).to_parquet(tmp_path / "labels.parquet")
+    current.drop(columns="churn").to_csv(tmp_path / "current.csv", index=False)
+    found = evaluated(
+        files, *GOOD, "--current", str(tmp_path / "current.csv"), "--labels", str(tmp_path / "labels.parquet"),
+        "--id", "customer", "--chunk-rows", "3000",
+    )  # fmt: skip
+    assert [chunk["labelled"] for chunk in found["chunks"]] == [3000, 0, 0, 0]
+    assert found["chunks"][0]["performance"]["auc"]["value"] > 0.7
+    assert found["chunks"][1]["performance"] == {}
+    assert found["chunks"][1]["estimated"]["auc"]["value"] > 0.7
+
+
+def test_the_table_marks_what_is_alarming(files: Path) -> None:
+    done = run(
+        "--reference", str(files / "reference.csv"), "--current", str(files / "current.csv"), *GOOD, "--chunk-rows", "3000"
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count(" !") >= 6
+    assert "a unit changed" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        pytest.param(["--score", "scores"], "--score is 'scores', but", id="no-such-column"),
+        pytest.param([*GOOD, "--chunk-rows", "10", "--chunk-by", "at:1D"], "exclude each other", id="two-ways"),
+        pytest.param([*GOOD, "--chunk-by", "at:1Y"], "write a number and m, h, D or W", id="period"),
+        pytest.param([*GOOD, "--chunk-by", "contract:1D"], "cannot be cut into chunks", id="no-time"),
+        pytest.param([*GOOD, "--labels", "x.csv"], "--labels needs --id", id="labels-alone"),
+        pytest.param(["--score", "contract", "--target", "churn"], "holds 'a', which is no number", id="text-as-score"),
+    ],
+)
+def test_what_cannot_be_evaluated_is_said(files: Path, arguments: list[str], says: str) -> None:
+    done = run("--reference", str(files / "reference.csv"), "--current", str(files / "current.csv"), *arguments)
+    assert done.returncode == 2
+    assert says in " ".join(done.stderr.split())

@@ -1,0 +1,80 @@
+"""Columns in windows: kinds, hard cases, and how a table is cut."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from podium_evaluation.chunks import chunks_of_rows, chunks_of_time, period_seconds
+from podium_evaluation.columns import column
+from podium_evaluation.windows import column_drift, column_quality
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "missing"),
+    [
+        pytest.param([1, 2, 3], "Numeric", 0, id="integers"),
+        pytest.param([1.0, math.nan, math.inf], "Numeric", 1, id="floats"),
+        pytest.param(np.array([1, None, 2.5], dtype=object), "Numeric", 1, id="objects-of-numbers"),
+        pytest.param(np.array(["a", None, "b", math.nan], dtype=object), "Categorical", 2, id="text"),
+        pytest.param([True, False], "Categorical", 0, id="booleans"),
+        pytest.param(np.asarray(pd.Series(["x", None], dtype="string")), "Categorical", 1, id="pandas-strings"),
+        pytest.param(np.array([None, None], dtype=object), "Categorical", 2, id="nothing"),
+    ],
+)
+def test_kinds_of_columns(values: object, kind: str, missing: int) -> None:
+    found = column("c", values)  # type: ignore[arg-type]
+    assert (found.kind, int(found.missing.sum())) == (kind, missing)
+
+
+def test_constant_columns_do_not_drift() -> None:
+    drift = column_drift(column("c", [3.0] * 100), column("c", [3.0] * 50))
+    assert (drift.psi, drift.jensen_shannon, drift.wasserstein, drift.severity) == (0.0, 0.0, 0.0, "None")
+
+
+def test_a_column_that_went_null_drifts_and_has_no_distance() -> None:
+    drift = column_drift(column("c", np.arange(100.0)), column("c", [math.nan] * 100))
+    assert drift.severity == "Critical"
+    assert drift.ks is None
+    assert drift.chi2 is not None
+    assert drift.chi2.p_value < 1e-9
+    assert math.isnan(drift.wasserstein)
+
+
+def test_numbers_that_became_text_are_counted() -> None:
+    quality = column_quality(column("c", np.arange(10.0)), column("c", np.array(["1", "x", "99", None], dtype=object)))
+    assert (quality.missing, quality.wrong_type, quality.out_of_range) == (0.25, 0.25, 0.25)
+
+
+def test_unseen_categories_are_counted() -> None:
+    quality = column_quality(column("c", ["a", "b"]), column("c", ["a", "z", "z", "y"]))
+    assert quality.unseen == 0.75
+
+
+def test_many_categories_are_no_trouble() -> None:
+    names = np.arange(200_000).astype(str)
+    drift = column_drift(column("c", names), column("c", names[::2]))
+    assert math.isfinite(drift.psi)
+
+
+def test_a_short_rest_joins_the_last_chunk() -> None:
+    assert [len(chunk.rows) for chunk in chunks_of_rows(104, 50)] == [50, 54]
+    assert [len(chunk.rows) for chunk in chunks_of_rows(130, 50)] == [50, 50, 30]
+    assert [len(chunk.rows) for chunk in chunks_of_rows(3, 50)] == [3]
+
+
+def test_chunks_of_time_begin_at_whole_periods_in_utc() -> None:
+    times = pd.to_datetime(["2026-03-28T23:30Z", "2026-03-30T00:00Z", "2026-03-28T01:00Z"])
+    seconds = (times - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)
+    found = chunks_of_time(np.asarray(seconds, dtype=float), period_seconds("1D"))
+    assert [(chunk.start, chunk.rows.tolist()) for chunk in found] == [
+        ("2026-03-28T00:00:00Z", [0, 2]),
+        ("2026-03-30T00:00:00Z", [1]),
+    ]
+
+
+@pytest.mark.parametrize("period", ["1Y", "D", "0h", "-1D", "1.5h", ""])
+def test_what_is_no_period_is_refused(period: str) -> None:
+    with pytest.raises(ValueError, match="write a number and m, h, D or W"):
+        period_seconds(period)

@@ -1,6 +1,6 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help install lint fuzz test test-unit test-integration test-e2e bench demo demo-down cluster-up cluster-down kubeconfig images generate lock
+.PHONY: help install lint fuzz test test-unit test-integration test-e2e bench bench-serving soak demo demo-down cluster-up cluster-down kubeconfig images generate lock
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -42,6 +42,12 @@ bench: cluster-up images ## Measure what the documents claim: hot swap under loa
 
 fuzz: install ## Send damaged requests to a server of this machine; COUNT=100000 SEED=0
 	PYTHONPATH=tests $(PYTHON) -m fuzz --count $(or $(COUNT),100000) --seed $(or $(SEED),0)
+
+bench-serving: install ## The serving process beside its peers and limits, in one run; ARGS="--only http1 --quick"
+	PYTHONPATH=hack:tests $(PYTHON) -m bench.serving $(ARGS)
+
+soak: install ## Ten minutes of load with hot swaps and a challenger in trouble; SECONDS=60 for less
+	PYTHONPATH=hack:tests $(PYTHON) -m bench.serving.soak --seconds $(if $(filter command line environment,$(origin SECONDS)),$(SECONDS),600)
 
 demo: install ## From a fitted pipeline to a hot swap under load, on a Kubernetes of this machine's own (root)
 	PYTHONPATH=hack $(PYTHON) -m demo up

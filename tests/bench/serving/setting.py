@@ -1,0 +1,117 @@
+"""What every part of the benchmark is given, and how it measures: servers in turns, so that noise hits all alike."""
+
+import statistics
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.serving.asked import Asked
+from bench.serving.generator import Generator, Load, Report
+from bench.serving.models import Models, Version
+from bench.serving.pod import Pod, Site, plan, pod
+from bench.serving.processes import Cores, Started, free_ports
+from bench.serving.servers import Server
+
+
+@dataclass(frozen=True)
+class Setting:
+    """`quick` halves the time of runs, never the number of pairs."""
+
+    folder: Path
+    cores: Cores
+    generator: Generator
+    models: Models
+    asked: Asked
+    quick: bool
+    say: Callable[[str], None]
+    failures: list[str] = field(default_factory=list)
+    """Wrong answers and failed requests, by server: a benchmark of wrong answers is none."""
+
+    def seconds(self, full: float) -> float:
+        return full / 2 if self.quick else full
+
+    def version(self, name: str) -> Version:
+        return self.models.version(name)
+
+    def site(self) -> Site:
+        return Site(self.folder / f"site-{len(list(self.folder.glob('site-*')))}")
+
+    @contextmanager
+    def podium(self, name: str = "rf-1", **environment: str) -> Iterator[tuple[Pod, Started]]:
+        """A champion with everything on, and the collector that it captures to."""
+        (port,) = free_ports(1)
+        address = f"127.0.0.1:{port}"
+        version = self.version(name)
+        with self.generator.sink(address) as sink:
+            first = plan(1, version, capture_url=f"http://{address}/v1/events")
+            with pod(self.site(), self.cores.server, first, version, **environment) as one:
+                yield one, sink
+
+    def run(self, who: str, load: Load, of: Started) -> Report:
+        report = self.generator.run(load, of)
+        self.note(who, report)
+        return report
+
+    def note(self, who: str, report: Report) -> None:
+        if report.failed:
+            self.failures.append(f"{who}: {report.failed} of {report.count + report.failed} failed: {report.examples[:2]}")
+            self.say(f"  {self.failures[-1]}")
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A server with the load that it is asked under, but for connections and time."""
+
+    name: str
+    started: Started
+    load: Load
+
+
+def contender(setting: Setting, server: Server, form: str, rows: int) -> Contender:
+    address = server.grpc_address if form == "grpc" else server.address
+    return Contender(server.name, server.started, setting.asked.load(form, rows, address, server.output))
+
+
+def podium_contender(setting: Setting, one: Pod, form: str, rows: int) -> Contender:
+    address = one.grpc_address if form == "grpc" else one.address
+    return Contender("podium", one.started, setting.asked.load(form, rows, address, "probabilities"))
+
+
+def in_turns(
+    setting: Setting, contenders: Sequence[Contender], rounds: int, seconds: float, **changes: int | float
+) -> dict[str, list[Report]]:
+    """Each contender once per round, in an order that turns round with each, so that none always comes first."""
+    reports: dict[str, list[Report]] = {one.name: [] for one in contenders}
+    for number in range(rounds):
+        for one in contenders if number % 2 == 0 else reversed(contenders):
+            load = one.load.with_(seconds=setting.seconds(seconds), **changes)
+            reports[one.name].append(setting.run(one.name, load, one.started))
+    return reports
+
+
+def rate(reports: Sequence[Report]) -> float:
+    """Answers per second, the median run's."""
+    return statistics.median(report.rate for report in reports)
+
+
+def cpu(reports: Sequence[Report]) -> list[float]:
+    return [report.cpu_per_request for report in reports]
+
+
+def summary(reports: Mapping[str, Sequence[Report]]) -> dict[str, dict[str, float]]:
+    """For the JSON: what each server did, medians over its runs."""
+    return {
+        name: {
+            "rate": round(rate(runs), 1),
+            "p50_milliseconds": round(statistics.median(run.latency.p50 for run in runs), 4),
+            "p99_milliseconds": round(statistics.median(run.latency.p99 for run in runs), 4),
+            "cpu_microseconds_per_request": round(statistics.median(cpu(runs)) * 1e6, 2),
+            "generator_share_of_core": round(max(run.own_share for run in runs), 3),
+            "busiest_over_median_connection": round(max(run.fairness for run in runs), 3),
+            "failed": sum(run.failed for run in runs),
+            "checked": sum(run.checked for run in runs),
+            "runs": len(runs),
+        }
+        for name, runs in reports.items()
+    }

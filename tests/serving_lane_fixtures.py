@@ -122,7 +122,7 @@ async def site(
     metrics = Metrics("retention", "churn", process=False)
     public = HttpServer(
         PublicPort(PublicCalls({"churn": state}, metrics), gate),
-        Guarded(public_app(state, "churn", metrics.exposition), gate),
+        Guarded(public_app(state, "churn", metrics.answer), gate),
         settings,
         tls,
     )

@@ -84,9 +84,9 @@ class InferRequest:
     """Outputs that the client asked for; empty: all. The answer's columns may hold more: the encoder leaves them out."""
     parameters: Mapping[str, Any] = field(default_factory=dict)
     traceparent: str = ""
-    """W3C trace context of the request, made here where the client sent none and it is traced. Checked: it is header-safe."""
+    """W3C trace context of the request, made here where the client sent none and it is traced. Header-safe."""
     tracestate: str = ""
-    """What other tracing systems want passed on with it. Checked as well."""
+    """What other tracing systems want passed on with it. Header-safe, too."""
     arm: str = ""
     """On the forward port: in whose name the other pod asks."""
     mirror: bool = False

@@ -55,7 +55,9 @@ class Ports:
         self._entrance = Entrance.of(settings, [state], metrics)
         self._public = _public(settings, state, metrics, self._entrance, exposition)
         forwarded = ForwardedCalls({settings.deployment: state}, metrics)
-        self._forward = HttpServer(ForwardPort(forwarded, settings.secrets.token), forward_app(), settings.http)
+        forward_port = ForwardPort(forwarded, settings.secrets.token)
+        forward_port.observer = self._entrance.forward_observer
+        self._forward = HttpServer(forward_port, forward_app(), settings.http)
 
     async def start(self, *, shared: bool = False) -> None:
         """Listens. `shared`: beside other processes on the same ports. Raises OSError when a port is taken."""
@@ -98,9 +100,10 @@ def _public(
     settings: Settings, state: ServingState, metrics: Metrics, entrance: Entrance, exposition: Exposition
 ) -> HttpServer:
     gate, certificate = entrance.gate, entrance.certificate
-    app = Guarded(public_app(state, settings.deployment, exposition), gate)
+    app = entrance.watched(Guarded(public_app(state, settings.deployment, exposition), gate))
     port = PublicPort(PublicCalls({settings.deployment: state}, metrics), gate, settings.outside_training)
-    return HttpServer(port, app, settings.http, certificate.context if certificate else None)
+    port.observer = entrance.public_observer
+    return HttpServer(port, app, settings.http, certificate.context("http/1.1") if certificate else None)
 
 
 @asynccontextmanager

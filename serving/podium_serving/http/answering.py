@@ -115,6 +115,8 @@ class Answering(Connection):
         response = answer_bytes(answer, written, request.request_id, close=close, timings=port.timings)
         self._write(exchange, response, close)
         port.calls.answered(request, exchange.admitted, answer, PROTOCOL)
+        if port.observer is not None:
+            port.observer.answered(exchange, request, answer, len(response))
 
     def _as_serving_error(self, error: Exception, request_id: str) -> ServingError:
         if isinstance(error, ServingError):
@@ -126,8 +128,11 @@ class Answering(Connection):
         if exchange.disconnected:
             return
         close = self._closes_after(exchange)
-        self.lane.port.calls.failed(exchange.entered, exchange.admitted_at, error.http_status, PROTOCOL)
+        port, request = self.lane.port, exchange.request
+        port.calls.failed(exchange.entered, exchange.admitted_at, error.http_status, PROTOCOL)
         self._write(exchange, error_bytes(error, request_id, close=close), close)
+        if port.observer is not None:
+            port.observer.failed(exchange, request, error.http_status, error.reason, request_id)
 
     def _closes_after(self, exchange: Exchange) -> bool:
         """Requests that were read behind this one on the connection are answered first."""
@@ -165,7 +170,10 @@ class Answering(Connection):
         """The client is gone: what has not run yet does not run for it."""
         for exchange in list(self._open):
             exchange.disconnected = True
-            self.lane.port.calls.failed(exchange.entered, exchange.admitted_at, CLIENT_GONE, PROTOCOL)
+            port = self.lane.port
+            port.calls.failed(exchange.entered, exchange.admitted_at, CLIENT_GONE, PROTOCOL)
+            if port.observer is not None:
+                port.observer.failed(exchange, exchange.request, CLIENT_GONE, "ClientGone", exchange.head.request_id)
             if exchange.begun is not None:
                 exchange.begun.cancel()
             self._release(exchange)

@@ -2,7 +2,7 @@
 an answer may take."""
 
 import hmac
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from podium_serving.calls import Calls, ForwardedCalls, PublicCalls
 from podium_serving.exchange import InferRequest, ServingError
@@ -10,8 +10,12 @@ from podium_serving.http.gate import Gate
 from podium_serving.http.requests import Head
 from podium_serving.http.responses import Unauthorized
 from podium_serving.http.routes import Target
+from podium_serving.observation.observer import pass_on
 from podium_serving.settings import OutsideTraining
 from podium_serving.state import Serving
+
+if TYPE_CHECKING:
+    from podium_serving.observation.http import HttpObserver
 
 
 class Port(Protocol):
@@ -22,6 +26,9 @@ class Port(Protocol):
     """Whether a request's podium-* headers are those of another pod."""
     outside_training: OutsideTraining
     """What is done about values that training never saw, by dialects that look."""
+
+    observer: "HttpObserver | None"
+    """Who is told of what was answered and what was not; None: nobody. Set it before the port opens."""
 
     def refusal(self, head: Head, target: Target, admitted: Serving | None) -> ServingError | None:
         """What is wrong already, from the head alone."""
@@ -40,6 +47,7 @@ class PublicPort:
     def __init__(self, calls: PublicCalls, gate: Gate, outside_training: OutsideTraining = "Warn") -> None:
         self.calls: Calls = calls
         self.outside_training: OutsideTraining = outside_training
+        self.observer: HttpObserver | None = None
         self._refusal = gate.refusal
 
     def refusal(self, head: Head, target: Target, admitted: Serving | None) -> ServingError | None:
@@ -51,7 +59,8 @@ class PublicPort:
         limit = admitted.plan.timeout_milliseconds
         return min(limit, head.timeout_milliseconds or limit) / 1000
 
-    def note(self, head: Head, request: InferRequest) -> None: ...
+    def note(self, head: Head, request: InferRequest) -> None:
+        _note_trace(self.observer, head, request)
 
 
 class ForwardPort:
@@ -63,6 +72,7 @@ class ForwardPort:
 
     def __init__(self, calls: ForwardedCalls, token: str) -> None:
         self.calls: Calls = calls
+        self.observer: HttpObserver | None = None
         self._authorization = b"Bearer " + token.encode()
 
     def refusal(self, head: Head, target: Target, admitted: Serving | None) -> ServingError | None:
@@ -78,3 +88,11 @@ class ForwardPort:
         request.request_id = head.request_id or request.request_id
         request.arm = head.arm
         request.mirror = head.mirror
+        _note_trace(self.observer, head, request)
+
+
+def _note_trace(observer: "HttpObserver | None", head: Head, request: InferRequest) -> None:
+    if observer is not None:
+        observer.note(head, request)
+    elif head.traceparent:
+        pass_on(request, None, head.traceparent, head.tracestate)

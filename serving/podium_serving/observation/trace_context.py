@@ -48,6 +48,13 @@ def parent_of(traceparent: bytes) -> Parent | None:
     return Parent(trace_id.decode(), span_id.decode(), bool(int(flags, 16) & _SAMPLED))
 
 
+def recorded(traceparent: str, tracestate: str, incoming: bytes) -> Trace:
+    """The Trace whose `traceparent` this is, given what came in."""
+    trace_id, span_id = traceparent[3:35], traceparent[36:52]
+    parent = parent_of(incoming)
+    return Trace(trace_id, span_id, parent.span_id if parent is not None else "", tracestate)
+
+
 def state_of(tracestate: bytes) -> str:
     """What may be passed on as it came; empty where it is too long or no printable ASCII."""
     text = tracestate.decode("latin-1")

@@ -17,8 +17,10 @@ from uvicorn.server import ServerState
 
 from podium_serving.exchange import InvalidRequest, Overloaded, ServingError
 from podium_serving.http.answering import Answering
+from podium_serving.http.known_heads import END
+from podium_serving.http.known_heads import MAX_HEAD_BYTES as LONGEST_KNOWN
 from podium_serving.http.lane_state import Exchange, Lane
-from podium_serving.http.requests import read_head, without_offer
+from podium_serving.http.requests import Head, RawHeaders, read_head, without_offer
 from podium_serving.http.responses import BodyTooLarge, BodyTooSlow, HeadTooLarge, error_bytes
 from podium_serving.http.routes import Target, target_of
 
@@ -37,6 +39,11 @@ class LaneProtocol(Answering):
         super().__init__(lane, config, server_state, loop)
         self._head_bytes = 0
         self._asked_app_at = 0.0
+        self._between = True
+        """The parser waits for the first byte of a request, and the one before left the connection open."""
+        self._begun_since = False
+        """A request began in what is being read."""
+        self._last_head = b""
 
     # What uvicorn's parser calls
 
@@ -45,6 +52,8 @@ class LaneProtocol(Answering):
         self.url = b""
         self.headers = []
         self.expect_100_continue = False
+        self._between = False
+        self._begun_since = True
 
     def on_headers_complete(self) -> None:
         read, self._head_bytes = self._head_bytes, 0
@@ -58,13 +67,10 @@ class LaneProtocol(Answering):
         if target is None:
             self._hand_to_app()
             return
-        exchange = self._admit(target)
-        previous, self.cycle = self.cycle, exchange
-        if previous is None or previous.response_complete:
-            self._come_to_front(exchange)
-        else:
-            self.flow.pause_reading()
-            self.pipeline.appendleft((exchange, self.app))  # type: ignore[arg-type]  # an Exchange stands in for a cycle
+        exchange = self._admit(target, self.headers, read_head(self.headers, forwarded=self.lane.port.forwarded))
+        exchange.keep_alive = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
+        exchange.wants_continue = self.expect_100_continue
+        self._line_up(exchange)
 
     def on_body(self, body: bytes) -> None:
         exchange = self.cycle
@@ -85,6 +91,7 @@ class LaneProtocol(Answering):
         exchange = self.cycle
         if self.lingering or self.parser.should_upgrade():
             return
+        self._between = bool(self.parser.should_keep_alive())
         if type(exchange) is not Exchange:
             super().on_message_complete()
         elif not exchange.complete:
@@ -94,8 +101,13 @@ class LaneProtocol(Answering):
                 self._begin(exchange)
 
     def data_received(self, data: bytes) -> None:
-        if self.lingering:
+        if self._between:
+            self._head_bytes = 0
+            data = self._without_known(data)
+        if self.lingering or not data:
             return
+        counted = self._between
+        self._begun_since = False
         self._head_bytes += len(data)
         try:
             self.parser.feed_data(data)
@@ -105,8 +117,11 @@ class LaneProtocol(Answering):
             if isinstance(error, httptools.HttpParserCallbackError):
                 logger.error("a request could not be read", exc_info=error)
             self.send_400_response(str(error))
-        if self._head_bytes > MAX_HEAD_BYTES and self.quiet and not self.lingering:
-            self._refuse_connection(_TOO_LARGE)
+        if self._head_bytes > MAX_HEAD_BYTES and not self._between and self.quiet and not self.lingering:
+            if self._begun_since and not counted:
+                self._head_bytes = 0  # most of it was the body before: what follows is counted
+            else:
+                self._refuse_connection(_TOO_LARGE)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._let_go()
@@ -175,17 +190,54 @@ class LaneProtocol(Answering):
         if self.lane.closing:
             self.cycle.keep_alive = False
 
-    def _admit(self, target: Target) -> Exchange:
-        calls = self.lane.port.calls
+    def _without_known(self, data: bytes) -> bytes:
+        """Takes whole requests whose heads were read before from the front of `data`; returns the rest, for the parser."""
+        lane = self.lane
+        while not self.lingering:
+            end = data.find(END) + len(END)
+            known = lane.known.heads.get(data[:end])
+            if known is None:
+                if end >= len(END):
+                    self._learn(data[:end])
+                break
+            size = known.end - known.body_at
+            if len(data) < known.end or lane.buffered_bytes + size > lane.settings.max_buffered_bytes:
+                break
+            exchange = self._admit(known.target, known.headers, known.head)
+            exchange.chunks.append(data[known.body_at : known.end])
+            exchange.size = size
+            lane.buffered_bytes += size
+            exchange.complete = True
+            exchange.body_at = exchange.admitted_at
+            self._line_up(exchange)
+            data = data[known.end :]
+            if not data:
+                break
+        return data
+
+    def _learn(self, head: bytes) -> None:
+        """Twice in a row, or every request with an id of its own would be kept."""
+        if head == self._last_head:
+            self.lane.known.learn(head)
+        self._last_head = head if len(head) <= LONGEST_KNOWN else b""
+
+    def _admit(self, target: Target, headers: RawHeaders, head: Head) -> Exchange:
+        lane = self.lane
+        calls = lane.port.calls
         admitted = calls.enter(calls.model_named(target.model))
-        head = read_head(self.headers, forwarded=self.lane.port.forwarded)
-        exchange = Exchange(target, self.headers, head, admitted)
-        exchange.keep_alive = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
-        exchange.wants_continue = self.expect_100_continue
-        exchange.refusal = self.lane.port.refusal(head, target, admitted)
-        self.lane.open_requests += 1
+        exchange = Exchange(target, headers, head, admitted)
+        exchange.refusal = lane.port.refusal(head, target, admitted)
+        lane.open_requests += 1
         self._open.append(exchange)
         return exchange
+
+    def _line_up(self, exchange: Exchange) -> None:
+        previous, self.cycle = self.cycle, exchange
+        if previous is None or previous.response_complete:
+            self._come_to_front(exchange)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((exchange, self.app))  # type: ignore[arg-type]  # an Exchange stands in for a cycle
 
 
 def _head_bytes(url: bytes, headers: list[tuple[bytes, bytes]]) -> int:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from podium_serving.exchange import InferRequest, ServingError
 from podium_serving.http.dialects.dialect import Arrived
+from podium_serving.http.known_heads import KnownHeads
 from podium_serving.http.ports import Port
 from podium_serving.http.requests import Head, RawHeaders
 from podium_serving.http.routes import Target
@@ -31,6 +32,10 @@ class Lane:
     """Half-sent requests get LINGER_SECONDS more: the server is stopping."""
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     """Of requests whose dialect has more to do than to read and write."""
+    known: KnownHeads = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.known = KnownHeads(forwarded=self.port.forwarded, max_body_bytes=self.settings.max_body_bytes)
 
     @property
     def closing(self) -> bool:

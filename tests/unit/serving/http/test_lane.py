@@ -316,6 +316,18 @@ async def test_a_head_without_end_is_refused(tmp_path: Path) -> None:
             assert await connection.closed()
 
 
+async def test_a_large_body_that_is_refused_is_no_large_head(tmp_path: Path) -> None:
+    async with site(tmp_path) as here:
+        await here.serve("3", weights=[1, 1])
+        async with client(here.public) as connection:
+            refused, good = infer_request(b"x" * 1_000_000), infer_request(infer_body(1, 1))
+            for cut in (0, 20, len(good) - 20):
+                await connection.send(refused + good[:cut])
+                assert (await connection.reply()).status == 400
+                await connection.send(good[cut:])
+                assert (await connection.reply()).score == 2.0
+
+
 async def test_a_client_that_offers_http2_is_answered_in_http1_and_kept(tmp_path: Path) -> None:
     async with site(tmp_path) as here:
         await here.serve("3", weights=[1, 1])

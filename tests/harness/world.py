@@ -118,9 +118,11 @@ class World:
     proxy: ApiProxy
     operators: list[OperatorProcess] = field(default_factory=list)
 
-    def operator(self, name: str = "operator-a", *, proxied: bool = True) -> OperatorProcess:
+    def operator(
+        self, name: str = "operator-a", *, proxied: bool = True, scoring_image: str = SCORING_IMAGE
+    ) -> OperatorProcess:
         kubeconfig = self.proxy.kubeconfig(self.folder / f"{name}.kubeconfig") if proxied else self.kubeconfig
-        made = OperatorProcess(name, kubeconfig, self.folder, self.environment())
+        made = OperatorProcess(name, kubeconfig, self.folder, self.environment() | {"PODIUM_SCORING_IMAGE": scoring_image})
         made.start()
         self.operators.append(made)
         return made

@@ -56,7 +56,8 @@ class ApiKey(Kubernetes):
     """Callers show a key: `Authorization: Bearer <key>` or `X-Api-Key: <key>`."""
 
     secret_ref: SecretRef
-    """An Opaque Secret: an entry's name is who is meant, its value the key. A changed one is taken up without a restart."""
+    """An Opaque Secret: an entry's name is who is meant, its value the key, of 22 to 512 characters. A changed one is
+    taken up without a restart."""
 
 
 class Jwt(Kubernetes):

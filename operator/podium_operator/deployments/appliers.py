@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from podium_crds.names import FIELD_MANAGER
 from podium_crds.plan import Plan, PlannedChampion
@@ -44,6 +45,17 @@ _CHALLENGER_TIMEOUT_MILLISECONDS = 300_000
 class Applied:
     problems: tuple[str, ...] = ()
     conflict: str = ""
+    rolls: bool = False
+    """A pool got another template or count just now: what was observed of its pods is out of date."""
+
+
+class _Written(NamedTuple):
+    """What became of one child."""
+
+    problem: str = ""
+    """What the API server has against it; empty: nothing."""
+    changed: bool = False
+    """It stood, and its spec is another one now."""
 
 
 class ChildAppliers:
@@ -61,11 +73,10 @@ class ChildAppliers:
         foreign = foreign_children(seen, shared)
         taken = {(child["kind"], child["metadata"]["name"]) for child in foreign}
         ours = [child for child in shared if (child["kind"], child["metadata"]["name"]) not in taken]
-        problems = [
-            *await self._apply_all(seen, ours),
-            *await self._apply_pools(seen, wished.values()),
-        ]
-        return Applied(tuple(problem for problem in problems if problem), _conflict(seen, foreign))
+        shared_written = await self._apply_all(seen, ours)
+        pools_written = await self._apply_pools(seen, wished.values())
+        problems = tuple(found.problem for found in [*shared_written, *pools_written] if found.problem)
+        return Applied(problems, _conflict(seen, foreign), any(found.changed for found in pools_written))
 
     async def remove_unneeded(self, seen: Observed, wish: Wish) -> bool:
         """Deletes pools that are drained and what was left behind. Whether any pool is still to go."""
@@ -107,19 +118,19 @@ class ChildAppliers:
         await self._cluster.apply(challenger_record(owner, item.pool, sealed.envelope), seen=live)
         return sealed
 
-    async def _apply_all(self, seen: Observed, children: Iterable[Manifest]) -> list[str]:
+    async def _apply_all(self, seen: Observed, children: Iterable[Manifest]) -> list[_Written]:
         return list(await asyncio.gather(*(self._apply_child(seen, child) for child in children)))
 
-    async def _apply_pools(self, seen: Observed, wished: Iterable[PoolWish]) -> list[str]:
-        problems: list[str] = []
+    async def _apply_pools(self, seen: Observed, wished: Iterable[PoolWish]) -> list[_Written]:
+        written: list[_Written] = []
         for pool in wished:
             children = pool_children(seen, pool, self._installation.surroundings)
             if pool.autoscaled:
                 await self._hand_replicas_over(seen, pool, children[-1])
-            problems += await self._apply_all(seen, children)
+            written += await self._apply_all(seen, children)
             if pool.autoscaled and ("Deployment", children[-1]["metadata"]["name"]) not in seen.children:
                 await self._hold_replicas(children[-1], pool.replicas)
-        return problems
+        return written
 
     async def _hand_replicas_over(self, seen: Observed, pool: PoolWish, deployment: Manifest) -> None:
         """Before podium-operator lets go of the count, the other manager holds it."""
@@ -133,15 +144,17 @@ class ChildAppliers:
         held = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": {"replicas": replicas}}
         await self._cluster.apply_as(REPLICAS_MANAGER, held)
 
-    async def _apply_child(self, seen: Observed, child: Manifest) -> str:
-        """What the API server has against it; empty: nothing."""
+    async def _apply_child(self, seen: Observed, child: Manifest) -> _Written:
         kind, name = child["kind"], child["metadata"]["name"]
+        live = seen.children.get((kind, name))
         try:
-            await self._cluster.apply(child, seen=seen.children.get((kind, name)))
+            after = await self._cluster.apply(child, seen=live)
         except (Forbidden, Invalid) as error:
             log.warning("%s %s was refused: %s", kind, name, error)
-            return f"{kind} '{name}': {error.why}"
-        return ""
+            return _Written(f"{kind} '{name}': {error.why}")
+        # Kinds without a generation do not count it.
+        changed = live is not None and live["metadata"].get("generation") != after["metadata"].get("generation")
+        return _Written(changed=changed)
 
 
 def _owns_replicas(live: Manifest) -> bool:

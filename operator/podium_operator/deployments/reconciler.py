@@ -99,7 +99,7 @@ class DeploymentReconciler:
                 continue
             if isinstance(step, steps.Settled):
                 await self._acts.tidy_record(seen)
-            outcome = Outcome(step, applied.problems, applied.conflict)
+            outcome = Outcome(step, applied.problems, applied.conflict, rolls=applied.rolls)
             delay = await self._conclude(key, seen, wished, outcome, memory, going=going)
             if wants_move(asked):
                 return Result(delay if asked.may_move else min(delay or _TURN_POLL_SECONDS, _TURN_POLL_SECONDS))

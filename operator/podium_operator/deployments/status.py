@@ -37,6 +37,8 @@ class Outcome:
     """Children that the API server refused, in its words."""
     conflict: str = ""
     """An object of somebody else stands where a child should be."""
+    rolls: bool = False
+    """A pool got another template or count just now: its pods follow."""
     traffic: tuple[TrafficShare, ...] = field(default_factory=tuple)
     last_swap: LastSwap | None = None
 
@@ -113,6 +115,8 @@ def _progress(seen: Observed, wish: Wish, outcome: Outcome) -> list[Wanted] | No
     if committed is None or pool is None or not pool.current:
         message = _pods_message(seen, pool) if pool else "the champion's pool is being made"
         return in_progress("PodsStarting", message, ready="False")
+    if outcome.rolls:
+        return in_progress("PodsStarting", "the pods follow what the manifest says of them now", ready="False")
     if not _public_pods(seen):
         return in_progress(
             "SwitchingService", f"Service '{seen.owner.name}' is about to lead to pool {pool.id}", ready="False"

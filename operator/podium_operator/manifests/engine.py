@@ -34,7 +34,7 @@ def mounted_secrets(serving: Serving) -> list[MountedSecret]:
         found.append(MountedSecret("tls", serving.tls.secret_ref.name, TLS_DIR, "spec.serving.tls", holds))
     if serving.authentication.api_key is not None:
         name, field = serving.authentication.api_key.secret_ref.name, "spec.serving.authentication.apiKey"
-        holds = "with one entry for each caller: its name, and the key as the value"
+        holds = "with one entry for each caller: its name, and a key of 22 to 512 characters as the value"
         found.append(MountedSecret("api-keys", name, API_KEYS_DIR, field, holds))
     return found
 

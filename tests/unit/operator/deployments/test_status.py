@@ -99,6 +99,13 @@ CASES = [
         id="not all pods are ready",
     ),
     pytest.param(
+        observed(OLD),
+        ACCEPTED,
+        Outcome(Settled(), rolls=True),
+        ("False", "True", "-", "PodsStarting"),
+        id="a pool was changed just now: what was seen of its pods is old",
+    ),
+    pytest.param(
         observed(OLD, pools={"abcdef": STUCK}, pods=CRASHING, answers={"a": Silence.NOT_STARTED}),
         ACCEPTED,
         DONE,

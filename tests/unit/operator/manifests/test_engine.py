@@ -133,7 +133,7 @@ def test_a_secret_that_is_needed_says_who_names_it_and_what_it_must_hold() -> No
         (
             "churn-callers",
             "spec.serving.authentication.apiKey",
-            "with one entry for each caller: its name, and the key as the value",
+            "with one entry for each caller: its name, and a key of 22 to 512 characters as the value",
         ),
     ]
     assert mounted_secrets(serving(**JWT)) == []

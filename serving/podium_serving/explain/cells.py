@@ -31,6 +31,7 @@ class Cells:
         """Raises NotExplainable when the number of cells is not fixed, or above MAX_CELLS."""
         self.names: list[str] = []
         self._places: dict[str, tuple[slice, list[int]]] = {}
+        self._nullable = {spec.name for spec in inputs if spec.nullable}
         for spec in inputs:
             tail = spec.shape[1:]
             if -1 in tail:
@@ -59,8 +60,11 @@ class Cells:
 
     def values(self, row: Columns) -> list[Any]:
         """The cells of a single row as JSON has them; None: missing."""
-        cells = [value for name in self._places for value in row[name].ravel().tolist()]
-        return [None if value != value else _text(value) for value in cells]
+        return [
+            None if value != value or (value == "" and name in self._nullable) else _text(value)
+            for name in self._places
+            for value in row[name].ravel().tolist()
+        ]
 
 
 def _names(name: str, tail: list[int]) -> list[str]:

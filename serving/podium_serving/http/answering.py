@@ -11,6 +11,7 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from podium_serving.exchange import Answer, ServingError
+from podium_serving.http.bodies import unpacked
 from podium_serving.http.connection import Connection
 from podium_serving.http.dialects.dialect import Finish
 from podium_serving.http.lane_state import Exchange, Lane
@@ -70,6 +71,8 @@ class Answering(Connection):
         chunks, exchange.chunks = exchange.chunks, []
         exchange.body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         try:
+            if head.content_encoding:
+                exchange.body = unpacked(exchange.body, head.content_encoding, self.lane.settings.max_body_bytes)
             exchange.request = request = exchange.target.dialect.read(exchange)
             port.note(head, request)
             begun = calls.begin(request, admitted, partial(self._settle, exchange))
@@ -87,7 +90,7 @@ class Answering(Connection):
         elif finish is None:
             self._answer(exchange, result)
         else:
-            task = self.loop.create_task(self._finish(finish, exchange, result))
+            exchange.begun = task = self.loop.create_task(self._finish(finish, exchange, result))
             self.lane.tasks.add(task)
             task.add_done_callback(self.lane.tasks.discard)
 

@@ -57,9 +57,9 @@ class _Asked:
     over: bool = False
     work: Cancel | None = None
 
-    def read(self, envelope: Envelope) -> InferRequest:
+    def read(self, envelope: Envelope, message: bytes) -> InferRequest:
         """Raises ServingError."""
-        decoded = self.forms.reader.decode(envelope)
+        decoded = self.forms.reader.decode(envelope, message)
         self.raw = decoded.raw
         return self._request(decoded)
 
@@ -155,18 +155,18 @@ class Inferences:
         )
         reply.begun(asked)
         if len(message) > _IN_THREAD_BYTES:
-            task = asyncio.get_running_loop().create_task(self._read_in_thread(asked, envelope))
+            task = asyncio.get_running_loop().create_task(self._read_in_thread(asked, envelope, message))
             self._reading.add(task)
             task.add_done_callback(self._reading.discard)
             return
         try:
-            asked.begin(asked.read(envelope))
+            asked.begin(asked.read(envelope, message))
         except Exception as error:
             asked.fail(_as_serving_error(error, asked.request_id))
 
-    async def _read_in_thread(self, asked: _Asked, envelope: Envelope) -> None:
+    async def _read_in_thread(self, asked: _Asked, envelope: Envelope, message: bytes) -> None:
         try:
-            asked.begin(await asyncio.to_thread(asked.read, envelope))
+            asked.begin(await asyncio.to_thread(asked.read, envelope, message))
         except Exception as error:
             asked.fail(_as_serving_error(error, asked.request_id))
 

@@ -6,7 +6,7 @@ so that reading such a request is cutting its values. Typed contents are read on
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import prod
+from math import isfinite, prod
 from operator import itemgetter
 from typing import Any, TypeVar
 
@@ -17,7 +17,9 @@ from google.protobuf.message import DecodeError, Message
 from podium_serving.exchange import Columns, InvalidRequest
 from podium_serving.oip.binary import array_of_bytes, check_numbers, text_of
 from podium_serving.oip.codec import Codec
-from podium_serving.oip.tensors import TensorSchema, array_of, check_names, check_shape, flat_values, listed
+from podium_serving.oip.columns import json_columns
+from podium_serving.oip.messages import Tensor
+from podium_serving.oip.tensors import TensorSchema, check_names, check_shape, listed
 from podium_serving.rpc.envelope_pb2 import Envelope
 from podium_serving.rpc.inference_pb2 import InferParameter, ModelInferRequest
 
@@ -39,6 +41,7 @@ CONTENTS = {
     "BYTES": "bytes_contents",
 }
 """Where values of a datatype are. FP16 has no such field."""
+_FLOATS = ("fp32_contents", "fp64_contents")
 _MAX_LAYOUTS = 64
 _MAX_LAYOUT_BYTES = 65_536
 
@@ -96,15 +99,15 @@ class RequestReader:
         self._outputs = codec.outputs
         self._layouts: dict[tuple[bytes, ...], _Layout] = {}
 
-    def decode(self, envelope: Envelope) -> Decoded:
+    def decode(self, envelope: Envelope, message: bytes) -> Decoded:
         """Raises InvalidRequest, whose text names what is wrong and what the model takes."""
-        parts = tuple(envelope.inputs)
         contents = envelope.raw_input_contents
         if contents:
+            parts = tuple(envelope.inputs)
             layout = self._layouts.get(parts) or self._layout(parts)
             columns, rows = _filled(layout, list(contents)), layout.rows
         else:
-            columns, rows = _typed(self._inputs, _tensors(parts))
+            columns, rows = _typed(self._inputs, message)
         wanted = self._wanted(envelope) if envelope.outputs else ()
         parameters = _parameters(envelope) if envelope.parameters else {}
         return Decoded(columns, rows, wanted, parameters, bool(contents))
@@ -180,32 +183,45 @@ def _joined(group: _Group, picked: tuple[bytes, ...]) -> npt.NDArray[Any] | None
     return joined
 
 
-def _typed(schemas: dict[str, TensorSchema], tensors: list[ModelInferRequest.InferInputTensor]) -> tuple[Columns, int]:
-    rows, shapes = _checked(schemas, tensors)
-    columns: Columns = {}
-    for tensor, shape in zip(tensors, shapes, strict=True):
-        schema = schemas[tensor.name]
-        values = flat_values(schema, shape, _values(schema, tensor))
-        array = array_of(schema, values)
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            check_numbers(schema, array)
-        columns[schema.name] = array.reshape(shape)
-    return columns, rows
+def _typed(schemas: dict[str, TensorSchema], message: bytes) -> tuple[Columns, int]:
+    """By the words and the road of JSON: what comes typed and what comes as JSON are lists of values alike."""
+    tensors = list(_parsed(ModelInferRequest, message, "inputs").inputs)
+    try:
+        read = [_tensor(schemas, tensor) for tensor in tensors]
+        try:
+            return json_columns(schemas, read, "input", typed=True)
+        except (InvalidRequest, OverflowError):
+            return json_columns(schemas, read, "input")  # with a word for what is wrong
+    except InvalidRequest:
+        for tensor in tensors:
+            _check_field(tensor)
+        raise
 
 
-def _values(schema: TensorSchema, tensor: ModelInferRequest.InferInputTensor) -> list[Any]:
-    field = CONTENTS.get(schema.datatype)
-    if field is None:
-        raise InvalidRequest(f"{schema.said}: {schema.datatype} has no typed contents; send raw_input_contents")
+def _tensor(schemas: dict[str, TensorSchema], tensor: ModelInferRequest.InferInputTensor) -> Tensor:
+    name, datatype = tensor.name, tensor.datatype
+    field = CONTENTS.get(datatype)
+    values = list(getattr(tensor.contents, field)) if field else []
+    schema = schemas.get(name)
+    if schema is not None and values:
+        if datatype == "BYTES":
+            values = [text_of(schema, value, index) for index, value in enumerate(values)]
+        elif field in _FLOATS and not isfinite(sum(values)):  # or too large a sum, which the check tells apart
+            check_numbers(schema, np.array(values))
+    return Tensor(name, datatype, list(tensor.shape), values)
+
+
+def _check_field(tensor: ModelInferRequest.InferInputTensor) -> None:
+    """Raises InvalidRequest when the tensor's values are not where its datatype has them."""
+    said = f"input '{tensor.name[:128]}'"
+    if "shared_memory_region" in tensor.parameters:
+        raise InvalidRequest(f"{said} is in shared memory, which is not read here; send its values")
+    field = CONTENTS.get(tensor.datatype)
+    if tensor.datatype == "FP16":
+        raise InvalidRequest(f"{said} is FP16, which has no typed contents; send raw_input_contents")
     for other, _ in tensor.contents.ListFields():
-        if other.name != field:
-            raise InvalidRequest(
-                f"{schema.said} has {other.name}, {schema.datatype} is sent as {field}; the model takes {schema.takes}"
-            )
-    values = list(getattr(tensor.contents, field))
-    if schema.datatype == "BYTES":
-        return [text_of(schema, value, index) for index, value in enumerate(values)]
-    return values
+        if field is not None and other.name != field:
+            raise InvalidRequest(f"{said} has {other.name}; values of {tensor.datatype} are sent as {field}")
 
 
 def _checked(
@@ -216,8 +232,6 @@ def _checked(
     shapes = [list(tensor.shape) for tensor in tensors]
     for tensor, shape in zip(tensors, shapes, strict=True):
         schema = schemas[tensor.name]
-        if "shared_memory_region" in tensor.parameters:
-            raise InvalidRequest(f"{schema.said} is in shared memory, which is not taken here; send its values")
         if tensor.datatype != schema.datatype:
             raise InvalidRequest(f"{schema.said} has datatype {tensor.datatype[:40]}, the model takes {schema.takes}")
         check_shape(schema, shape)

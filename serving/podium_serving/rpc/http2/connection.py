@@ -103,14 +103,19 @@ class Connection(FrameReader[Head]):
             self.count_idle()
             raise StreamFault(ErrorCode.REFUSED_STREAM, number)
         stream = Stream(self, number, self._sender.opened(number), self.limits.stream_window)
-        self._streams[number] = stream
         stream.half_closed = ended
-        stream.receiver = self._listener.call(head, stream)
+        self._streams[number] = stream
+        try:
+            stream.receiver = self._listener.call(head, stream)
+        except StreamFault:
+            del self._streams[number]
+            raise
         if ended:
             self._half_close(stream)
 
     def on_data(self, number: int, payload: bytes, flags: int) -> None:
         size = len(payload)
+        content = unpadded(flags, payload) if flags & Flag.PADDED else payload
         self._take(size)
         stream = self._streams.get(number)
         if stream is None or stream.half_closed:
@@ -122,7 +127,6 @@ class Connection(FrameReader[Head]):
         stream.owed += size
         if stream.room < 0:
             raise StreamFault(ErrorCode.FLOW_CONTROL_ERROR, number)
-        content = unpadded(flags, payload) if flags & Flag.PADDED else payload
         if content:
             stream.receiver.received(content)
         elif not flags & Flag.END_STREAM:

@@ -82,6 +82,8 @@ class InferRequest:
     request is never split (it may be mirrored and captured)."""
     wanted_outputs: tuple[str, ...] = ()
     """Outputs that the client asked for; empty: all. The answer's columns may hold more: the encoder leaves them out."""
+    binary_outputs: frozenset[str] = frozenset()
+    """Outputs that the client asked for as binary tensors."""
     parameters: Mapping[str, Any] = field(default_factory=dict)
     traceparent: str = ""
     """W3C trace context of the request, made here where the client sent none and it is traced. Header-safe."""

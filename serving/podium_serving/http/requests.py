@@ -52,6 +52,10 @@ class Head:
     """The headers that the lane itself acts on."""
 
     content_length: int = 0
+    content_encoding: bytes = b""
+    """gzip or deflate: what the body is packed in. Empty: nothing."""
+    inference_header_length: int | None = None
+    """Bytes of JSON that the body begins with, where binary tensors follow it."""
     timeout_milliseconds: int | None = None
     deadline_milliseconds: int | None = None
     request_id: str = ""
@@ -90,6 +94,9 @@ _READ = frozenset(
 )
 
 
+_ENCODINGS = {b"identity": b"", b"gzip": b"gzip", b"x-gzip": b"gzip", b"deflate": b"deflate"}
+
+
 def read_head(headers: RawHeaders, *, forwarded: bool) -> Head:
     """On the public port only Podium-Timeout-Milliseconds is taken of a client's podium-* headers."""
     head = Head()
@@ -104,12 +111,21 @@ def _take(head: Head, name: bytes, value: bytes, forwarded: bool) -> None:
         case b"content-length":
             head.content_length = int(value) if value.isdigit() and len(value) < 19 else 0
         case b"content-encoding":
-            if value.lower() != b"identity":
+            encoding = _ENCODINGS.get(value.strip().lower())
+            if encoding is None or head.content_encoding:
                 head.refusal = UnsupportedMedia(
-                    f"content-encoding {value.decode('latin-1')!r} is not taken; send plain JSON"
+                    f"content-encoding {value.decode('latin-1')[:80]!r} is not taken; gzip, deflate and identity are, once"
                 )
+            else:
+                head.content_encoding = encoding
         case b"inference-header-content-length":
-            head.refusal = UnsupportedMedia("binary tensors are not taken here; send data as JSON")
+            if head.inference_header_length is None and value.isdigit() and len(value) < 19:
+                head.inference_header_length = int(value)
+            else:
+                head.refusal = InvalidRequest(
+                    f"Inference-Header-Content-Length is {value.decode('latin-1')[:80]!r}, must be there once, "
+                    f"and say how many bytes of JSON the body begins with"
+                )
         case b"podium-timeout-milliseconds":
             if value.isdigit() and 0 < len(value) < 10 and int(value) > 0:
                 head.timeout_milliseconds = int(value)

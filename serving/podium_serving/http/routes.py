@@ -6,9 +6,12 @@ from urllib.parse import unquote
 from podium_serving.http.dialects.dialect import Dialect
 from podium_serving.http.dialects.explain import Explain
 from podium_serving.http.dialects.infer import Infer
+from podium_serving.http.dialects.predict import Predict
 from podium_serving.http.dialects.score import Score
 
 _INFER = Infer()
+_PREDICT = Predict()
+_PREDICT_VERB = b":predict"
 _NAMED_COLUMNS: dict[bytes, Dialect] = {b"score": Score(), b"explain": Explain()}
 
 
@@ -26,7 +29,8 @@ class Target:
 
 
 def target_of(url: bytes) -> Target | None:
-    """`/v2/models/{m}[/versions/{v}]/infer`, `[/models/{m}]/score` and `…/explain`, with or without a query.
+    """`/v2/models/{m}[/versions/{v}]/infer`, `/v1/models/{m}:predict`, `[/models/{m}]/score` and `…/explain`, with or
+    without a query.
 
     None for any path that is the application's.
     """
@@ -34,6 +38,8 @@ def target_of(url: bytes) -> Target | None:
     named = _NAMED_COLUMNS.get(parts[-1])
     if named is not None:
         return _named_columns(parts, named)
+    if parts[-1].endswith(_PREDICT_VERB) and len(parts) == 4 and parts[:3] == [b"", b"v1", b"models"]:
+        return Target(_unquoted(parts[3].removesuffix(_PREDICT_VERB)), "", _PREDICT, url)
     if parts[:3] != [b"", b"v2", b"models"] or parts[-1] != b"infer":
         return None
     if len(parts) == 5:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
@@ -16,6 +16,9 @@ from podium_serving.oip.binary import ALIGNMENT, Framed, Layout, bytes_of_array,
 from podium_serving.oip.columns import binary_layout, json_columns, mixed_columns
 from podium_serving.oip.messages import Parameters, Request, WantedOutput, quick_reader, read_request, read_response
 from podium_serving.oip.tensors import TensorSchema, check_names, kind_of, listed, tensor_schema
+
+if TYPE_CHECKING:
+    from podium_serving.oip.rows import RowTexts
 
 _json = msgspec.json.Encoder().encode
 
@@ -126,9 +129,28 @@ class Codec:
 
     # Answers
 
-    def encode(self, columns: Columns, model: str, version: str, request_id: str, wanted: tuple[str, ...] = ()) -> bytes:
-        """An answer in JSON. `request_id` is left out when empty, outputs that were not asked for too. NaN becomes null."""
+    def encode(
+        self,
+        columns: Columns,
+        model: str,
+        version: str,
+        request_id: str,
+        wanted: tuple[str, ...] = (),
+        texts: "RowTexts | None" = None,
+        row: int = 0,
+    ) -> bytes:
+        """An answer in JSON. `request_id` is left out when empty, outputs that were not asked for too. NaN becomes null.
+
+        `texts`, where they are there, are the rows of the run that made `columns`, which are its row `row`."""
         beginnings = self._output_beginnings
+        if texts is not None:
+            outputs = b",".join(
+                [
+                    b'%b%b,"data":[%b]}' % (beginnings[name], shape_json(columns[name].shape), texts.of(name)[row])
+                    for name in wanted or beginnings
+                ]
+            )
+            return _answer_head(model, version, request_id) + outputs + b"]}"
         outputs = b",".join(
             [
                 beginnings[name] + shape_json(columns[name].shape) + b',"data":' + data_json(columns[name]) + b"}"

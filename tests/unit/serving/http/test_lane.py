@@ -273,20 +273,36 @@ async def test_a_client_that_asks_before_it_sends_is_told_to_go_on_or_refused(tm
 
 
 @pytest.mark.parametrize(
-    ("headers", "error"),
+    ("headers", "status", "error"),
     [
-        pytest.param({"content_encoding": "gzip"}, "content-encoding 'gzip' is not taken; send plain JSON", id="gzip"),
         pytest.param(
-            {"inference_header_content_length": "10"}, "binary tensors are not taken here; send data as JSON", id="binary"
+            {"content_encoding": "br"},
+            415,
+            "content-encoding 'br' is not taken; gzip, deflate and identity are, once",
+            id="brotli",
+        ),
+        pytest.param(
+            {"content_encoding": "gzip, gzip"},
+            415,
+            "content-encoding 'gzip, gzip' is not taken; gzip, deflate and identity are, once",
+            id="twice",
+        ),
+        pytest.param(
+            {"inference_header_content_length": "-1"},
+            400,
+            "Inference-Header-Content-Length is '-1', must be there once, and say how many bytes of JSON the body begins with",
+            id="negative-length",
         ),
     ],
 )
-async def test_encodings_that_are_not_taken_are_named(headers: dict[str, str], error: str, tmp_path: Path) -> None:
+async def test_encodings_that_are_not_taken_are_named(
+    headers: dict[str, str], status: int, error: str, tmp_path: Path
+) -> None:
     async with site(tmp_path) as here:
         await here.serve("3")
         async with client(here.public) as connection:
             reply = await connection.ask(infer_request(infer_body(1, 1), **headers))
-        assert (reply.status, reply.error) == (415, error)
+        assert (reply.status, reply.error) == (status, error)
 
 
 async def test_what_is_no_http_is_refused_after_the_answers_that_are_due(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from bench.serving.models import models
 from bench.serving.processes import cores
 from bench.serving.setting import Setting
 
-PARTS = ("http1",)
+PARTS = ("http1", "rows64", "unary", "latency", "canary", "shadow", "swap", "start", "workers", "named30")
 """Modules of bench.serving.parts, in the order of the table."""
 BUILD = Path(".build/bench")
 

@@ -107,6 +107,7 @@ class Pod:
     started: Started
     host: str
     folder: Path
+    capture_url: str = ""
     ready_seconds: float = 0.0
     """From the start of the process to the first 200 of /v2/health/ready."""
 
@@ -177,7 +178,7 @@ def pod(
     variables = _environment(site, first, host, folder) | environment
     begun = time.monotonic()
     with started(name, [sys.executable, "-m", "podium_serving", "serve"], core, folder, variables) as process:
-        one = Pod(site, process, host, folder)
+        one = Pod(site, process, host, folder, first.capture.url)
         wait_until(lambda: answers_http(host, site.ports.http, "/v2/health/ready"), process, "it does not become ready")
         one.ready_seconds = time.monotonic() - begun
         yield one

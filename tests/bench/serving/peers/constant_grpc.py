@@ -5,6 +5,7 @@ python -m bench.serving.peers.constant_grpc PORT ANSWER        the answer in hex
 
 import asyncio
 import sys
+from typing import Any
 
 import grpc
 import grpc.aio
@@ -20,7 +21,7 @@ async def main() -> None:
         return answer
 
     server = grpc.aio.server()
-    handler = grpc.unary_unary_rpc_method_handler(constant)
+    handler: Any = grpc.unary_unary_rpc_method_handler(constant)
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, {METHOD: handler}),))
     server.add_insecure_port(f"127.0.0.1:{sys.argv[1]}")
     await server.start()

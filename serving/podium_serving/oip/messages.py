@@ -104,8 +104,8 @@ def _why_malformed(body: bytes, error: Exception) -> str:
     hint = ""
     if b"binary_data_size" in body:
         hint = f" ({_BINARY})"
-    elif b"NaN" in body:
-        hint = " (NaN is not JSON: send null for a missing value)"
+    elif b"NaN" in body or b"Infinity" in body:
+        hint = " (NaN and Infinity are not JSON: send null for a missing value)"
     return f"the body is not an inference request in JSON: {error}{hint}"
 
 

@@ -290,7 +290,8 @@ async def test_a_client_that_asks_before_it_sends_is_told_to_go_on_or_refused(tm
         pytest.param(
             {"inference_header_content_length": "-1"},
             400,
-            "Inference-Header-Content-Length is '-1', must be there once, and say how many bytes of JSON the body begins with",
+            "Inference-Header-Content-Length is '-1', must be there once, "
+            "and say how many bytes of JSON the body begins with",
             id="negative-length",
         ),
     ],

@@ -342,7 +342,7 @@ def test_whatever_is_sent_arrives_flat_or_nested_in_any_order(data: st.DataObjec
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-300, 300) | st.floats(allow_nan=False) | st.text(max_size=3),
+    st.none() | st.booleans() | st.integers(-300, 300) | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=3),
     lambda inner: st.lists(inner, max_size=3),
     max_leaves=8,
 )

@@ -22,7 +22,9 @@ Manifest = dict[str, Any]
 T = TypeVar("T")
 REPOSITORY = Path(__file__).parents[1]
 SCORING_IMAGE = "registry.example/scoring@sha256:" + "a" * 64
-PASSED = VerificationReport(passed=True, reason="GoldenRowsReproduced", message="20 golden rows reproduced", golden_rows=20)
+PASSED = VerificationReport(
+    passed=True, reason="GoldenRowsReproduced", message="20 golden rows reproduced", golden_rows=20, contract=2
+)
 
 
 @dataclass

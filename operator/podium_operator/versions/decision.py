@@ -138,9 +138,19 @@ def _verification_step(seen: Observed, image: str, settings: Settings) -> _Step:
             return _retried(VERIFIED, failed, run, again, seen.now, image)
         case Passed(report):
             assert isinstance(report, VerificationReport)
+            if report.contract < SERVING_CONTRACT:
+                return _ended(VERIFIED, _outdated_image(image, report.contract), [run], image)
             verified = Wanted(VERIFIED, "True", report.reason, report.message)
             ready = conditions.current("Verified", _ready_message(facts_of(report)))
             return _Step([verified], ready, image, facts_of(report), current=[run])
+
+
+def _outdated_image(image: str, contract: int) -> Failed:
+    message = (
+        f"the scoring image {image} is of an earlier Podium: it understands contract {contract}, this operator asks for "
+        f"{SERVING_CONTRACT}: install operator and scoring image of one release"
+    )
+    return Failed("ScoringImageOutdated", message, retryable=False)
 
 
 def _begun(type_: str, reason: str, message: str, wanted: WantedJob, image: str = "") -> _Step:

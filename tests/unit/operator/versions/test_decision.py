@@ -167,7 +167,10 @@ def test_a_verified_version_needs_no_job_and_keeps_its_image_through_an_upgrade(
 
 
 def test_a_version_of_an_earlier_contract_is_verified_anew_once_a_deployment_names_it() -> None:
-    status = decide(seen(jobs=[verification(EARLIER.model_dump_json())]), PLAIN).status
+    verified = decide(seen(jobs=[verification(PASSED.model_dump_json())]), PLAIN).status
+    assert verified.verification is not None
+    facts = verified.verification.model_copy(update={"contract": 1})
+    status = verified.model_copy(update={"verification": facts})
     assert is_settled(GENERIC, status, [])
     upgraded = settings(scoring_image="registry.example/scoring@sha256:" + "e" * 64)
     unused = decide(seen(status=status), upgraded)
@@ -176,6 +179,15 @@ def test_a_version_of_an_earlier_contract_is_verified_anew_once_a_deployment_nam
     assert used.create is not None
     assert (used.create.role, used.create.image) == ("verify", upgraded.scoring_image)
     assert said(used)["Ready"] == ("Unknown", "Verifying")
+
+
+def test_an_installation_with_the_scoring_image_of_an_earlier_release_is_told_so() -> None:
+    decision = decide(seen(jobs=[verification(EARLIER.model_dump_json())]), PLAIN)
+    assert said(decision)["Stalled"] == ("True", "ScoringImageOutdated")
+    stalled = find(decision.status.conditions, "Stalled")
+    assert stalled is not None
+    assert SCORING_IMAGE in stalled.message
+    assert "install operator and scoring image of one release" in stalled.message
 
 
 def test_a_deleted_status_is_rebuilt_from_the_finished_job() -> None:

@@ -9,7 +9,7 @@ from podium_cli.errors import UserError
 from podium_cli.folder import read_package
 
 
-def server_command(folder: Path, host: str, port: int) -> list[str]:
+def server_command(folder: Path, host: str, port: int, grpc_port: int | None = None) -> list[str]:
     """The command line of the server. Raises UserError for a broken package or a missing server."""
     package = read_package(folder)
     if importlib.util.find_spec("podium_serving") is None or importlib.util.find_spec("uvicorn") is None:
@@ -25,10 +25,11 @@ def server_command(folder: Path, host: str, port: int) -> list[str]:
         host,
         "--port",
         str(port),
+        *(["--grpc-port", str(grpc_port)] if grpc_port is not None else []),
     ]
 
 
-def serve(folder: Path, host: str, port: int) -> None:
+def serve(folder: Path, host: str, port: int, grpc_port: int | None) -> None:
     """Becomes the server, so that signals reach it. Importing a transform.py must not leave a cache in the package."""
-    command = server_command(folder, host, port)
+    command = server_command(folder, host, port, grpc_port)
     os.execve(command[0], command, {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"})  # noqa: S606 - a list, never a shell

@@ -118,11 +118,12 @@ def serve_command(
     folder: Annotated[Path, typer.Argument(help="A folder made by `podium package`.")],
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8080,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    grpc_port: Annotated[int | None, typer.Option(min=1, max=65535, help="Speak gRPC too, on this port.")] = None,
 ) -> None:
     """Answer requests on this machine with the same server as in the cluster. The model's page is at /docs."""
     from podium_cli.local import serve
 
-    serve(folder, host, port)
+    serve(folder, host, port, grpc_port)
 
 
 @app.command("compare-scores", epilog=_EPILOG)

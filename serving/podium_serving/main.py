@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             return fetch(given[1:], os.environ)
     chosen = _parser().parse_args(given)
-    return _serve() if chosen.command == "serve" else _local(chosen.package, chosen.host, chosen.port)
+    return _serve() if chosen.command == "serve" else _local(chosen.package, chosen.host, chosen.port, chosen.grpc_port)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -44,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     local = commands.add_parser("local", help="serve one package on this machine")
     local.add_argument("--package", type=Path, required=True, metavar="DIR")
     local.add_argument("--port", type=int, default=8080)
+    local.add_argument("--grpc-port", type=int, help="speak gRPC too, on this port")
     local.add_argument("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 is all of this machine's")
     commands.add_parser("verify", help="run a package as a pod would, and write a report", add_help=False)
     commands.add_parser("fetch", help="download and check a package", add_help=False)
@@ -67,7 +68,7 @@ def _serve() -> int:
     return 0
 
 
-def _local(package: Path, host: str, port: int) -> int:
+def _local(package: Path, host: str, port: int, grpc_port: int | None) -> int:
     from podium_serving.model.loaded import LoadedModel
     from podium_serving.model.package import InvalidPackage
     from podium_serving.running import local
@@ -76,10 +77,12 @@ def _local(package: Path, host: str, port: int) -> int:
         stop = _stop_on_signals()
         model = await LoadedModel.load(package, ModelSettings(threads=os.cpu_count() or 1))
         try:
-            async with local(model, _local_settings(model.descriptor.name, host, port)) as bound:
-                url = f"http://{host}:{bound}"
+            async with local(model, _local_settings(model.descriptor.name, host, port, grpc_port)) as bound:
+                url = f"http://{host}:{bound.http}"
                 print(f"Model  {model.descriptor.name} version {model.descriptor.version} ({model.digest})")
                 print(f"URL    {url}/v2/models/{model.descriptor.name}/infer")
+                if bound.grpc is not None:
+                    print(f"gRPC   {host}:{bound.grpc}")
                 print(f"Docs   {url}/docs", flush=True)
                 await stop.wait()
         finally:
@@ -93,11 +96,18 @@ def _local(package: Path, host: str, port: int) -> int:
     return 0
 
 
-def _local_settings(name: str, bind: str, port: int) -> Settings:
+def _local_settings(name: str, bind: str, port: int, grpc_port: int | None) -> Settings:
     # Nobody watches endpoints on a laptop: Ctrl-C ends at once what is idle.
     http = HttpSettings(drain_grace_seconds=0.0, drain_limit_seconds=10.0)
     return Settings(
-        namespace="local", deployment=name, deployment_uid="local", pool="local", bind=bind, http_port=port, http=http
+        namespace="local",
+        deployment=name,
+        deployment_uid="local",
+        pool="local",
+        bind=bind,
+        http_port=port,
+        grpc_port=grpc_port,
+        http=http,
     )
 
 

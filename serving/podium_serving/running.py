@@ -6,6 +6,8 @@ import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Protocol
 
 from podium_crds.package import Descriptor
 from podium_crds.plan import Commit, DeploymentKey, Plan, PlannedChampion, PlannedVersion, SigningKey
@@ -18,6 +20,7 @@ from podium_serving.http.server import HttpServer
 from podium_serving.metrics import Exposition, Metrics
 from podium_serving.model.loaded import LoadedModel
 from podium_serving.model.package import InvalidPackage
+from podium_serving.rpc.running import rpc_server
 from podium_serving.security.entrance import Entrance
 from podium_serving.settings import Settings
 from podium_serving.state import Serving, ServingState
@@ -53,7 +56,9 @@ class Ports:
         self._state = state
         self.traffic = make_responder_factory(settings, metrics)
         self._entrance = Entrance.of(settings, [state], metrics)
-        self._public = _public(settings, state, metrics, self._entrance, exposition)
+        calls = PublicCalls({settings.deployment: state}, metrics)
+        self._public = _public(settings, state, calls, self._entrance, exposition)
+        self._rpc = rpc_server(settings, calls, self._entrance) if settings.grpc_port is not None else None
         forwarded = ForwardedCalls({settings.deployment: state}, metrics)
         forward_port = ForwardPort(forwarded, settings.secrets.token)
         forward_port.observer = self._entrance.forward_observer
@@ -65,11 +70,14 @@ class Ports:
         self._entrance.start()
         await self._public.start(settings.bind, settings.http_port, shared=shared)
         await self._forward.start(settings.bind, settings.forward_port, shared=shared)
+        if self._rpc is not None and settings.grpc_port is not None:
+            await self._rpc.start(settings.bind, settings.grpc_port, shared=shared)
         logger.info("serving %s/%s on port %d", settings.namespace, settings.deployment, self._public.port)
 
     async def close(self) -> None:
         """Drains, so that no client loses a request."""
-        await _drain(self._settings, self._state, [self._public, self._forward])
+        servers: list[Server] = [self._public, self._forward, *([self._rpc] if self._rpc else [])]
+        await _drain(self._settings, self._state, servers)
         await self._entrance.close()
         await self.traffic.close()
 
@@ -85,7 +93,11 @@ def quiet_collector() -> None:
     gc.set_threshold(50_000, 20, 100)
 
 
-async def _drain(settings: Settings, state: ServingState, servers: list[HttpServer]) -> None:
+class Server(Protocol):
+    async def stop(self, limit_seconds: float) -> None: ...
+
+
+async def _drain(settings: Settings, state: ServingState, servers: list[Server]) -> None:
     """New connections are taken until endpoints had time to update; what is open then gets the rest of the time."""
     started = time.monotonic()
     state.draining = True
@@ -97,18 +109,26 @@ async def _drain(settings: Settings, state: ServingState, servers: list[HttpServ
 
 
 def _public(
-    settings: Settings, state: ServingState, metrics: Metrics, entrance: Entrance, exposition: Exposition
+    settings: Settings, state: ServingState, calls: PublicCalls, entrance: Entrance, exposition: Exposition
 ) -> HttpServer:
     gate, certificate = entrance.gate, entrance.certificate
     app = entrance.watched(Guarded(public_app(state, settings.deployment, exposition), gate))
-    port = PublicPort(PublicCalls({settings.deployment: state}, metrics), gate, settings.outside_training)
+    port = PublicPort(calls, gate, settings.outside_training)
     port.observer = entrance.public_observer
     return HttpServer(port, app, settings.http, certificate.context("http/1.1") if certificate else None)
 
 
+@dataclass(frozen=True, slots=True)
+class LocalPorts:
+    """Those that are bound."""
+
+    http: int
+    grpc: int | None
+
+
 @asynccontextmanager
-async def local(model: LoadedModel, settings: Settings) -> AsyncIterator[int]:
-    """The same server on a laptop, without control and forward port: the package is the whole plan. Yields the port.
+async def local(model: LoadedModel, settings: Settings) -> AsyncIterator[LocalPorts]:
+    """The same server on a laptop, without control and forward port: the package is the whole plan.
 
     Raises InvalidPackage when golden rows are not reproduced, OSError when the port is taken.
     """
@@ -125,14 +145,22 @@ async def local(model: LoadedModel, settings: Settings) -> AsyncIterator[int]:
     responder = traffic(plan, model, model.descriptor)
     state.current = Serving(plan, commit, model, model.descriptor, responder)
     entrance = Entrance.of(settings, [state], metrics)
-    public = _public(settings, state, metrics, entrance, metrics.answer)
+    calls = PublicCalls({settings.deployment: state}, metrics)
+    public = _public(settings, state, calls, entrance, metrics.answer)
     entrance.start()
     await public.start(settings.bind, settings.http_port)
+    servers: list[Server] = [public]
+    rpc_port = None
+    if settings.grpc_port is not None:
+        rpc = rpc_server(settings, calls, entrance)
+        await rpc.start(settings.bind, settings.grpc_port)
+        servers.append(rpc)
+        rpc_port = rpc.port
     quiet_collector()
     try:
-        yield public.port
+        yield LocalPorts(public.port, rpc_port)
     finally:
-        await _drain(settings, state, [public])
+        await _drain(settings, state, servers)
         await entrance.close()
         await responder.close()
         await traffic.close()

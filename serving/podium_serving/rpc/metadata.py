@@ -35,6 +35,8 @@ class CallHead:
     authorization: bytes = b""
     api_key: bytes = b""
     request_id: str = ""
+    traceparent: bytes = b""
+    tracestate: bytes = b""
 
 
 def read_head(fields: RawHeaders) -> CallHead:
@@ -79,6 +81,10 @@ def _take(head: CallHead, name: bytes, value: bytes) -> None:
             head.authorization = value
         case b"x-api-key":
             head.api_key = value
+        case b"traceparent":
+            head.traceparent = value
+        case b"tracestate":
+            head.tracestate = value
         case b"x-request-id":
             head.request_id = head.request_id or value.decode("latin-1")
 

@@ -13,9 +13,10 @@ from podium_serving.rpc.http2.connection import Connection
 from podium_serving.rpc.http2.frames import ErrorCode, StreamFault
 from podium_serving.rpc.http2.headers import RawHeaders, status_block
 from podium_serving.rpc.http2.stream import Limits, Link, Receiver, Stream
-from podium_serving.rpc.infer import PROTOCOL, Inferences
+from podium_serving.rpc.infer import Inferences
 from podium_serving.rpc.metadata import CallHead, read_head
 from podium_serving.rpc.models import Models
+from podium_serving.rpc.observing import RpcObserver
 from podium_serving.rpc.reflection import REFLECTION, REFLECTION_V1, Reflection
 from podium_serving.rpc.repository import Repository
 from podium_serving.rpc.status import HEAD, Unimplemented, trailers
@@ -41,10 +42,12 @@ class RpcServer:
         settings: HttpSettings,
         tls: ssl.SSLContext | None = None,
         repository: Repository | None = None,
+        observer: RpcObserver | None = None,
     ) -> None:
         self.limits = Limits(idle_seconds=settings.keep_alive_seconds)
         self._calls = calls
         self._gate = gate
+        self._inferences = Inferences(calls, observer)
         self._tls = tls
         self.load = Load(settings.max_body_bytes, settings.max_buffered_bytes, settings.body_timeout_seconds)
         self._methods = self._all_methods(Models(calls, repository))
@@ -121,7 +124,7 @@ class RpcServer:
         refusal = None if method.open_to_all else self._gate.refusal(head.authorization, head.api_key)
         refusal = refusal or head.refusal
         if refusal is not None:
-            self._calls.failed(None, self._loop.time(), refusal.http_status, PROTOCOL)
+            self._inferences.refused(head, "", self._loop.time(), refusal)
             return self._refused(stream, refusal)
         if method.unary is not None:
             return UnaryCall(head, stream, method.unary, self.load, self._loop.time())
@@ -132,7 +135,7 @@ class RpcServer:
         return Refused(stream, HEAD + trailers(error))
 
     def _all_methods(self, models: Models) -> dict[bytes, Method]:
-        inferences = Inferences(self._calls)
+        inferences = self._inferences
 
         def infer_stream(head: CallHead, stream: Stream) -> Receiver:
             return InferStream(head, stream, self.load, inferences.infer, self._loop.time)

@@ -28,7 +28,6 @@ from podium_serving.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-CHAMPION = "champion"
 _BATCH_REQUESTS = 64
 """Sent at once. Turning this many into bytes takes some milliseconds of the interpreter, then the event loop has a turn."""
 _EXPORT_SECONDS = 2.0
@@ -165,7 +164,7 @@ class Spans:
 
 def _answered_here(answer: Answer) -> bool:
     """Else queue and inference were another pod's, which makes its own spans of them."""
-    return answer.arm_answered == CHAMPION and (answer.forward_seconds == 0 or answer.arm_assigned != CHAMPION)
+    return answer.forward_seconds == 0 or answer.arm_assigned != answer.arm_answered
 
 
 def _context(trace_id: str, span_id: str, state: TraceState | None, *, remote: bool = False) -> SpanContext:

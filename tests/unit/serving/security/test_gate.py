@@ -20,7 +20,7 @@ PATH = "/v2/models/churn/infer"
 async def here(tmp_path: Path) -> AsyncIterator[Site]:
     keys = ApiKeyGate(lambda: None)
     keys.take({"app": KEY})
-    async with site(tmp_path, gate=Gate(keys, Upkeep())) as made:
+    async with site(tmp_path, gate=Gate(keys, Upkeep()), body_timeout_seconds=30.0) as made:
         await made.serve("1", weights=[1, 1])
         yield made
 

@@ -37,7 +37,7 @@ def target_of(url: bytes) -> Target | None:
     parts = url.partition(b"?")[0].split(b"/")
     named = _NAMED_COLUMNS.get(parts[-1])
     if named is not None:
-        return _named_columns(parts, named)
+        return _named_columns(url, parts, named)
     if parts[-1].endswith(_PREDICT_VERB) and len(parts) == 4 and parts[:3] == [b"", b"v1", b"models"]:
         return Target(_unquoted(parts[3].removesuffix(_PREDICT_VERB)), "", _PREDICT, url)
     if parts[:3] != [b"", b"v2", b"models"] or parts[-1] != b"infer":
@@ -49,11 +49,11 @@ def target_of(url: bytes) -> Target | None:
     return None
 
 
-def _named_columns(parts: list[bytes], dialect: Dialect) -> Target | None:
+def _named_columns(url: bytes, parts: list[bytes], dialect: Dialect) -> Target | None:
     if len(parts) == 2 and parts[0] == b"":
-        return Target("", "", dialect)
+        return Target("", "", dialect, url)
     if len(parts) == 4 and parts[:2] == [b"", b"models"]:
-        return Target(_unquoted(parts[2]), "", dialect)
+        return Target(_unquoted(parts[2]), "", dialect, url)
     return None
 
 

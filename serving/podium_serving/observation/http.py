@@ -20,6 +20,8 @@ class Asked(Protocol):
 
     head: Head
     target: Target
+    model: str
+    """There when it is answered."""
     admitted_at: float
     size: int
 
@@ -43,7 +45,7 @@ class HttpObserver:
         trace = self._trace(asked.head, request)
         if line or trace is not None:
             seen = self._seen(asked, 200, request.request_id, trace)
-            seen.request, seen.answer, seen.bytes_out = request, answer, bytes_out
+            seen.model, seen.request, seen.answer, seen.bytes_out = asked.model, request, answer, bytes_out
             self._observer.saw(seen, line=line)
 
     def failed(self, asked: Asked, request: InferRequest | None, status: int, reason: str, request_id: str) -> None:
@@ -85,11 +87,12 @@ class HttpObserver:
 def route_of(path: str) -> str:
     """The path with names in place of what varies: `/v2/models/{model}/versions/{version}/infer`."""
     parts = path.split("/")
-    if parts[2:3] == ["models"] and len(parts) > 3:
-        _, colon, verb = parts[3].partition(":")
-        parts[3] = "{model}" + colon + verb
-        if parts[4:5] == ["versions"] and len(parts) > 5:
-            parts[5] = "{version}"
+    at = parts.index("models") + 1 if "models" in parts[1:3] else len(parts)
+    if at < len(parts):
+        _, colon, verb = parts[at].partition(":")
+        parts[at] = "{model}" + colon + verb
+    if parts[at + 1 : at + 2] == ["versions"] and len(parts) > at + 2:
+        parts[at + 2] = "{version}"
     return "/".join(parts)
 
 

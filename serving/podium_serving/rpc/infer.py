@@ -13,6 +13,7 @@ from podium_serving.oip.codec import Codec
 from podium_serving.rpc.call import Reply
 from podium_serving.rpc.envelope_pb2 import Envelope
 from podium_serving.rpc.metadata import CallHead
+from podium_serving.observation.observer import pass_on
 from podium_serving.rpc.observing import RpcObserver
 from podium_serving.rpc.reading import RequestReader, opened
 from podium_serving.rpc.status import answer_head
@@ -152,6 +153,8 @@ class _Asked:
             self.request = request
             if self.port.observer is not None:
                 self.port.observer.note(self.head, request)
+            elif self.head.traceparent:
+                pass_on(request, None, self.head.traceparent, self.head.tracestate)
             work = self.port.calls.begin(request, self.admitted, self._settle)
             self._work = None if self._over else work
 

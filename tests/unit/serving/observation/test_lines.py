@@ -93,6 +93,9 @@ def test_so_many_failures_per_second_and_the_rest_is_counted() -> None:
         ("/v2/models/churn/versions/churn-3/infer", "/v2/models/{model}/versions/{version}/infer"),
         ("/v1/models/churn:predict", "/v1/models/{model}:predict"),
         ("/score", "/score"),
+        ("/models/churn/score", "/models/{model}/score"),
+        ("/v2/models", "/v2/models"),
+        ("/v2/models/", "/v2/models/{model}"),
         ("/", "/"),
     ],
 )

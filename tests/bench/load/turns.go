@@ -71,7 +71,7 @@ func (c *clients) answered(index int) {
 	} else if one.counted {
 		one.answers++
 		c.report.answered(c.report.group(response.version, response.fallback), one.intended, one.sent, now)
-	} else {
+	} else if !c.begun {
 		c.report.Count++ // of the warm-up
 	}
 	closes := response.close
@@ -90,7 +90,7 @@ func (c *clients) judge(one *connection, response *Response) (kind, wrong string
 		return fmt.Sprintf("status %d", response.status), string(response.body) + " "
 	}
 	wrong, checked := c.checker.wrong(&c.asked[one.asked], &response.Answer)
-	if checked && c.begun {
+	if checked && one.counted {
 		c.report.Checked++
 	}
 	return "wrong answer", wrong

@@ -55,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _measured(part: str, *, quick: bool) -> dict[str, Any]:
     """A part that breaks is a result too: the others go on."""
-    folder = (BUILD / "run").absolute()
+    folder = (BUILD / "run" / part).absolute()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     both, trained = cores(), models()
@@ -69,8 +69,8 @@ def _measured(part: str, *, quick: bool) -> dict[str, Any]:
     try:
         rows = importlib.import_module(f"bench.serving.parts.{part}").run(setting)
     except Exception as error:  # reported in the table's place and in the exit code
-        _say(f"  {part} broke: {error!r}")
-        result["error"] = repr(error)
+        _say(f"  {part} broke: {error}")
+        result["error"] = str(error).splitlines()[-1][:300]
     _say(f"  {part}: {time.monotonic() - begun:.0f} s")
     return result | {
         "rows": table.as_json(rows),
@@ -85,7 +85,7 @@ def _closing(parts: dict[str, Any], rows: Sequence[Row]) -> int:
         for failure in part["failures"]:
             print(f"FAILED REQUESTS in {name}: {failure}")
         if "error" in part:
-            print(f"BROKEN {name}: {part['error']}")
+            print(f"BROKEN {name}: {part['error']}; the logs are in {BUILD / 'run' / name}")
     judged = [row for row in rows if row.verdict != "info"]
     reached = sum(row.verdict == "reached" for row in judged)
     print(f"{reached} of {len(judged)} reached; {BUILD / 'serving.json'}")

@@ -43,7 +43,7 @@ FEATURES = 30
 TREES = 100
 ROWS = 1200
 OPSET = 17
-LARGE_ROWS = 9000
+LARGE_ROWS = 6500
 """Noise to grow deep trees on, so that the session takes about 100 MB."""
 
 Rows = npt.NDArray[np.float32]

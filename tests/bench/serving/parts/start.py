@@ -2,6 +2,7 @@
 
 import statistics
 import time
+from functools import partial
 
 from bench.serving.judgement import Row, at_most
 from bench.serving.pod import CHAMPION_HOST
@@ -19,8 +20,8 @@ def run(setting: Setting) -> list[Row]:
     seconds, resident, proportional = [], [], []
     for _ in range(STARTS):
         with setting.podium() as (one, _sink):
-            port = one.site.ports.grpc
-            more = wait_until(lambda: listens(CHAMPION_HOST, port), one.started, f"nothing listens on {port} (gRPC)", 5)
+            rpc = partial(listens, CHAMPION_HOST, one.site.ports.grpc)
+            more = wait_until(rpc, one.started, f"nothing listens on {one.grpc_address} (gRPC)", 5)
             seconds.append(one.ready_seconds + more)
             time.sleep(_IDLE_SECONDS)  # what is measured is a pod that has come to rest
             resident.append(one.started.resident_bytes() / 1e6)

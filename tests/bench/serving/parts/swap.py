@@ -114,7 +114,7 @@ def _p99(part: str, name: str, series: Series) -> Row:
     took = statistics.median(swap.done - swap.prepared_from for swap in series.swaps)
     note = (
         f"of each swap: {', '.join(f'{one:.2f}' for one in ratios)}; preparing {statistics.median(preparing):.2f} ms, "
-        f"flipping {statistics.median(flipping):.2f} ms; {took:.1f} s from prepare to commit; the process grew by {grown:.0f} MB"
+        f"flipping {statistics.median(flipping):.2f} ms; {took:.1f} s in all; the process grew by {grown:.0f} MB"
     )
     value = f"p99 {statistics.median(before):.2f} → {ratio * statistics.median(before):.2f} ms"
     return Row(part, f"{name}: p99 in 2 s", value, f"≤ {P99_GROWTH} × before", ratio, at_most(ratio, P99_GROWTH), note)

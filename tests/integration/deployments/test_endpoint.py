@@ -9,12 +9,15 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 import aiohttp
+import grpc
 import pytest
 
 from demo.load import Load, figures
 from harness.api import Manifest, eventually
 from harness.pod import PodProcess
 from harness.questions import question
+from harness.rpc import infer, sum_request
+from harness.site import processes_of
 from harness.world import World, condition, message, wait_for
 from security_fixtures import Made, make_certificate
 
@@ -97,6 +100,11 @@ async def test_only_known_callers_are_answered_and_only_over_tls(world: World) -
         assert (await client.ask(path="/v2/health/ready"))[0] == 200
         with pytest.raises(aiohttp.ClientError):
             await client.ask(KEY, scheme="http")
+        rpc = f"{client.any_pod().address}:9000"
+        assert await infer(rpc, sum_request(1.0, 2.0), certificate=certificate, key=KEY) == ("sum-1", 3.0)
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await infer(rpc, sum_request(1.0, 2.0), certificate=certificate)
+        assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
         answers: Counter[tuple[int, str]] = Counter()
         asking = asyncio.create_task(ask_all_along(client, answers))
         await world.deploy("sum-2", serving=SECURED)
@@ -111,6 +119,18 @@ async def ask_all_along(client: Caller, answers: Counter[tuple[int, str]]) -> No
     while True:
         answers[await client.ask(KEY)] += 1
         await asyncio.sleep(0.02)
+
+
+async def test_grpc_answers_beside_http_and_follows_a_swap(world: World) -> None:
+    world.operator()
+    await world.versions("sum-1", "sum-2")
+    await world.deploy("sum-1")
+    await world.ready("sum-1")
+    (pod,) = world.pods()
+    assert await infer(f"{pod.address}:9000", sum_request(1.0, 2.0)) == ("sum-1", 3.0)
+    await world.deploy("sum-2")
+    await world.ready("sum-2")
+    assert await infer(f"{pod.address}:9000", sum_request(1.0, 2.0)) == ("sum-2", 6.0)
 
 
 async def test_a_change_of_settings_rolls_the_pods_and_loses_no_request(world: World) -> None:
@@ -138,6 +158,7 @@ async def test_all_workers_of_a_pod_swap(world: World) -> None:
     await world.deploy("sum-1", serving={"workers": 2})
     await world.ready("sum-1")
     (pod,) = world.pods()
+    assert len(processes_of(pod.name)) >= 3, "a supervisor and two workers"
     async with Load(world.any_pod_url, [question()], rate=60, connections=32) as load:
         await wait_for(1)
         await world.deploy("sum-2", serving={"workers": 2})

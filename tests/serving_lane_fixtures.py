@@ -120,9 +120,10 @@ async def site(
     settings = replace(settings, **changes)
     state = ServingState()
     metrics = Metrics("retention", "churn", process=False)
+    calls = PublicCalls({"churn": state}, metrics)
     public = HttpServer(
-        PublicPort(PublicCalls({"churn": state}, metrics), gate),
-        Guarded(public_app(state, "churn", metrics.answer), gate),
+        PublicPort(calls, gate),
+        Guarded(public_app(calls, metrics.answer), gate),
         settings,
         tls,
     )

@@ -112,7 +112,7 @@ def _public(
     settings: Settings, state: ServingState, calls: PublicCalls, entrance: Entrance, exposition: Exposition
 ) -> HttpServer:
     gate, certificate = entrance.gate, entrance.certificate
-    app = entrance.watched(Guarded(public_app(state, settings.deployment, exposition), gate))
+    app = entrance.watched(Guarded(public_app(calls, exposition), gate))
     port = PublicPort(calls, gate, settings.outside_training)
     port.observer = entrance.public_observer
     return HttpServer(port, app, settings.http, certificate.context("http/1.1") if certificate else None)

@@ -1,32 +1,41 @@
 """Everything of the public port that is not hot: health, metadata, repository index, docs, metrics. FastAPI."""
 
+import html
+from collections.abc import Iterable
 from typing import Any
+from urllib.parse import quote
 
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from podium_crds.package import TensorSpec
 from podium_serving import __version__
-from podium_serving.calls import NOT_YET, PLATFORM, why_not_ready
-from podium_serving.exchange import NotFound, NotServing, ServingError
+from podium_serving.calls import Calls, why_not_ready
+from podium_serving.exchange import ServingError
 from podium_serving.http.docs import CONTENT_SECURITY_POLICY, docs_page
+from podium_serving.http.endpoint import OPEN_ACCESS, Access, Endpoint, endpoint_of
+from podium_serving.http.models import add_first_protocol, add_models, add_repository, serving_of
 from podium_serving.http.openapi import openapi_document
 from podium_serving.metrics import Exposition
-from podium_serving.state import Serving, ServingState
+from podium_serving.repository import IN_A_CLUSTER, Repository
 
 CLIENT_GONE = 499
-_MAX_BODY_BYTES = 65_536
+EXTENSIONS = ["binary_tensor_data", "model_configuration", "model_repository"]
+"""Of the protocol, by the names that Triton gave them."""
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-def public_app(state: ServingState, model: str, exposition: Exposition) -> FastAPI:
-    """`model` is the name that the endpoint has; `exposition` gives the metrics' text."""
+def public_app(
+    calls: Calls, exposition: Exposition, repository: Repository = IN_A_CLUSTER, access: Access = OPEN_ACCESS
+) -> FastAPI:
+    """`exposition` gives the metrics' text, `access` is what /docs says of how to come in."""
     app = _plain_app()
-    _add_health(app, state)
-    _add_model(app, state, model)
-    _add_docs(app, state, model)
+    _add_health(app, calls)
+    add_models(app, calls)
+    add_first_protocol(app, calls)
+    add_repository(app, calls, repository)
+    _add_docs(app, calls, access)
 
     @app.get("/metrics")
     async def metrics() -> Response:
@@ -69,10 +78,10 @@ async def _serving_error(request: Request, error: Exception) -> Response:
     return JSONResponse({"error": str(error)}, error.http_status, headers=headers)
 
 
-def _add_health(app: FastAPI, state: ServingState) -> None:
+def _add_health(app: FastAPI, calls: Calls) -> None:
     @app.get("/v2")
     async def server() -> dict[str, Any]:
-        return {"name": "podium", "version": __version__, "extensions": []}
+        return {"name": "podium", "version": __version__, "extensions": EXTENSIONS}
 
     @app.get("/v2/health/live")
     async def live() -> dict[str, bool]:
@@ -80,86 +89,42 @@ def _add_health(app: FastAPI, state: ServingState) -> None:
 
     @app.get("/v2/health/ready")
     async def ready() -> Response:
-        if state.ready:
+        waiting = next((state for state in calls.states.values() if not state.ready), None)
+        if waiting is None:
             return JSONResponse({"ready": True})
-        return JSONResponse({"ready": False, "error": why_not_ready(state)}, 503, headers={"retry-after": "1"})
+        return JSONResponse({"ready": False, "error": why_not_ready(waiting)}, 503, headers={"retry-after": "1"})
 
 
-def _add_model(app: FastAPI, state: ServingState, model: str) -> None:
-    def named(name: str, version: str | None) -> Serving:
-        if name != model:
-            raise NotFound(f"no model '{name[:80]}' here; this endpoint serves '{model}'")
-        if state.current is None:
-            raise NotServing(NOT_YET)
-        serving = state.current.plan.champion.version.name
-        if version is not None and version != serving:
-            raise NotFound(f"version '{version[:80]}' of model '{model}' does not serve; '{serving}' does")
-        return state.current
-
-    @app.get("/v2/models/{name}")
-    @app.get("/v2/models/{name}/versions/{version}")
-    async def metadata(name: str, version: str | None = None) -> dict[str, Any]:
-        serving = named(name, version)
-        return {
-            "name": model,
-            "versions": [serving.plan.champion.version.name],
-            "platform": PLATFORM,
-            "inputs": [_tensor(spec) for spec in serving.descriptor.inputs],
-            "outputs": [_tensor(spec) for spec in serving.descriptor.outputs],
-        }
-
-    @app.get("/v2/models/{name}/ready")
-    @app.get("/v2/models/{name}/versions/{version}/ready")
-    async def model_ready(name: str, version: str | None = None) -> Response:
-        serving = named(name, version)
-        body = {"name": model, "version": serving.plan.champion.version.name, "ready": state.ready}
-        return JSONResponse(body, 200 if state.ready else 503)
-
-    @app.get("/v2/models/{name}/infer")
-    @app.get("/v2/models/{name}/versions/{version}/infer")
-    async def infer(name: str, version: str | None = None) -> Response:
-        return JSONResponse({"error": "inference is asked by POST; see /docs"}, 405, headers={"allow": "POST"})
-
-    @app.post("/v2/repository/index")
-    async def index(request: Request) -> Response:
-        body = b""
-        async for part in request.stream():
-            body += part
-            if len(body) > _MAX_BODY_BYTES:
-                raise HTTPException(413)
-        only_ready = b'"ready"' in body and b"true" in body
-        entries = [_index_entry(state, model)]
-        return JSONResponse([entry for entry in entries if not only_ready or entry["state"] == "READY"])
+def _list_page(models: Iterable[str]) -> str:
+    """Where several models are: which, and where each is documented."""
+    links = "".join(f'<li><a href="models/{quote(name)}/docs">{html.escape(name)}</a></li>' for name in models)
+    return f"<!doctype html><meta charset=utf-8><title>Models</title><h1>Models</h1><ul>{links}</ul>"
 
 
-def _index_entry(state: ServingState, model: str) -> dict[str, str]:
-    version = state.current.plan.champion.version.name if state.current else ""
-    if state.ready:
-        return {"name": model, "version": version, "state": "READY", "reason": ""}
-    return {"name": model, "version": version, "state": "UNAVAILABLE", "reason": why_not_ready(state)}
-
-
-def _tensor(spec: TensorSpec) -> dict[str, Any]:
-    return {"name": spec.name, "datatype": spec.datatype, "shape": spec.shape}
-
-
-def _add_docs(app: FastAPI, state: ServingState, model: str) -> None:
-    def current() -> Serving:
-        if state.current is None:
-            raise NotServing(NOT_YET)
-        return state.current
+def _add_docs(app: FastAPI, calls: Calls, access: Access) -> None:
+    def endpoint(name: str) -> Endpoint:
+        return endpoint_of(calls.model_named(name), serving_of(calls, name), access, named=bool(name))
 
     @app.get("/")
     async def root() -> Response:
         return RedirectResponse("docs")
 
     @app.get("/docs")
-    async def docs() -> Response:
-        serving = current()
-        page = docs_page(serving.descriptor, model, serving.plan.champion.version.name)
-        return HTMLResponse(page, headers={"content-security-policy": CONTENT_SECURITY_POLICY})
+    @app.get("/models/{name}/docs")
+    async def docs(name: str = "") -> Response:
+        headers = {"content-security-policy": CONTENT_SECURITY_POLICY}
+        if not name and len(calls.states) != 1:
+            return HTMLResponse(_list_page(calls.states), headers=headers)
+        return HTMLResponse(docs_page(endpoint(name)), headers=headers)
 
     @app.get("/openapi.json")
-    async def openapi() -> Response:
-        serving = current()
-        return JSONResponse(openapi_document(serving.descriptor, model, serving.plan.champion.version.name))
+    @app.get("/models/{name}/openapi.json")
+    async def openapi(name: str = "") -> Response:
+        return JSONResponse(openapi_document(endpoint(name)))
+
+    @app.get("/score")
+    @app.get("/explain")
+    @app.get("/models/{name}/score")
+    @app.get("/models/{name}/explain")
+    async def named_columns(name: str = "") -> Response:
+        return JSONResponse({"error": "rows are sent by POST; see /docs"}, 405, headers={"allow": "POST"})

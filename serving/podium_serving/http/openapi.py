@@ -1,65 +1,135 @@
-"""What the model takes and answers, as an OpenAPI 3.1 document. Pure. Its example, pasted, answers."""
+"""What the endpoint takes and answers, as an OpenAPI 3.1 document. Pure. Its examples, pasted, answer."""
 
-import math
 from typing import Any
 
-from podium_crds.package import Descriptor, InputSpec, OutputSpec, TensorSpec
+from podium_serving.http.endpoint import Endpoint
+from podium_serving.http.examples import example_inputs, example_row
+from podium_serving.http.schemas import (
+    EXPLAIN_OPTIONS,
+    EXPLANATION,
+    prediction_schema,
+    row_schema,
+    tensor_schema,
+)
 
-_NUMBER_LIMITS = {
-    "UINT8": (0, 2**8 - 1),
-    "UINT16": (0, 2**16 - 1),
-    "UINT32": (0, 2**32 - 1),
-    "UINT64": (0, 2**64 - 1),
-    "INT8": (-(2**7), 2**7 - 1),
-    "INT16": (-(2**15), 2**15 - 1),
-    "INT32": (-(2**31), 2**31 - 1),
-    "INT64": (-(2**63), 2**63 - 1),
-}
-
-
-def openapi_document(descriptor: Descriptor, model: str, version: str) -> dict[str, Any]:
-    """Describes the endpoint of `model` while `version` serves it."""
-    path = f"/v2/models/{model}/infer"
-    body = {"schema": _request_schema(descriptor), "example": example_request(descriptor)}
-    return {
-        "openapi": "3.1.0",
-        "info": {"title": model, "version": version, "description": descriptor.documentation or f"Model {model}."},
-        "paths": {
-            path: {
-                "post": {
-                    "operationId": "infer",
-                    "summary": f"Ask {model}",
-                    "requestBody": {
-                        "required": True,
-                        "content": {"application/json": body},
-                    },
-                    "responses": {
-                        "200": _json("The answer.", _answer_schema(descriptor)),
-                        **{code: _json(text, _ERROR) for code, text in _FAILURES.items()},
-                    },
-                }
-            },
-            f"/v2/models/{model}": {"get": {"summary": "Inputs and outputs", "responses": {"200": _json("Metadata.", {})}}},
-            f"/v2/models/{model}/ready": {"get": {"summary": "Whether it answers", "responses": {"200": _json("Yes.", {})}}},
-        },
-    }
-
-
-_ERROR: dict[str, Any] = {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]}
 _FAILURES = {
-    "400": "The request does not fit the model; the text names the input.",
+    "400": "The request does not fit the model; the text says what, where, and what would be right.",
     "404": "No such model or version.",
+    "413": "The body is too large.",
     "503": "Starting, leaving or overloaded: try again after Retry-After seconds.",
     "504": "No answer before the deadline.",
 }
+_UNAUTHORIZED = {"401": "The credential is missing or wrong.", "403": "The credential does not let in here."}
+_WHO = {"model": {"type": "string"}, "version": {"type": "string"}, "request_id": {"type": "string"}}
+_TIMEOUT = {
+    "name": "Podium-Timeout-Milliseconds",
+    "in": "header",
+    "description": "Lowers the deadline of this request.",
+    "schema": {"type": "integer", "minimum": 1},
+}
+_SECURITY: dict[str, dict[str, Any]] = {
+    "Open": {},
+    "ApiKey": {"key": {"type": "apiKey", "in": "header", "name": "X-Api-Key"}},
+    "Jwt": {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+}
+
+
+def openapi_document(endpoint: Endpoint) -> dict[str, Any]:
+    """Describes the endpoint while its version serves."""
+    security = _SECURITY[endpoint.access.authentication]
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": endpoint.model, "version": endpoint.version, "description": _description(endpoint)},
+        "paths": _paths(endpoint),
+        "components": {"schemas": _schemas(endpoint), **({"securitySchemes": security} if security else {})},
+        **({"security": [{name: [] for name in security}]} if security else {}),
+    }
+
+
+def _description(endpoint: Endpoint) -> str:
+    text = endpoint.descriptor.documentation or f"Model {endpoint.model}."
+    port = endpoint.access.grpc_port
+    if port is not None:
+        text += f"\n\ngRPC on port {port}: inference.GRPCInferenceService of the Open Inference Protocol, with reflection."
+    return text
+
+
+def _paths(endpoint: Endpoint) -> dict[str, Any]:
+    row = example_row(endpoint.descriptor, endpoint.golden)
+    rows, infer = _reference("Rows"), {"inputs": example_inputs(endpoint.descriptor, row)}
+    score = "Score rows of named columns. One row is answered by itself, several in `predictions`."
+    explain = "The same, with the columns that moved each prediction most."
+    asked = (
+        "The Open Inference Protocol. Binary tensors are taken, too: Inference-Header-Content-Length and binary_data_size "
+        "as the protocol's binary extension has them."
+    )
+    answer, paths = _reference("Scored"), {}
+    paths[endpoint.score_path] = _operation(endpoint, "score", score, rows, row, answer)
+    if endpoint.golden:
+        paths[endpoint.explain_path] = _operation(endpoint, "explain", explain, rows, row, answer)
+    paths[endpoint.infer_path] = _operation(endpoint, "infer", asked, _request(endpoint), infer, _answer(endpoint))
+    predict = "KServe's and TensorFlow Serving's first protocol: rows as objects, or as lists in the order of the inputs."
+    instances = {"type": "object", "required": ["instances"], "properties": {"instances": {"type": "array", "minItems": 1}}}
+    predictions = {"type": "object", "properties": {"predictions": {"type": "array"}}}
+    paths[endpoint.predict_path] = _operation(endpoint, "predict", predict, instances, {"instances": [row]}, predictions)
+    metadata = f"/v2/models/{endpoint.model}"
+    paths[metadata] = {"get": {"summary": "Inputs and outputs", "responses": {"200": _json("Metadata.", {})}}}
+    paths[f"{metadata}/ready"] = {"get": {"summary": "Whether it answers", "responses": {"200": _json("Yes.", {})}}}
+    return paths
+
+
+def _operation(
+    endpoint: Endpoint, name: str, text: str, body: dict[str, Any], example: Any, answer: dict[str, Any]
+) -> dict[str, Any]:
+    failures = {**_FAILURES, **({} if endpoint.access.authentication == "Open" else _UNAUTHORIZED)}
+    return {
+        "post": {
+            "operationId": name,
+            "summary": text.split(".")[0] + ".",
+            "description": text,
+            "parameters": [_TIMEOUT],
+            "requestBody": {"required": True, "content": {"application/json": {"schema": body, "example": example}}},
+            "responses": {
+                "200": _json("The answer.", answer),
+                **{code: _json(said, _reference("Error")) for code, said in sorted(failures.items())},
+            },
+        }
+    }
+
+
+def _schemas(endpoint: Endpoint) -> dict[str, Any]:
+    row, prediction = _reference("Row"), _reference("Prediction")
+    options: dict[str, Any] = {
+        "type": "object",
+        "required": ["rows"],
+        "additionalProperties": False,
+        "properties": {
+            "rows": {"type": "array", "items": row, "minItems": 1},
+            "id": {"type": "string", "description": "Comes back as request_id."},
+            "explain": {"oneOf": [{"type": "boolean"}, EXPLAIN_OPTIONS]},
+        },
+    }
+    several = {"type": "object", "properties": {"predictions": {"type": "array", "items": prediction}, **_WHO}}
+    return {
+        "Row": row_schema(endpoint.descriptor),
+        "Rows": {"anyOf": [row, {"type": "array", "items": row, "minItems": 1}, options]},
+        "Prediction": prediction_schema(endpoint.descriptor, EXPLANATION),
+        "Scored": {"anyOf": [{"allOf": [prediction, {"type": "object", "properties": _WHO}]}, several]},
+        "Error": {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]},
+    }
+
+
+def _reference(name: str) -> dict[str, Any]:
+    return {"$ref": f"#/components/schemas/{name}"}
 
 
 def _json(description: str, schema: dict[str, Any]) -> dict[str, Any]:
     return {"description": description, "content": {"application/json": {"schema": schema}}}
 
 
-def _request_schema(descriptor: Descriptor) -> dict[str, Any]:
-    tensors = [_tensor_schema(spec) for spec in descriptor.inputs]
+def _request(endpoint: Endpoint) -> dict[str, Any]:
+    tensors = [tensor_schema(spec) for spec in endpoint.descriptor.inputs]
+    names = [spec.name for spec in endpoint.descriptor.outputs]
     return {
         "type": "object",
         "required": ["inputs"],
@@ -75,7 +145,7 @@ def _request_schema(descriptor: Descriptor) -> dict[str, Any]:
             },
             "outputs": {
                 "type": "array",
-                "items": {"type": "object", "properties": {"name": {"enum": [spec.name for spec in descriptor.outputs]}}},
+                "items": {"type": "object", "properties": {"name": {"enum": names}}},
                 "description": "Leave it out for all outputs.",
             },
             "parameters": {"type": "object"},
@@ -83,98 +153,13 @@ def _request_schema(descriptor: Descriptor) -> dict[str, Any]:
     }
 
 
-def _answer_schema(descriptor: Descriptor) -> dict[str, Any]:
+def _answer(endpoint: Endpoint) -> dict[str, Any]:
     return {
         "type": "object",
         "properties": {
             "model_name": {"type": "string"},
             "model_version": {"type": "string"},
             "id": {"type": "string"},
-            "outputs": {"type": "array", "items": {"oneOf": [_tensor_schema(spec) for spec in descriptor.outputs]}},
+            "outputs": {"type": "array", "items": {"oneOf": [tensor_schema(spec) for spec in endpoint.descriptor.outputs]}},
         },
     }
-
-
-def _tensor_schema(spec: TensorSpec) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "title": spec.name,
-        "required": ["name", "datatype", "shape", "data"],
-        "properties": {
-            "name": {"const": spec.name},
-            "datatype": {"const": spec.datatype},
-            "shape": {"type": "array", "prefixItems": [_dimension(size) for size in spec.shape], "items": False},
-            "data": {"type": "array", "items": value_schema(spec), "description": "Row-major, flat or nested."},
-        },
-    }
-
-
-def _dimension(size: int) -> dict[str, Any]:
-    return {"type": "integer", "minimum": 1} if size == -1 else {"const": size}
-
-
-def value_schema(spec: TensorSpec) -> dict[str, Any]:
-    """One value. Ranges and categories are what training saw: they inform, and are not enforced."""
-    schema: dict[str, Any] = {"type": _json_type(spec)}
-    if spec.datatype in _NUMBER_LIMITS:
-        schema["minimum"], schema["maximum"] = _NUMBER_LIMITS[spec.datatype]
-    if isinstance(spec, InputSpec):
-        if spec.nullable:
-            schema["type"] = [schema["type"], "null"]
-        if (spec.minimum, spec.maximum) != (None, None):
-            schema["x-seen-range"] = [spec.minimum, spec.maximum]
-            schema["description"] = f"Training saw {_bound(spec.minimum)} to {_bound(spec.maximum)}."
-        if spec.categories:
-            schema["examples"] = spec.categories[:50]
-            schema["description"] = "Training saw " + ", ".join(spec.categories[:50]) + "."
-        if _flat(spec.example):
-            schema.setdefault("examples", _flat(spec.example)[:1])
-    if isinstance(spec, OutputSpec) and spec.classes:
-        schema["description"] = "Classes: " + ", ".join(spec.classes[:50]) + "."
-    return schema
-
-
-def _json_type(spec: TensorSpec) -> str:
-    if spec.datatype == "BYTES":
-        return "string"
-    if spec.datatype == "BOOL":
-        return "boolean"
-    return "number" if spec.datatype.startswith("FP") else "integer"
-
-
-def _bound(value: float | None) -> str:
-    return "no bound" if value is None else f"{value:g}"
-
-
-def example_request(descriptor: Descriptor) -> dict[str, Any]:
-    """One row that the model takes: the package's example values, else what lies within what training saw."""
-    return {"inputs": [_example_tensor(spec) for spec in descriptor.inputs]}
-
-
-def _example_tensor(spec: InputSpec) -> dict[str, Any]:
-    values = _flat(spec.example)
-    fixed = math.prod(size for size in spec.shape[1:] if size != -1)
-    free = spec.shape[1:].count(-1)
-    if not free and len(values) == 1:
-        values = values * fixed
-    if len(values) != fixed and not (free == 1 and values and len(values) % max(fixed, 1) == 0):
-        values = [_typical(spec)] * fixed
-    size_of_free = len(values) // max(fixed, 1) if free == 1 else 1
-    shape = [1, *(size_of_free if size == -1 else size for size in spec.shape[1:])]
-    return {"name": spec.name, "datatype": spec.datatype, "shape": shape, "data": values}
-
-
-def _typical(spec: InputSpec) -> Any:
-    if spec.datatype == "BYTES":
-        return spec.categories[0] if spec.categories else "a"
-    if spec.datatype == "BOOL":
-        return False
-    low, high = spec.minimum, spec.maximum
-    middle = (low + high) / 2 if low is not None and high is not None else (low if low is not None else high or 0)
-    return middle if spec.datatype.startswith("FP") else round(middle)
-
-
-def _flat(value: Any) -> list[Any]:
-    if isinstance(value, list):
-        return [scalar for part in value for scalar in _flat(part)]
-    return [] if value is None else [value]

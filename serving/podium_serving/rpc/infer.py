@@ -9,6 +9,7 @@ from podium_serving.calls import Calls
 from podium_serving.exchange import Answer, DeadlineExceeded, InferRequest, ServingError
 from podium_serving.http.requests import ClientHeaders
 from podium_serving.inference import Cancel
+from podium_serving.observation.observer import pass_on
 from podium_serving.oip.codec import Codec
 from podium_serving.rpc.call import Reply
 from podium_serving.rpc.envelope_pb2 import Envelope

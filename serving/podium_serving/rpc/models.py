@@ -9,12 +9,12 @@ from google.protobuf.message import DecodeError, Message
 
 from podium_crds.package import TensorSpec
 from podium_serving import __version__
-from podium_serving.calls import NOT_YET, PLATFORM, Calls, why_not_ready
+from podium_serving.calls import NOT_YET, PLATFORM, Calls
 from podium_serving.exchange import InvalidRequest, NotServing, ServingError
+from podium_serving.repository import Repository, index
 from podium_serving.rpc import inference_pb2 as wire
 from podium_serving.rpc.call import Method, Reply, Unary
 from podium_serving.rpc.metadata import CallHead
-from podium_serving.rpc.repository import Repository
 from podium_serving.state import Serving, ServingState
 
 logger = logging.getLogger(__name__)
@@ -22,15 +22,8 @@ logger = logging.getLogger(__name__)
 Asked = TypeVar("Asked", bound=Message)
 
 
-class Forbidden(ServingError):
-    http_status = 403
-    reason = "Forbidden"
-
-
 class Models:
-    """`repository` is None in a cluster, where the committed plan says what is in memory."""
-
-    def __init__(self, calls: Calls, repository: Repository | None) -> None:
+    def __init__(self, calls: Calls, repository: Repository) -> None:
         self._calls = calls
         self._repository = repository
         self._changing: set[asyncio.Task[None]] = set()
@@ -75,25 +68,18 @@ class Models:
         )
 
     def index(self, request: wire.RepositoryIndexRequest) -> wire.RepositoryIndexResponse:
-        entries = [_index_entry(name, state) for name, state in self._calls.states.items()]
+        entries = index(self._calls.states, self._repository, only_ready=request.ready)
         return wire.RepositoryIndexResponse(
-            models=[entry for entry in entries if entry.state == "READY" or not request.ready]
+            models=[wire.RepositoryIndexResponse.ModelIndex(**entry._asdict()) for entry in entries]
         )
 
     def load(self, head: CallHead, message: bytes, reply: Reply, started_at: float) -> None:
         request = parsed(wire.RepositoryModelLoadRequest, message)
-        repository = self._changeable()
-        self._change(repository.load, request.model_name, wire.RepositoryModelLoadResponse(), reply)
+        self._change(self._repository.load, request.model_name, wire.RepositoryModelLoadResponse(), reply)
 
     def unload(self, head: CallHead, message: bytes, reply: Reply, started_at: float) -> None:
         request = parsed(wire.RepositoryModelUnloadRequest, message)
-        repository = self._changeable()
-        self._change(repository.unload, request.model_name, wire.RepositoryModelUnloadResponse(), reply)
-
-    def _changeable(self) -> Repository:
-        if self._repository is None:
-            raise Forbidden("what this server has in memory is not changed by its clients; a deployment's versions are")
-        return self._repository
+        self._change(self._repository.unload, request.model_name, wire.RepositoryModelUnloadResponse(), reply)
 
     def _change(self, change: Callable[[str], Awaitable[None]], model: str, done: Message, reply: Reply) -> None:
         task = asyncio.get_running_loop().create_task(_changed(change, model, done, reply))
@@ -138,15 +124,6 @@ def parsed(kind: type[Asked], message: bytes) -> Asked:
         return kind.FromString(message)
     except DecodeError as error:
         raise InvalidRequest(f"the message is not a {kind.DESCRIPTOR.name}: {error}") from error
-
-
-def _index_entry(name: str, state: ServingState) -> wire.RepositoryIndexResponse.ModelIndex:
-    version = state.current.plan.champion.version.name if state.current else ""
-    if state.ready:
-        return wire.RepositoryIndexResponse.ModelIndex(name=name, version=version, state="READY")
-    return wire.RepositoryIndexResponse.ModelIndex(
-        name=name, version=version, state="UNAVAILABLE", reason=why_not_ready(state)
-    )
 
 
 def _tensor(spec: TensorSpec) -> wire.ModelMetadataResponse.TensorMetadata:

@@ -7,6 +7,7 @@ import ssl
 from podium_serving.calls import Calls
 from podium_serving.exchange import ServingError
 from podium_serving.http.gate import Gate
+from podium_serving.repository import IN_A_CLUSTER, Repository
 from podium_serving.rpc.call import Load, Method, Refused, UnaryCall
 from podium_serving.rpc.health import HEALTH, Health
 from podium_serving.rpc.http2.connection import Connection
@@ -18,7 +19,6 @@ from podium_serving.rpc.metadata import CallHead, read_head
 from podium_serving.rpc.models import Models
 from podium_serving.rpc.observing import RpcObserver
 from podium_serving.rpc.reflection import REFLECTION, REFLECTION_V1, Reflection
-from podium_serving.rpc.repository import Repository
 from podium_serving.rpc.status import HEAD, Unimplemented, trailers
 from podium_serving.rpc.streaming import InferStream
 from podium_serving.security.tls import HANDSHAKE_SECONDS, SHUTDOWN_SECONDS
@@ -41,7 +41,7 @@ class RpcServer:
         gate: Gate,
         settings: HttpSettings,
         tls: ssl.SSLContext | None = None,
-        repository: Repository | None = None,
+        repository: Repository = IN_A_CLUSTER,
         observer: RpcObserver | None = None,
     ) -> None:
         self.limits = Limits(idle_seconds=settings.keep_alive_seconds)

@@ -58,11 +58,8 @@ async def pod(folder: Path, host: str, port: int, weights: tuple[float, float]) 
     model = await LoadedModel.load(folder, ModelSettings())
     state, counts = ServingState(), metrics()
     factory = ResponderFactory(settings(port), counts)
-    public = HttpServer(
-        PublicPort(PublicCalls({"churn": state}, counts), Gate.open_to_all()),
-        public_app(state, "churn", counts.exposition),
-        QUICK,
-    )
+    calls = PublicCalls({"churn": state}, counts)
+    public = HttpServer(PublicPort(calls, Gate.open_to_all()), public_app(calls, counts.answer), QUICK)
     forward = HttpServer(ForwardPort(ForwardedCalls({"churn": state}, counts), TOKEN), forward_app(), QUICK)
     await public.start("127.0.0.1", 0)
     await forward.start(host, port)

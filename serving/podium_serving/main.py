@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from podium_crds.names import SERVING_CONTRACT
-from podium_serving.settings import HttpSettings, InvalidSettings, ModelSettings, Settings, settings_from
+from podium_serving.environment import settings_from, with_entrance
+from podium_serving.settings import HttpSettings, InvalidSettings, ModelSettings, Settings
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -77,8 +78,9 @@ def _local(package: Path, host: str, port: int, grpc_port: int | None) -> int:
         stop = _stop_on_signals()
         model = await LoadedModel.load(package, ModelSettings(threads=os.cpu_count() or 1))
         try:
-            async with local(model, _local_settings(model.descriptor.name, host, port, grpc_port)) as bound:
-                url = f"http://{host}:{bound.http}"
+            settings = with_entrance(_local_settings(model.descriptor.name, host, port, grpc_port), os.environ)
+            async with local(model, settings) as bound:
+                url = f"{'https' if settings.tls.dir else 'http'}://{host}:{bound.http}"
                 print(f"Model  {model.descriptor.name} version {model.descriptor.version} ({model.digest})")
                 print(f"URL    {url}/v2/models/{model.descriptor.name}/infer")
                 if bound.grpc is not None:
@@ -90,6 +92,9 @@ def _local(package: Path, host: str, port: int, grpc_port: int | None) -> int:
 
     try:
         asyncio.run(run())
+    except InvalidSettings as error:
+        print(f"podium_serving: {error}", file=sys.stderr)
+        return 2
     except (InvalidPackage, OSError) as error:
         print(f"podium_serving: {error}", file=sys.stderr)
         return 1

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from podium_serving import __version__
-from podium_serving.settings import InvalidSettings, settings_from
+from podium_serving.environment import settings_from, with_entrance
+from podium_serving.settings import InvalidSettings, ObservationSettings, Settings
 
 
 def environment(folder: Path, **changes: str) -> dict[str, str]:
@@ -65,3 +66,49 @@ def test_a_secret_that_is_missing_or_empty_is_named(name: str, tmp_path: Path) -
 def test_the_version_is_the_projects() -> None:
     project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())
     assert __version__ == project["project"]["version"]
+
+
+def test_a_laptop_may_try_certificate_keys_log_and_tracing_too(tmp_path: Path) -> None:
+    plain = Settings(namespace="local", deployment="churn", deployment_uid="local")
+    assert with_entrance(plain, {}) == plain
+    tried = with_entrance(
+        plain,
+        {
+            "PODIUM_TLS_DIR": "/tls",
+            "PODIUM_AUTHENTICATION": "Jwt",
+            "PODIUM_JWT_ISSUER": "https://issuer",
+            "PODIUM_JWT_AUDIENCES": "churn, billing",
+            "PODIUM_OTLP_ENDPOINT": "http://collector:4318",
+            "PODIUM_TRACE_PERCENT": "0.5",
+            "PODIUM_ACCESS_LOG_PERCENT": "100",
+        },
+    )
+    assert tried.tls.dir == Path("/tls")
+    assert (tried.authentication.type, tried.authentication.jwt_audiences) == ("Jwt", ("churn", "billing"))
+    assert tried.observation == ObservationSettings("http://collector:4318", 0.5, 100.0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        pytest.param({"PODIUM_AUTHENTICATION": "ApiKey"}, "PODIUM_API_KEYS_DIR is not set", id="keys-without-a-folder"),
+        pytest.param({"PODIUM_AUTHENTICATION": "Jwt"}, "PODIUM_JWT_ISSUER is not set", id="tokens-of-nobody"),
+        pytest.param(
+            {"PODIUM_AUTHENTICATION": "Jwt", "PODIUM_JWT_ISSUER": "https://issuer"},
+            "PODIUM_JWT_AUDIENCES is not set",
+            id="tokens-for-anybody",
+        ),
+        pytest.param(
+            {"PODIUM_AUTHENTICATION": "Jwt", "PODIUM_JWT_ISSUER": "issuer", "PODIUM_JWT_AUDIENCES": "churn"},
+            "PODIUM_JWT_ISSUER is 'issuer', must begin with https:// or http://",
+            id="an-issuer-that-is-nowhere",
+        ),
+        pytest.param({"PODIUM_AUTHENTICATION": "none"}, "PODIUM_AUTHENTICATION is 'none', must be Open", id="type"),
+        pytest.param({"PODIUM_OTLP_ENDPOINT": "host:4317"}, "PODIUM_OTLP_ENDPOINT is 'host:4317', must begin", id="url"),
+        pytest.param({"PODIUM_TRACE_PERCENT": "101"}, "PODIUM_TRACE_PERCENT is 101, must be 0 to 100", id="percent"),
+    ],
+)
+def test_nothing_is_open_because_a_variable_was_forgotten(changes: dict[str, str], text: str) -> None:
+    with pytest.raises(InvalidSettings) as refused:
+        with_entrance(Settings(namespace="local", deployment="churn", deployment_uid="local"), changes)
+    assert str(refused.value).startswith(text)

@@ -11,7 +11,8 @@ from podium_operator.kinds import Manifest
 from podium_operator.manifests.engine import called_ports, engine_environment, mounted_secrets
 from podium_operator.manifests.identity import Pool
 from podium_operator.manifests.pods import Plant, Surroundings, pool_deployment
-from podium_serving.settings import Settings, settings_from
+from podium_serving.environment import settings_from
+from podium_serving.settings import Settings
 
 TLS = {"tls": {"secretRef": {"name": "churn-tls"}}}
 KEYS = {"authentication": {"type": "ApiKey", "apiKey": {"secretRef": {"name": "churn-callers"}}}}

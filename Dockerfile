@@ -49,6 +49,6 @@ ENTRYPOINT ["python", "-m", "podium_monitor"]
 FROM final AS serving
 COPY --from=serving-files /opt/podium/venv /opt/podium/venv
 COPY --from=serving-files /opt/podium/lib /opt/podium/lib
-EXPOSE 8080 8081 8082
+EXPOSE 8080 8081 8082 9000
 ENTRYPOINT ["python", "-m", "podium_serving"]
 CMD ["serve"]

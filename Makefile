@@ -67,8 +67,9 @@ kubeconfig: install ## Print the path of the local cluster's kubeconfig
 images: cluster-up ## Build and push the images of the operator, the scoring pods and the monitor
 	$(IN_CLUSTER) $(PYTHON) hack/images
 
-generate: install ## Write the CRDs from the types
+generate: install ## Write the CRDs from the types, and the messages of gRPC from their .proto files
 	$(PYTHON) -m podium_crds.generate crds charts/podium/files/crds
+	$(PYTHON) -m grpc_tools.protoc -Iserving --python_out=serving --pyi_out=serving serving/podium_serving/rpc/*.proto
 
 lock: install ## Pin requirements/*.txt anew from pyproject.toml, by hash and without index addresses
 	bash hack/lock.sh $(VENV)

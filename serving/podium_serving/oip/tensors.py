@@ -37,6 +37,9 @@ _STRUCT_CODES = {
     )
 }
 
+_MOST_VALUES = 2**26
+"""As many as a body of 64 MB has bytes."""
+
 _ACCEPTED: dict[str, set[type]] = {"?": {bool}, "u": {int}, "i": {int}, "f": {int, float}, "O": {str}}
 """Python types that JSON values of a kind may have. type() is asked, so a bool is no int."""
 _IN_WORDS = {"?": "true or false", "u": "an integer of at least 0", "i": "an integer", "f": "a number", "O": "a string"}
@@ -140,6 +143,11 @@ def check_shape(schema: TensorSchema, shape: list[int]) -> None:
     if shape[0] < 1:
         raise InvalidRequest(
             f"{schema.said} has shape {shape}: a request holds at least one row; the model takes {schema.takes}"
+        )
+    # A row without values costs the client nothing: no number of bytes bounds how many there are.
+    if prod(max(size, 1) for size in shape) > _MOST_VALUES:
+        raise InvalidRequest(
+            f"{schema.said} has shape {shape}: a tensor has at most {_MOST_VALUES} values; the model takes {schema.takes}"
         )
 
 

@@ -11,12 +11,15 @@ from pathlib import Path
 
 from podium_crds.names import SERVING_CONTRACT
 from podium_serving.environment import settings_from, with_entrance
+from podium_serving.processes import die_with_parent
 from podium_serving.settings import HttpSettings, InvalidSettings, ModelSettings, Settings
+
+_LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code: 0 done, 1 failed, 2 wrong arguments or environment. `verify` and `fetch` have their own meanings."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(level=logging.INFO, format=_LOG_FORMAT)
     given = list(sys.argv[1:] if arguments is None else arguments)
     # Imported per command: each has its own set of heavy libraries.
     match given[:1]:
@@ -28,6 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from podium_serving.fetch.command import main as fetch
 
             return fetch(given[1:], os.environ)
+        case ["worker"]:
+            return _work(given[1:])
     chosen = _parser().parse_args(given)
     return _serve() if chosen.command == "serve" else _local(chosen.package, chosen.host, chosen.port, chosen.grpc_port)
 
@@ -53,9 +58,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _serve() -> int:
-    from podium_serving.running import serve
-
     async def run(settings: Settings) -> None:
+        # The supervisor of several workers stays small: it imports no runtime.
+        if settings.workers > 1:
+            from podium_serving.workers.supervisor import serve
+        else:
+            from podium_serving.running import serve
         await serve(settings, _stop_on_signals())
 
     try:
@@ -66,6 +74,24 @@ def _serve() -> int:
     except OSError as error:
         print(f"podium_serving: {error}", file=sys.stderr)
         return 1
+    return 0
+
+
+def _work(arguments: Sequence[str]) -> int:
+    """Started by the supervisor of several workers, never by people."""
+    die_with_parent()
+    parser = argparse.ArgumentParser(prog="podium_serving worker")
+    for name in ("--number", "--channel", "--words"):
+        parser.add_argument(name, type=int, required=True)
+    chosen = parser.parse_args(arguments)
+    logging.basicConfig(format=_LOG_FORMAT.replace("%(name)s", f"worker {chosen.number} %(name)s"), force=True)
+    logging.getLogger().setLevel(logging.INFO)
+    from podium_serving.workers.worker import work
+
+    async def run(settings: Settings) -> None:
+        await work(settings, chosen.channel, chosen.words, _stop_on_signals())
+
+    asyncio.run(run(settings_from(os.environ)))
     return 0
 
 

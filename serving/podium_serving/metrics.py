@@ -157,20 +157,23 @@ class Metrics(Collector):
         # Observation:
         self.access_log_lines = Values("counter", "podium_access_log_lines", "Lines of the access log.", ("outcome",))
         self.traced_requests = Values("counter", "podium_traced_requests", "Requests that are traced.", ("outcome",))
+        # The supervisor of several workers:
+        self.workers = Values("gauge", "podium_workers", "Processes of this pod that take connections.", ())
+        self.worker_restarts = Values("counter", "podium_worker_restarts", "Workers that took the place of others.", ())
         # The entrance:
         self.certificate_end = Values(
             "gauge", "podium_certificate_end_timestamp_seconds", "When the public port's certificate ends.", ()
         )
         self._constant = {"namespace": namespace, "deployment": deployment}
-        self._registry = CollectorRegistry()
-        self._registry.register(self)
+        self.registry = CollectorRegistry()
+        self.registry.register(self)
         if process:
-            ProcessCollector(registry=self._registry)
-            PlatformCollector(registry=self._registry)
+            ProcessCollector(registry=self.registry)
+            PlatformCollector(registry=self.registry)
 
     def exposition(self) -> bytes:
         """Prometheus' text format 0.0.4."""
-        return generate_latest(self._registry)
+        return generate_latest(self.registry)
 
     async def answer(self) -> bytes:
         """What /metrics of a pod with one process says."""

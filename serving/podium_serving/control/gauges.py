@@ -2,11 +2,11 @@
 
 import weakref
 from collections import Counter
+from collections.abc import Callable
 
 from podium_crds.plan import PlannedVersion
 from podium_serving.metrics import Metrics
 from podium_serving.state import Model, Serving
-from podium_serving.swap.loading import OnBatch
 
 
 class Gauges:
@@ -22,7 +22,7 @@ class Gauges:
     def late(self, requests: int) -> None:
         self._metrics.late_requests.labels().inc(requests)
 
-    def on_batch(self, version: PlannedVersion) -> OnBatch:
+    def on_batch(self, version: PlannedVersion) -> Callable[[int], None]:
         rows = self._metrics.batch_rows.labels(version.name)
         return lambda count: rows.observe(count)
 

@@ -3,6 +3,7 @@
 import asyncio
 import time
 import uuid
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Self
@@ -15,16 +16,26 @@ from podium_serving.control.verification import Verifier
 from podium_serving.fetch.cache import Cache
 from podium_serving.fetch.packages import Packages
 from podium_serving.fetch.peers import Peers, Resolve, resolve
-from podium_serving.metrics import Metrics
+from podium_serving.metrics import Exposition, Metrics
 from podium_serving.model.package import parse_descriptor
 from podium_serving.settings import Settings
-from podium_serving.state import ServingState
-from podium_serving.swap.assembly import Assembler, MakeResponder
-from podium_serving.swap.loading import version_loader
+from podium_serving.state import Serving, ServingState
+from podium_serving.swap.assembly import Assembler, Assembling, MakeResponder
 from podium_serving.swap.report import Identity
 from podium_serving.swap.startup import Learner
 from podium_serving.swap.surroundings import Limits, Surroundings
 from podium_serving.swap.swapper import Swapper
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """What differs between a pod of one process and one of several."""
+
+    assembler: Callable[[Packages], Assembling]
+    flipped: Callable[[Serving], None]
+    late: Callable[[int], None]
+    exposition: Exposition
+    swapper: Callable[[Identity, ServingState, Assembling, Surroundings, Limits], Swapper] = Swapper
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +57,28 @@ class HotSwap:
         limits: Limits | None = None,
         resolve: Resolve = resolve,
     ) -> Self:
+        """Models are loaded in this process. Raises OSError when the control port is taken or the cache unwritable."""
+        from podium_serving.swap.loading import version_loader  # the supervisor of several workers loads no model
+
+        gauges = Gauges(metrics)
+        loader = version_loader(settings.model, gauges.on_batch, gauges.loaded)
+
+        def assembler(packages: Packages) -> Assembler:
+            return Assembler(settings.pool, packages, loader, parse_descriptor, make_responder, settings.memory_limit_bytes)
+
+        inside = Inside(assembler, gauges.flipped, gauges.late, metrics.answer)
+        return await cls.over(settings, state, inside, limits=limits, resolve=resolve)
+
+    @classmethod
+    async def over(
+        cls,
+        settings: Settings,
+        state: ServingState,
+        inside: Inside,
+        *,
+        limits: Limits | None = None,
+        resolve: Resolve = resolve,
+    ) -> Self:
         """Listens on the control port and begins to learn. Raises OSError when the port is taken or the cache unwritable."""
         async with AsyncExitStack() as stack:
             # Proxies of the environment are for the registry. Peers and what they send never go through one.
@@ -59,16 +92,15 @@ class HotSwap:
             stack.push_async_callback(packages.close)
             verifier = Verifier(settings.public_keys, settings.deployment_uid, settings.role, settings.pool, time.time)
             learner = Learner(peers, settings.record_dir, verifier.open_commit)
-            gauges = Gauges(metrics)
-            swapper = Swapper(
+            swapper = inside.swapper(
                 Identity(settings.pod_uid, uuid.uuid4().hex, settings.pool),
                 state,
-                _assembler(settings, gauges, packages, make_responder),
-                Surroundings(peers.hand_on, learner.clearance, gauges.flipped, gauges.late),
+                inside.assembler(packages),
+                Surroundings(peers.hand_on, learner.clearance, inside.flipped, inside.late),
                 limits or Limits(),
             )
             stack.push_async_callback(swapper.close)
-            port = ControlPort(swapper, verifier, cache, settings.secrets.token, metrics.answer)
+            port = ControlPort(swapper, verifier, cache, settings.secrets.token, inside.exposition)
             runner = await serve(port, settings.bind, settings.control_port)
             stack.push_async_callback(runner.cleanup)
             stack.push_async_callback(_ended, asyncio.create_task(learner.run(swapper, lambda: state.ready)))
@@ -88,8 +120,3 @@ def _cache(settings: Settings) -> Cache:
     cache = Cache(settings.cache_dir)
     cache.clear_partial()
     return cache
-
-
-def _assembler(settings: Settings, gauges: Gauges, packages: Packages, make_responder: MakeResponder) -> Assembler:
-    loader = version_loader(settings.model, gauges.on_batch, gauges.loaded)
-    return Assembler(settings.pool, packages, loader, parse_descriptor, make_responder, settings.memory_limit_bytes)

@@ -16,7 +16,8 @@ from typing import Self
 
 from podium_crds.package import TRANSFORM_FILE
 from podium_serving.exchange import HookFailed
-from podium_serving.model.wire import Frames, Reply, read_reply
+from podium_serving.frames import Frames
+from podium_serving.model.wire import Reply, read_reply
 
 _KEPT_ENVIRONMENT = (
     *("PATH", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "LD_LIBRARY_PATH"),

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from podium_serving.model.wire import Call, Frames, Reply, framed, packed, read_call, unpacked
+from podium_serving.frames import Frames
+from podium_serving.model.wire import Call, Reply, frame, packed, read_call, unpacked
 from podium_serving.processes import die_with_parent
 
 HOOKS = ("before", "after")
@@ -33,9 +34,9 @@ def main(descriptor: int, path: Path) -> None:
     try:
         module = _imported(path)
     except BaseException as error:
-        connection.sendall(framed(Reply(error=f"{path.name} cannot be imported: {_where(error, path)}")))
+        connection.sendall(frame(Reply(error=f"{path.name} cannot be imported: {_where(error, path)}")))
         return
-    connection.sendall(framed(Reply(hooks=[name for name in HOOKS if callable(getattr(module, name, None))])))
+    connection.sendall(frame(Reply(hooks=[name for name in HOOKS if callable(getattr(module, name, None))])))
     frames = Frames()
     while data := connection.recv(_RECEIVED_BYTES):
         for message in frames.fed(data):
@@ -57,9 +58,9 @@ def _answered(module: ModuleType, call: Call, path: Path) -> bytes:
         columns = unpacked(call.columns)
         arguments = (columns,) if call.inputs is None else (columns, unpacked(call.inputs))
         result: Any = getattr(module, call.hook)(*arguments)
-        return framed(Reply(columns=packed([{str(name): np.asarray(value) for name, value in result.items()}])))
+        return frame(Reply(columns=packed([{str(name): np.asarray(value) for name, value in result.items()}])))
     except Exception as error:
-        return framed(Reply(error=f"{call.hook}() of {path.name} raised {_where(error, path)}"))
+        return frame(Reply(error=f"{call.hook}() of {path.name} raised {_where(error, path)}"))
 
 
 def _where(error: BaseException, path: Path) -> str:

@@ -18,7 +18,7 @@ from podium_serving.exchange import Columns, DeadlineExceeded, HookFailed, NotSe
 from podium_serving.model.hook_child import HookChild
 from podium_serving.model.hook_columns import fitted, same_shape, split
 from podium_serving.model.hook_pool import HookPool
-from podium_serving.model.wire import Call, Reply, framed, packed, unpacked
+from podium_serving.model.wire import Call, Reply, frame, packed, unpacked
 from podium_serving.oip.tensors import TensorSchema, tensor_schema
 from podium_serving.settings import ModelSettings
 from podium_serving.state import Timing
@@ -179,14 +179,14 @@ class Hooks:
         inputs = [entry.inputs for entry in batch if entry.inputs is not None]
         try:
             columns = packed([entry.columns for entry in batch])
-            frame = framed(Call(batch[0].hook, columns, packed(inputs) if inputs else None))
+            message = frame(Call(batch[0].hook, columns, packed(inputs) if inputs else None))
         except ValueError as error:
             self._pool.free.append(child)
             self._failed(batch, HookFailed(f"the rows cannot be handed to {TRANSFORM_FILE}: {error}"))
             return
         limit = self._loop.call_later(self._settings.hook_timeout_seconds, self._took_too_long, child)
         self._busy[child] = _Running(batch, started, limit)
-        child.send(frame)
+        child.send(message)
 
     def _replied(self, child: HookChild, reply: Reply) -> None:
         running = self._busy.pop(child, None)

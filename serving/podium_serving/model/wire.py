@@ -4,7 +4,6 @@ Not pickle: what user code answers is read here, and reading it must not be able
 shape travel as one block: thirty columns of one row are one array of thirty numbers, not thirty arrays.
 """
 
-import struct
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,11 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from podium_serving.exchange import Columns
-
-MAX_MESSAGE_BYTES = 512 * 1024 * 1024
-"""Of one call or reply. A reply comes from user code: its length is a claim, and must not become our memory."""
-
-_LENGTH = struct.Struct("<I")
+from podium_serving.frames import framed
 
 
 class Block(msgspec.Struct, array_like=True):
@@ -53,15 +48,9 @@ _CALLS = msgspec.msgpack.Decoder(Call)
 _REPLIES = msgspec.msgpack.Decoder(Reply)
 
 
-def framed(message: Call | Reply) -> bytes:
-    """The message behind its length. Raises ValueError when it is too long, TypeError when it holds what cannot be sent."""
-    frame = bytearray(_LENGTH.size)
-    _ENCODER.encode_into(message, frame, _LENGTH.size)
-    size = len(frame) - _LENGTH.size
-    if size > MAX_MESSAGE_BYTES:
-        raise ValueError(f"{size} bytes are more than the {MAX_MESSAGE_BYTES} of one call")
-    _LENGTH.pack_into(frame, 0, size)
-    return bytes(frame)
+def frame(message: Call | Reply) -> bytes:
+    """Raises ValueError when the message is too long, TypeError when it holds what cannot be sent."""
+    return framed(_ENCODER.encode(message))
 
 
 def read_call(message: bytes) -> Call:
@@ -71,27 +60,6 @@ def read_call(message: bytes) -> Call:
 def read_reply(message: bytes) -> Reply:
     """Raises ValueError when it is none."""
     return _REPLIES.decode(message)
-
-
-class Frames:
-    """Cuts a stream of bytes into messages."""
-
-    def __init__(self) -> None:
-        self._held = bytearray()
-
-    def fed(self, data: bytes) -> list[bytes]:
-        """The messages that `data` completes. Raises ValueError when a length is beyond what is ever sent."""
-        self._held += data
-        messages = []
-        while len(self._held) >= _LENGTH.size:
-            (size,) = _LENGTH.unpack_from(self._held)
-            if size > MAX_MESSAGE_BYTES:
-                raise ValueError(f"a message of {size} bytes is announced, at most {MAX_MESSAGE_BYTES} are taken")
-            if len(self._held) < _LENGTH.size + size:
-                break
-            messages.append(bytes(self._held[_LENGTH.size : _LENGTH.size + size]))
-            del self._held[: _LENGTH.size + size]
-        return messages
 
 
 def packed(parts: Sequence[Columns]) -> list[Block]:

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from podium_crds.package import MODEL_FILE, Descriptor
 from podium_crds.plan import Plan, PlannedVersion, RegistryCredential
@@ -29,8 +30,27 @@ class Assembled:
     responder: Responder
 
 
+class Assembling(Protocol):
+    """How a swapper gets what plans need."""
+
+    @property
+    def packages(self) -> Packages: ...
+
+    @property
+    def reuses_at_once(self) -> bool:
+        """Whether `reuse` may be called. If not, new routes of the champion that serves need `assemble` as all else does."""
+
+    async def assemble(
+        self, plan: Plan, current: Serving | None, credential: RegistryCredential | None, memory_limit_bytes: int = 0
+    ) -> Assembled: ...
+
+    def reuse(self, plan: Plan, current: Serving) -> Assembled: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Assembler:
+    """Assembles in this process."""
+
     pool: str
     packages: Packages
     load_version: LoadVersion
@@ -38,6 +58,7 @@ class Assembler:
     make_responder: MakeResponder
     memory_limit_bytes: int = 0
     """Of the container. 0: none."""
+    reuses_at_once: bool = True
 
     async def assemble(
         self, plan: Plan, current: Serving | None, credential: RegistryCredential | None, memory_limit_bytes: int = 0
@@ -73,6 +94,8 @@ class Assembler:
         except asyncio.CancelledError:
             loading.add_done_callback(_close_unwanted)
             raise
+        finally:
+            del loading  # an error refers to this frame: together they would keep what failed
 
 
 _unwanted: set[asyncio.Task[None]] = set()

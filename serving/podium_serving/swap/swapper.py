@@ -26,7 +26,7 @@ from podium_crds.plan import (
 from podium_crds.plan import Flip as FlipRecord
 from podium_serving.state import Model, Serving, ServingState
 from podium_serving.swap import decisions
-from podium_serving.swap.assembly import Assembled, Assembler
+from podium_serving.swap.assembly import Assembled, Assembling
 from podium_serving.swap.decisions import Begin, CatchUp, Flip, Held, Keep, Refuse, decide
 from podium_serving.swap.faults import failure_of
 from podium_serving.swap.memory import resident_bytes
@@ -45,7 +45,7 @@ class Swapper:
         self,
         identity: Identity,
         state: ServingState,
-        assembler: Assembler,
+        assembler: Assembling,
         surroundings: Surroundings,
         limits: Limits,
     ) -> None:
@@ -88,9 +88,10 @@ class Swapper:
                 self._making = (message.plan.digest, asyncio.create_task(self._make(message)))
             case Flip(), Commit():
                 self._commit = envelope
-                self._flip_to(self._take_prepared(message.plan) or self._reused(message.plan), envelope)
+                self._flip_or_reach(message.plan, envelope)
             case CatchUp(), Commit():
                 self._commit = envelope
+                self._be_behind()
                 self._start_catching_up(message.plan, envelope)
             case _:
                 assert isinstance(action, Keep)
@@ -160,16 +161,23 @@ class Swapper:
         taken, self._prepared = self._prepared, None
         return taken
 
-    def _reused(self, plan: Plan) -> Assembled:
-        assert self._state.current is not None
-        return self._assembler.reuse(plan, self._state.current)
+    def _flip_or_reach(self, plan: Plan, envelope: Envelope) -> None:
+        """Where other processes answer, even new routes take a moment to reach them: nobody is behind for that."""
+        if (prepared := self._take_prepared(plan)) is not None:
+            self._flip_to(prepared, envelope)
+        elif self._assembler.reuses_at_once and self._state.current is not None:
+            self._flip_to(self._assembler.reuse(plan, self._state.current), envelope)
+        else:
+            self._start_catching_up(plan, envelope)
 
-    def _start_catching_up(self, plan: Plan, envelope: Envelope) -> None:
-        self._stop_catching_up()
+    def _be_behind(self) -> None:
         if self._state.current is not None:
             self._state.behind = True
             if self._late_timer is None:
                 self._late_timer = asyncio.get_running_loop().call_later(self._limits.late_answer_seconds, self._withdraw)
+
+    def _start_catching_up(self, plan: Plan, envelope: Envelope) -> None:
+        self._stop_catching_up()
         self._catching_up = asyncio.create_task(self._catch_up(plan, envelope))
 
     def _stop_catching_up(self) -> None:

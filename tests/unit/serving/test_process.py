@@ -5,7 +5,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -14,82 +13,11 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from podium_crds.plan import Commit, ControlStatus, Message
+from podium_crds.plan import Commit
 from serving_fixtures import make_package
 from serving_lane_fixtures import infer_body
-from swap_fixtures import KEY, UID, FakeRegistry, eventually, plan, prepare
-
-TOKEN = "pod-token"
-
-
-def free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-
-
-@dataclass
-class Process:
-    """A scoring container's process."""
-
-    process: asyncio.subprocess.Process
-    ports: list[int]
-    session: aiohttp.ClientSession
-
-    def url(self, path: str, port: int = 0) -> str:
-        return f"http://127.0.0.1:{self.ports[port]}{path}"
-
-    async def ready(self) -> bool:
-        try:
-            async with self.session.get(self.url("/v2/health/ready")) as response:
-                return response.status == 200
-        except aiohttp.ClientConnectionError:
-            assert self.process.returncode is None, "the process ended"
-            return False
-
-    async def send(self, message: Message) -> ControlStatus:
-        body = KEY.sign(message).model_dump_json()
-        async with self.session.post(self.url("/control/v1/messages", 1), data=body) as response:
-            assert response.status == 200, await response.text()
-            return ControlStatus.model_validate(await response.json())
-
-
-@contextlib.asynccontextmanager
-async def serving(folder: Path, registry: FakeRegistry, **changes: str) -> AsyncIterator[Process]:
-    secret = folder / "secret"
-    secret.mkdir()
-    for name, content in {"salt": os.urandom(32), "token": TOKEN.encode(), "capture-token": b"c"}.items():
-        (secret / name).write_bytes(content)
-    ports = free_ports(3)
-    environment = {
-        "PATH": os.environ["PATH"],
-        "PODIUM_NAMESPACE": "retention",
-        "PODIUM_DEPLOYMENT": "churn",
-        "PODIUM_DEPLOYMENT_UID": UID,
-        "PODIUM_POOL": "a",
-        "PODIUM_POD_UID": "pod-1",
-        "PODIUM_PUBLIC_KEYS": KEY.public,
-        "PODIUM_RECORD_DIR": str(folder / "record"),
-        "PODIUM_SECRET_DIR": str(secret),
-        "PODIUM_CACHE_DIR": str(folder / "cache"),
-        "PODIUM_INSECURE_REGISTRIES": registry.address,
-        "PODIUM_HTTP_PORT": str(ports[0]),
-        "PODIUM_CONTROL_PORT": str(ports[1]),
-        "PODIUM_FORWARD_PORT": str(ports[2]),
-        "PODIUM_BIND": "127.0.0.1",
-        "PODIUM_DRAIN_SECONDS": "0.5",
-        **changes,
-    }
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "podium_serving", "serve", env=environment)
-    try:
-        async with aiohttp.ClientSession() as session:
-            yield Process(process, ports, session)
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
+from serving_process_fixtures import TOKEN, Process, free_ports, serving
+from swap_fixtures import KEY, FakeRegistry, eventually, plan, prepare
 
 
 @dataclass
@@ -191,18 +119,10 @@ async def _leaves(pod: Process) -> bool:
 
 async def test_a_pod_without_a_plan_is_alive_and_not_ready(tmp_path: Path) -> None:
     async with FakeRegistry().running() as registry, serving(tmp_path, registry) as pod:
-        await eventually(lambda: _answers(pod), 30)
+        await eventually(pod.answers, 30)
         assert not await pod.ready()
         pod.process.send_signal(signal.SIGTERM)
         assert await asyncio.wait_for(pod.process.wait(), 15) == 0
-
-
-async def _answers(pod: Process) -> bool:
-    try:
-        async with pod.session.get(pod.url("/v2/health/live")) as response:
-            return response.status == 200
-    except aiohttp.ClientConnectionError:
-        return False
 
 
 async def test_a_pod_that_lacks_its_environment_says_what_and_ends() -> None:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from podium_serving.exchange import Columns
-from podium_serving.model.wire import Block, Call, Frames, Reply, framed, packed, read_call, read_reply, unpacked
+from podium_serving.frames import Frames
+from podium_serving.model.wire import Block, Call, Reply, frame, packed, read_call, read_reply, unpacked
 
 
 def test_columns_of_every_kind_come_out_as_they_went_in_and_can_be_written_to() -> None:
@@ -19,7 +20,7 @@ def test_columns_of_every_kind_come_out_as_they_went_in_and_can_be_written_to() 
         "u": np.array([["x"], ["yy"]]),
         "none": np.zeros((0, 3)),
     }
-    (message,) = Frames().fed(framed(Call("before", packed([columns]))))
+    (message,) = Frames().fed(frame(Call("before", packed([columns]))))
     got = unpacked(read_call(message).columns)
     assert got.keys() == columns.keys()
     for name, array in columns.items():
@@ -43,7 +44,7 @@ def test_callers_are_joined_along_their_rows() -> None:
 
 
 def test_a_stream_is_cut_into_messages_wherever_it_was_cut_before() -> None:
-    stream = framed(Reply(error="one")) + framed(Reply(error="two"))
+    stream = frame(Reply(error="one")) + frame(Reply(error="two"))
     frames = Frames()
     messages = [message for index in range(len(stream)) for message in frames.fed(stream[index : index + 1])]
     assert [read_reply(message).error for message in messages] == ["one", "two"]

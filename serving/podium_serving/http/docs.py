@@ -49,7 +49,7 @@ def list_page(models: list[str]) -> str:
     said = f"<ul>{items}</ul>" if items else "<p>No model is loaded.</p>"
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>Models · Podium</title><style>'
-        ":root { color-scheme: light dark } body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem }"
+        ":root { color-scheme: light dark } body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem }"
         f"</style><h1>Models</h1>{said}"
     )
 

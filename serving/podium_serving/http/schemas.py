@@ -97,7 +97,7 @@ EXPLAIN_OPTIONS: dict[str, Any] = {
         "top": {"type": "integer", "minimum": 1, "default": 5, "description": "Contributions that are listed."},
         "target": {
             "type": "string",
-            "description": "A class, or an output as name or name[2]. Else the second of two classes, the predicted of more.",
+            "description": "A class, or an output as name or name[2]. Else the second of two classes, or the predicted.",
         },
         "scale": {"enum": ["Probability", "LogOdds"], "default": "Probability"},
         "precision": {"type": "number", "exclusiveMinimum": 0, "description": "The error to stop at, in the scale's units."},

@@ -3,6 +3,7 @@
 Never on the public Service. It shares the loop with inference, so every handler is short or streams; nothing here blocks.
 """
 
+import asyncio
 import hmac
 import logging
 import re
@@ -23,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 """A plan with ten challengers whose slots are scattered as far as they can be is 0.2 MB."""
+BODY_SECONDS = 10.0
+"""From a message's head to its end: until then nothing says that its sender is anybody."""
 _HEX = re.compile(r"[0-9a-f]{64}")
 _METRICS_TYPE = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
 
@@ -115,7 +118,11 @@ async def serve(port: ControlPort, bind: str, number: int) -> web.AppRunner:
 
 async def _envelope(request: web.Request) -> Envelope:
     try:
-        return Envelope.model_validate_json(await request.read())
+        async with asyncio.timeout(BODY_SECONDS):
+            body = await request.read()
+        return Envelope.model_validate_json(body)
+    except TimeoutError as error:
+        raise MessageRefused(f"the message did not arrive within {BODY_SECONDS:g} s") from error
     except ValidationError as error:
         raise MessageRefused(f"the body is no signed message: {error.errors()[0]['msg']}") from error
 

@@ -1,5 +1,6 @@
 """The control port's door: who may speak, what is answered, and what is never given out."""
 
+import asyncio
 import base64
 import io
 import time
@@ -19,6 +20,7 @@ from podium_crds.plan import (
     PeerState,
     SigningKey,
 )
+from podium_serving.control import server
 from swap_fixtures import DEPLOYMENT, KEY, TOKEN, FakeRegistry, Pod, Pods, eventually, plan, pods, prepare
 
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -170,3 +172,49 @@ async def test_metrics_and_health_need_no_credential(pod: Pod, registry: FakeReg
         assert response.status == 200
     async with pod.session.get(pod.url("/nothing")) as response:
         assert (response.status, await response.json()) == (404, {"error": "Not Found"})
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "statuses"),
+    [
+        ("POST", "/control/v1/messages", {403}),
+        ("GET", "/control/v1/messages", {405}),
+        ("PUT", "/control/v1/messages", {405}),
+        ("GET", "/peer/v1/state", {401}),
+        ("HEAD", "/peer/v1/state", {401}),
+        ("POST", "/peer/v1/commit", {401}),
+        ("GET", "/peer/v1/blobs/" + "0" * 64, {401}),
+        ("GET", "/peer/v1/blobs/../../../etc/passwd", {404}),
+        ("GET", "/control", {404}),
+        ("GET", "/", {404}),
+        ("GET", "/docs", {404}),
+    ],
+)
+async def test_who_shows_nothing_commands_nothing_and_learns_nothing(
+    group: Pods, pod: Pod, registry: FakeRegistry, tmp_path: Path, method: str, path: str, statuses: set[int]
+) -> None:
+    held = plan(1, digest=registry.add_made(tmp_path / "one"), uri=registry.uri)
+    await group.swap_to(held)
+    unsigned = Envelope(body=KEY.sign(inquiry()).body, signature="", key_id="").model_dump_json()
+    forged = SigningKey.generate().sign(inquiry()).model_dump_json()
+    for body in (unsigned, forged, "{}", ""):
+        async with pod.session.request(method, pod.url(path), data=body) as response:
+            text = await response.text()
+        assert response.status in statuses
+        for secret in (held.champion.version.name, held.champion.version.digest, TOKEN, "epoch", "process_id"):
+            assert secret not in text
+    assert pod.epoch == 1
+
+
+async def test_an_inquiry_that_was_overheard_is_good_for_a_while_only(pod: Pod) -> None:
+    assert (await pod.send(inquiry(expires_in=-3600)))[0] == 403
+
+
+async def test_a_message_that_does_not_arrive_holds_no_connection(pod: Pod, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "BODY_SECONDS", 0.05)
+    reader, writer = await asyncio.open_connection(pod.address, pod.port)
+    writer.write(b"POST /control/v1/messages HTTP/1.1\r\nhost: pod\r\ncontent-length: 10\r\n\r\n{")
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+    assert head.startswith(b"HTTP/1.1 403")
+    writer.close()
+    await writer.wait_closed()

@@ -12,6 +12,7 @@ from podium_crds.plan import Plan, PlannedRoute
 from podium_serving.capture.events import CapturedPrediction, CapturedShadow
 from podium_serving.capture.limits import CaptureLimits
 from podium_serving.capture.sender import Sender
+from podium_serving.capture.texts import PlanText
 from podium_serving.exchange import Answer, Columns, InferRequest
 from podium_serving.metrics import Metrics
 from podium_serving.settings import Settings
@@ -24,24 +25,33 @@ class Recorder:
     """One per process. Must be used from the event loop that it was made in."""
 
     def __init__(self, settings: Settings, metrics: Metrics, limits: CaptureLimits | None = None) -> None:
-        self._process = secrets.token_hex(8)
+        self._process = secrets.token_hex(8).encode()
         self._predictions = 0
+        self._plan: Plan | None = None
         self._sample: tuple[int, Blocks] = (0, Blocks(b"", {}))
+        self._text: PlanText
         self._sender = Sender(settings, limits or CaptureLimits(), metrics.capture_events)
 
-    def predicted(self, plan: Plan, request: InferRequest, answer: Answer) -> str | None:
+    def predicted(self, plan: Plan, request: InferRequest, answer: Answer) -> bytes | None:
         """The stem of the event ids that the request's rows got; None when it is not captured."""
         if not plan.capture.url or not self._sampled(plan.capture.percent):
             return None
         self._predictions += 1
-        event = f"{self._process}-{self._predictions:x}"
+        event = b"%b-%x" % (self._process, self._predictions)
         latency = time.monotonic() - request.admitted_at
-        captured = CapturedPrediction(event, time.time(), plan, request, answer, latency)
+        captured = CapturedPrediction(event, time.time(), self._text_of(plan), request, answer, latency)
         return event if self._sender.take(captured) else None
 
-    def shadowed(self, plan: Plan, route: PlannedRoute, event: str, rows: int, columns: Columns | None, error: str) -> None:
+    def shadowed(
+        self, plan: Plan, route: PlannedRoute, event: bytes, rows: int, columns: Columns | None, error: str
+    ) -> None:
         """A shadow's outputs, or None and why, for the prediction whose stem is `event`."""
-        self._sender.take(CapturedShadow(event, time.time(), plan, route, rows, columns, error))
+        self._sender.take(CapturedShadow(event, time.time(), self._text_of(plan), route, rows, columns, error))
+
+    def _text_of(self, plan: Plan) -> PlanText:
+        if plan is not self._plan:
+            self._plan, self._text = plan, PlanText(plan)
+        return self._text
 
     def _sampled(self, percent: int) -> bool:
         """By permuted blocks, as arms are: the share is off by less than 100 requests, and no pattern of arrival aligns."""

@@ -1,16 +1,13 @@
 """Sends buffered events in batches until the collector has them, one batch at a time and oldest first.
 
 A batch is posted again, byte for byte, until it is accepted or refused for good; the collector knows events by id, so an
-answer that was lost costs nothing. Encoding happens on the event loop in slices short enough to go unnoticed (64 rows of 20
-columns take 0.2 ms); compression happens in a thread, which zlib lets run beside the loop.
+answer that was lost costs nothing.
 """
 
 import asyncio
-import gzip
 import io
 import logging
 import secrets
-from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
@@ -18,15 +15,14 @@ from enum import Enum
 import aiohttp
 
 from podium_crds.capture import CONTENT_TYPE
-from podium_serving.capture.events import Captured, batch
+from podium_serving.capture.batches import SLICE_BYTES, Batch, Batches
+from podium_serving.capture.events import Captured
 from podium_serving.capture.limits import CaptureLimits
 from podium_serving.metrics import Values
 from podium_serving.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-_SLICE_ROWS = 64
-_GZIP_LEVEL = 1
 _REFUSED_FOR_GOOD = {400, 405, 411, 413, 414, 415, 422}
 """The same bytes will be refused again. Anything else may pass: credentials are replaced, services come back."""
 _chance = secrets.SystemRandom()
@@ -66,33 +62,62 @@ class Sender:
             "Content-Type": CONTENT_TYPE,
             "Content-Encoding": "gzip",
         }
-        self._buffer: deque[Captured] = deque()
+        self._batches = Batches(limits, self._lost)
         self._held_rows = 0
-        self._held_bytes = 0
+        self._sent_bytes = 0
+        """Of the batch that is being sent."""
+        self._batched_bytes = 0
+        """Of what is written, and not yet taken by the collector."""
+        self._slice_is_due = False
         self._arrived = asyncio.Event()
+        self._hurry = asyncio.Event()
+        """A batch is full, or the pod goes."""
         self._closing = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._troubled = False
 
     def take(self, captured: Captured) -> bool:
         """Buffers it, or drops and counts it. False: dropped."""
-        size = captured.estimated_bytes()
-        full = self._held_rows + captured.rows > self._limits.max_events or self._held_bytes + size > self._limits.max_bytes
+        rows, size = captured.rows, captured.estimated_bytes()
+        batches = self._batches
+        full = self._held_rows + rows > self._limits.max_events
+        full = full or batches.waiting_bytes + self._batched_bytes + size > self._limits.max_bytes
         if full or self._closing.is_set():
-            self._count("Dropped", captured.rows)
+            self._count("Dropped", rows)
             return False
-        self._held_rows += captured.rows
-        self._held_bytes += size
-        self._buffer.append(captured)
-        self._arrived.set()
+        self._held_rows += rows
+        batches.add(captured, size)
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._run())
+        if not self._arrived.is_set():
+            self._arrived.set()
+        if not self._slice_is_due and batches.waiting_bytes >= SLICE_BYTES:
+            self._slice_is_due = True
+            asyncio.get_running_loop().call_soon(self._write_slice)
         return True
+
+    def _write_slice(self) -> None:
+        self._batches.write_slice()
+        self._weigh()
+        if self._batches.full:
+            self._hurry.set()
+        self._slice_is_due = self._batches.waiting_bytes >= SLICE_BYTES
+        if self._slice_is_due:
+            asyncio.get_running_loop().call_soon(self._write_slice)
+
+    def _weigh(self) -> None:
+        self._batched_bytes = self._batches.written_bytes + self._sent_bytes
+
+    def _lost(self, captured: Captured, rows: int) -> None:
+        logger.exception("%d rows of event %s cannot be written as JSON", rows, captured.event.decode())
+        self._count("Dropped", rows)
+        self._held_rows -= rows
 
     async def close(self) -> None:
         """Sends what is buffered, within `close_seconds`; counts the rest as Abandoned."""
         self._closing.set()
         self._arrived.set()
+        self._hurry.set()
         if self._task is None:
             return
         await asyncio.wait([self._task], timeout=self._limits.close_seconds)
@@ -101,52 +126,39 @@ class Sender:
             await self._task
         self._count("Abandoned", self._held_rows)
         self._held_rows = 0
-        self._buffer.clear()
+        self._batches.forget()
 
     async def _run(self) -> None:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=self._limits.request_seconds)) as session:
-            while self._buffer or not self._closing.is_set():
-                await self._arrived.wait()
-                if self._held_rows < self._limits.batch_events:
-                    await self._pause(self._limits.linger_seconds)
-                self._arrived.clear()
-                while self._buffer:
-                    await self._send_first(session)
+            while self._held_rows or not self._closing.is_set():
+                if not self._held_rows:
+                    self._arrived.clear()
+                    await self._arrived.wait()
+                await self._linger()
+                await self._write_all()
+                while self._batches.full:
+                    await self._deliver(session, self._batches.full.popleft())
 
-    async def _send_first(self, session: aiohttp.ClientSession) -> None:
-        """Sends the oldest captured requests of one URL. They count as held until their fate is known."""
-        url = self._buffer[0].url
-        events: list[bytes] = []
-        size = taken = 0
-        while self._buffer and self._buffer[0].url == url and not self._is_full(events, size):
-            captured = self._buffer.popleft()
-            taken += captured.estimated_bytes()
-            for start in range(0, captured.rows, _SLICE_ROWS):
-                if self._is_full(events, size):
-                    await self._deliver(session, url, events)
-                    events, size = [], 0
-                part = self._encoded(captured, start, min(start + _SLICE_ROWS, captured.rows))
-                events += part
-                size += sum(map(len, part))
-                await asyncio.sleep(0)
-        if events:
-            await self._deliver(session, url, events)
-        self._held_bytes -= taken
+    async def _linger(self) -> None:
+        if not self._batches.full and not self._closing.is_set():
+            self._hurry.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._limits.linger_seconds):
+                    await self._hurry.wait()
 
-    def _encoded(self, captured: Captured, start: int, end: int) -> list[bytes]:
-        try:
-            return captured.events(start, end)
-        except Exception:  # one request's values that JSON cannot hold must not end capture for all others
-            logger.exception("rows %d to %d of event %s cannot be written as JSON", start, end, captured.event)
-            self._count("Dropped", end - start)
-            self._held_rows -= end - start
-            return []
+    async def _write_all(self) -> None:
+        """What waits, up to a full batch; what has company enough already is left to the next one."""
+        while self._batches.waits and not self._batches.full:
+            self._batches.write_slice()
+            await asyncio.sleep(0)
+        if not self._batches.full:
+            self._batches.close_open()
 
-    def _is_full(self, events: list[bytes], size: int) -> bool:
-        return len(events) >= self._limits.batch_events or size >= self._limits.batch_bytes
-
-    async def _deliver(self, session: aiohttp.ClientSession, url: str, events: list[bytes]) -> None:
-        body = await asyncio.to_thread(gzip.compress, batch(events), _GZIP_LEVEL)
+    async def _deliver(self, session: aiohttp.ClientSession, batch: Batch) -> None:
+        """They count as held until their fate is known."""
+        url, rows, body = batch.url, batch.rows, batch.body()
+        self._sent_bytes = len(body)
+        self._weigh()
         pause = self._limits.first_pause_seconds
         while (reply := await self._post(session, url, body)).verdict is Verdict.LATER:
             self._say(f"captured predictions wait: {url} does not take them now ({reply.text})", troubled=True)
@@ -154,11 +166,13 @@ class Sender:
             await self._pause(min(asked, self._limits.longest_pause_seconds) * _chance.uniform(0.7, 1.0))
             pause = min(pause * 2, self._limits.longest_pause_seconds)
         if reply.verdict is Verdict.REFUSED:
-            self._say(f"{len(events)} captured predictions were refused by {url}: {reply.text}", troubled=True)
+            self._say(f"{rows} captured predictions were refused by {url}: {reply.text}", troubled=True)
         else:
             self._say(f"{url} takes captured predictions again", troubled=False)
-        self._count(reply.verdict.value, len(events))
-        self._held_rows -= len(events)
+        self._count(reply.verdict.value, rows)
+        self._held_rows -= rows
+        self._sent_bytes = 0
+        self._weigh()
 
     async def _post(self, session: aiohttp.ClientSession, url: str, body: bytes) -> Reply:
         try:

@@ -149,7 +149,7 @@ class PlanResponder:
         except Exception:  # the client has its answer: whatever is wrong here must not end the connection
             logger.exception("request %s was answered but not captured or mirrored", request.request_id)
 
-    def _report(self, arm: Arm, event: str, rows: int) -> Report:
+    def _report(self, arm: Arm, event: bytes, rows: int) -> Report:
         def report(columns: Columns | None, error: str) -> None:
             self._recorder.shadowed(self._plan, arm.route, event, rows, columns, error)
 

@@ -70,7 +70,7 @@ class Capture:
         self.recorder = Recorder(settings(), self.metrics, limits)
         self.plan: Plan = plan(capture=PlannedCapture(percent=percent, url=f"http://127.0.0.1:{self.port}/v1/events"))
 
-    def predict(self, rows: int = 1) -> str | None:
+    def predict(self, rows: int = 1) -> bytes | None:
         asked = request(*((float(row), 1.0) for row in range(rows)))
         columns = {"score": np.ones((rows, 1), dtype=np.float32)}
         return self.recorder.predicted(self.plan, asked, Answer("churn-3", "sha256:3", 1, columns))
@@ -120,7 +120,8 @@ async def test_a_batch_is_sent_again_with_the_same_ids(status: int) -> None:
         await until(lambda: len(collector.events) == 1)
         await capture.recorder.close()
     assert len(collector.headers) == 3
-    assert collector.events[0]["id"] == f"{event}-0"
+    assert event is not None
+    assert collector.events[0]["id"] == f"{event.decode()}-0"
 
 
 async def test_what_the_collector_will_never_take_is_counted_and_the_next_goes_on() -> None:

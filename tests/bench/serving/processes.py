@@ -13,6 +13,8 @@ from pathlib import Path
 _TICKS = os.sysconf("SC_CLK_TCK")
 START_SECONDS = 90.0
 _POLL_SECONDS = 0.005
+_BEGUN = 19
+"""The field of /proc/<pid>/stat after the name that says when the process began."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ def cores() -> Cores:
 
 @dataclass(frozen=True)
 class Started:
-    """A running program and all that it started; its process group is its own."""
+    """A running program and all that it started: its process group, and descendants that made groups of their own."""
 
     name: str
     process: "subprocess.Popen[bytes]"
@@ -44,25 +46,27 @@ class Started:
         return self.process.pid
 
     def cpu_seconds(self) -> float:
-        """Used so far by the whole group, with children that have ended and were waited for."""
-        return sum(sum(int(field) for field in stat[11:15]) for stat in _stats_of_group(self.pid)) / _TICKS
+        """Used so far by all of them, with children that have ended and were waited for."""
+        family = _family(self.pid)
+        return sum(sum(int(field) for field in stat[11:15]) for stat in family.values()) / _TICKS
 
     def resident_bytes(self) -> int:
-        """VmRSS of the whole group; shared pages count in each process."""
+        """VmRSS of all of them; shared pages count in each process."""
         return sum(_kilobytes(f"/proc/{pid}/status", "VmRSS:") * 1024 for pid in self._pids())
 
     def proportional_bytes(self) -> int:
-        """Pss of the whole group: a page that n processes share counts as one n-th in each."""
+        """Pss of all of them: a page that n processes share counts as one n-th in each."""
         return sum(_kilobytes(f"/proc/{pid}/smaps_rollup", "Pss:") * 1024 for pid in self._pids())
 
     def open_files(self) -> int:
         return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in self._pids())
 
     def _pids(self) -> list[int]:
-        return [int(pid) for pid in os.listdir("/proc") if pid.isdigit() and _group_of(pid) == self.pid]
+        return list(_family(self.pid))
 
     def stop(self) -> None:
-        """Asks, then makes it end. Only this group."""
+        """Asks, then makes it end, with all that it started."""
+        family = _family(self.pid)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -70,6 +74,12 @@ class Started:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self.process.wait()
+        for pid, stat in family.items():
+            if (
+                _stat(pid)[_BEGUN : _BEGUN + 1] == stat[_BEGUN : _BEGUN + 1]
+            ):  # the same process still, not another with its number
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
 
 
 @contextlib.contextmanager
@@ -144,21 +154,16 @@ def free_ports(count: int) -> list[int]:
         return [one.getsockname()[1] for one in sockets]
 
 
-def _stats_of_group(group: int) -> Iterator[list[str]]:
-    """Fields of /proc/<pid>/stat after the name, for each process of the group: [2] is the group, [11:15] the times."""
-    for pid in os.listdir("/proc"):
-        if pid.isdigit():
-            fields = _stat(pid)
-            if fields and int(fields[2]) == group:
-                yield fields
+def _family(root: int) -> dict[int, list[str]]:
+    """Fields of /proc/<pid>/stat after the name, by pid: [1] is the parent, [2] the group, [11:15] the times in ticks."""
+    stats = {int(pid): _stat(int(pid)) for pid in os.listdir("/proc") if pid.isdigit()}
+    family = {pid: stat for pid, stat in stats.items() if stat and root in (pid, int(stat[2]))}
+    while more := {pid: stat for pid, stat in stats.items() if stat and pid not in family and int(stat[1]) in family}:
+        family |= more
+    return family
 
 
-def _group_of(pid: str) -> int:
-    fields = _stat(pid)
-    return int(fields[2]) if fields else 0
-
-
-def _stat(pid: str) -> list[str]:
+def _stat(pid: int) -> list[str]:
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except OSError:  # it ended meanwhile

@@ -91,6 +91,20 @@ def _script(
         yield Server(name, process, f"{HOST}:{port}", f"{HOST}:{port}", output)
 
 
+MLSERVERS = (("onnx", 0), ("sklearn", 0), ("onnx", 1), ("sklearn", 1))
+"""MLServer's runtime and number of workers; Podium is compared with the best of them."""
+
+
+def mlservers(core: int, folder: Path, version: Version, *, quick: bool) -> Iterator[Server]:
+    """One after the other, each alone on the core: idle ones would still take time from the one that is measured.
+
+    Quick: only those without workers, which were the faster ones wherever we measured.
+    """
+    for runtime, workers in MLSERVERS[: 2 if quick else None]:
+        with mlserver(core, folder, version, runtime, workers) as server:
+            yield server
+
+
 @contextmanager
 def mlserver(core: int, folder: Path, version: Version, runtime: str, workers: int) -> Iterator[Server]:
     """MLServer with the runtime `sklearn` (its own) or `onnx` (the same ONNX file as Podium's, by a custom runtime)."""

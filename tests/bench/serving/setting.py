@@ -5,13 +5,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from bench.serving.asked import Asked
 from bench.serving.generator import Generator, Load, Report
 from bench.serving.models import Models, Version
 from bench.serving.pod import Pod, Site, plan, pod
 from bench.serving.processes import Cores, Started, free_ports
-from bench.serving.servers import Server
+from bench.serving.servers import Server, mlservers
 
 
 @dataclass(frozen=True)
@@ -38,15 +39,26 @@ class Setting:
         return Site(self.folder / f"site-{len(list(self.folder.glob('site-*')))}")
 
     @contextmanager
-    def podium(self, name: str = "rf-1", **environment: str) -> Iterator[tuple[Pod, Started]]:
-        """A champion with everything on, and the collector that it captures to."""
+    def podium(self, name: str = "rf-1", *, capture: bool = True, **environment: str) -> Iterator[Pod]:
+        """A champion with everything on, capturing all rows to a collector on the clients' core."""
         (port,) = free_ports(1)
         address = f"127.0.0.1:{port}"
         version = self.version(name)
-        with self.generator.sink(address) as sink:
-            first = plan(1, version, capture_url=f"http://{address}/v1/events")
+        with self.generator.sink(address):
+            first = plan(1, version, capture_url=f"http://{address}/v1/events" if capture else "")
             with pod(self.site(), self.cores.server, first, version, **environment) as one:
-                yield one, sink
+                yield one
+
+    def mlservers(self) -> Iterator[Server]:
+        """Each while it is this iterator's turn."""
+        for server in mlservers(self.cores.server, self.folder, self.version("rf-1"), quick=self.quick):
+            self.say(f"  {server.name}")
+            yield server
+
+    @property
+    def peer_rounds(self) -> int:
+        """Runs of a peer that is slower by factors: its noise decides nothing."""
+        return 1 if self.quick else 2
 
     def run(self, who: str, load: Load, of: Started) -> Report:
         report = self.generator.run(load, of)
@@ -99,13 +111,27 @@ def cpu(reports: Sequence[Report]) -> list[float]:
     return [report.cpu_per_request for report in reports]
 
 
+def median(reports: Sequence[Report], quantile: Literal["p50", "p99"]) -> float:
+    """Milliseconds, the median run's."""
+    return statistics.median(report.latency.p50 if quantile == "p50" else report.latency.p99 for report in reports)
+
+
+def best_mlserver(reports: Mapping[str, Sequence[Report]]) -> str:
+    return max((name for name in reports if name.startswith("mlserver")), key=lambda name: rate(reports[name]))
+
+
+def rates(reports: Mapping[str, Sequence[Report]], *names: str) -> str:
+    """Of the peers whose names begin so, for a note."""
+    return ", ".join(f"{name} {rate(runs):,.0f} /s" for name, runs in reports.items() if name.startswith(names))
+
+
 def summary(reports: Mapping[str, Sequence[Report]]) -> dict[str, dict[str, float]]:
     """For the JSON: what each server did, medians over its runs."""
     return {
         name: {
             "rate": round(rate(runs), 1),
-            "p50_milliseconds": round(statistics.median(run.latency.p50 for run in runs), 4),
-            "p99_milliseconds": round(statistics.median(run.latency.p99 for run in runs), 4),
+            "p50_milliseconds": round(median(runs, "p50"), 4),
+            "p99_milliseconds": round(median(runs, "p99"), 4),
             "cpu_microseconds_per_request": round(statistics.median(cpu(runs)) * 1e6, 2),
             "generator_share_of_core": round(max(run.own_share for run in runs), 3),
             "busiest_over_median_connection": round(max(run.fairness for run in runs), 3),

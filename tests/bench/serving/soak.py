@@ -68,7 +68,7 @@ def main() -> int:
 
 def soak(setting: Setting, seconds: float) -> tuple[Soaked, Report]:
     with ExitStack() as stack:
-        one, _ = stack.enter_context(setting.podium())
+        one = stack.enter_context(setting.podium())
         address = f"{TROUBLE_HOST}:{one.site.ports.forward}"
         stack.enter_context(setting.generator.trouble(address, ["hang", "crash", "garbage"], TROUBLE_SECONDS))
         one.swap(troubled(setting, one, 2, "rf-1"))

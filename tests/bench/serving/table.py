@@ -5,15 +5,15 @@ from typing import Any
 
 from bench.serving.judgement import Row
 
-HEADS = ("measure", "value", "must reach", "ratio", "verdict", "")
+HEADS = ("measure", "value", "must reach", "ratio", "verdict")
 _MARKS = {"reached": "reached", "missed": "MISSED", "undecided": "undecided", "info": "–"}
 
 
 def text(rows: Iterable[Row]) -> str:
-    """Columns as wide as they need to be; a line above each part."""
+    """Columns as wide as they need to be; a line above each part, a note below its row."""
     rows = list(rows)
     cells = [_cells(row) for row in rows]
-    widths = [max(len(line[at]) for line in [HEADS, *cells]) for at in range(len(HEADS) - 1)]
+    widths = [max(len(line[at]) for line in [HEADS, *cells]) for at in range(len(HEADS))]
     lines = [_line(HEADS, widths)]
     part = ""
     for row, line in zip(rows, cells, strict=True):
@@ -21,6 +21,8 @@ def text(rows: Iterable[Row]) -> str:
             part = row.part
             lines.append(f"-- {part} " + "-" * max(sum(widths) - len(part), 0))
         lines.append(_line(line, widths))
+        if row.note.strip():
+            lines.append(f"    {row.note.strip()}")
     return "\n".join(lines)
 
 
@@ -30,9 +32,8 @@ def as_json(rows: Iterable[Row]) -> list[dict[str, Any]]:
 
 def _cells(row: Row) -> tuple[str, ...]:
     ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
-    return (row.measure, row.value, row.must, ratio, _MARKS[row.verdict], row.note)
+    return (row.measure, row.value, row.must, ratio, _MARKS[row.verdict])
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    padded = [cell.ljust(width) for cell, width in zip(cells, widths, strict=False)]
-    return "  ".join([*padded, cells[-1]]).rstrip()
+    return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()

@@ -1,99 +1,84 @@
 """One row of JSON at 1, 16 and 64 connections: Podium, its peers, and what the HTTP stack itself can do."""
 
+from collections.abc import Iterator
 from contextlib import ExitStack
 
 from bench.serving.generator import Report
 from bench.serving.judgement import Row, at_least, at_most, ratio_interval
-from bench.serving.servers import Server, constant_asyncio, constant_uvicorn, mlserver, naive_fastapi
-from bench.serving.setting import Setting, contender, cpu, in_turns, podium_contender, rate, summary
+from bench.serving.servers import Server, constant_asyncio, constant_uvicorn, naive_fastapi
+from bench.serving.setting import (
+    Setting,
+    best_mlserver,
+    contender,
+    cpu,
+    in_turns,
+    median,
+    podium_contender,
+    rate,
+    rates,
+    summary,
+)
 
 PART = "http1"
 PAIRS = 6
+CONNECTIONS = (16, 64, 1)
 TIMES_MLSERVER = {1: 3.0, 16: 15.0, 64: 15.0}
 MOST_UNEVEN = 1.5
-SETTINGS = [("sklearn", 0), ("sklearn", 1), ("onnx", 0), ("onnx", 1)]
-"""MLServer's runtime and number of workers; the best of them is what Podium is compared with."""
+
+Results = dict[int, dict[str, list[Report]]]
 
 
 def run(setting: Setting) -> list[Row]:
+    results: Results = {}
     with ExitStack() as stack:
-        one, _sink = stack.enter_context(setting.podium())
-        core, folder = setting.cores.server, setting.folder
-        limits = [stack.enter_context(make(core, folder)) for make in (constant_uvicorn, constant_asyncio)]
+        one = stack.enter_context(setting.podium())
+        limits = [
+            stack.enter_context(make(setting.cores.server, setting.folder)) for make in (constant_uvicorn, constant_asyncio)
+        ]
         near = [podium_contender(setting, one, "json", 1), *(contender(setting, server, "json", 1) for server in limits)]
-        results: dict[int, dict[str, list[Report]]] = {}
-        for connections in (16, 64, 1):
+        for connections in CONNECTIONS:
             setting.say(f"  {connections} connections: podium and the limits")
             results[connections] = in_turns(setting, near, PAIRS, 1.5, connections=connections)
         captured = one.metrics()
-    for connections, reports in _peers(setting).items():
-        results[connections] |= reports
-    rows = [row for connections in (16, 64, 1) for row in rows_of(connections, results[connections])]
-    return [*rows, evenness(results[64]["podium"]), capture_row(captured)]
+    for server in _peers(setting):
+        peer = contender(setting, server, "json", 1)
+        for connections in CONNECTIONS:
+            results[connections] |= in_turns(setting, [peer], setting.peer_rounds, 1.5, connections=connections)
+    rows = [row for connections in CONNECTIONS for row in _rows(connections, results[connections])]
+    return [*rows, _evenness(results[64]["podium"]), _captured(captured), _without_capture(setting)]
 
 
-def _peers(setting: Setting) -> dict[int, dict[str, list[Report]]]:
-    """One after the other, each alone: they are slower by factors, and idle ones would still take time from others."""
-    results: dict[int, dict[str, list[Report]]] = {16: {}, 64: {}, 1: {}}
-
-    def measure(server: Server) -> None:
-        setting.say(f"  {server.name}")
-        for connections in results:
-            results[connections] |= in_turns(
-                setting, [contender(setting, server, "json", 1)], 2, 1.5, connections=connections
-            )
-
-    version = setting.version("rf-1")
-    with naive_fastapi(setting.cores.server, setting.folder, version) as server:
-        measure(server)
-    for runtime, workers in SETTINGS:
-        with mlserver(setting.cores.server, setting.folder, version, runtime, workers) as server:
-            measure(server)
-    return results
+def _peers(setting: Setting) -> Iterator[Server]:
+    with naive_fastapi(setting.cores.server, setting.folder, setting.version("rf-1")) as server:
+        yield server
+    yield from setting.mlservers()
 
 
-def rows_of(connections: int, reports: dict[str, list[Report]]) -> list[Row]:
-    ours = reports["podium"]
-    best = max((name for name in reports if name.startswith("mlserver")), key=lambda name: rate(reports[name]))
-    must = TIMES_MLSERVER[connections]
-    times = rate(ours) / rate(reports[best])
-    value = f"{rate(ours):,.0f} /s, p50 {ours[0].latency.p50:.2f} ms"
-    name = f"1-row JSON, {connections} connections"
-    details = summary(reports)
-    rows = [Row(PART, name, value, f"≥ {must:g} × MLServer", times, at_least(times, must), _rates(reports, best), details)]
-    by_cpu = ratio_interval(cpu(reports["bare-uvicorn"]), cpu(ours))
-    beside = rate(ours) / rate(reports["bare-uvicorn"])
-    note = f"CPU per request: {by_cpu} of bare uvicorn's speed; uvicorn {rate(reports['bare-uvicorn']):,.0f} /s"
+def _rows(connections: int, reports: dict[str, list[Report]]) -> Iterator[Row]:
+    ours, uvicorn, asyncio = reports["podium"], reports["bare-uvicorn"], reports["bare-asyncio"]
+    best = best_mlserver(reports)
+    name = f"1-row JSON, {connections} connection{'s' if connections > 1 else ''}"
+    value = f"{rate(ours):,.0f} /s, p50 {median(ours, 'p50'):.2f} ms"
+    times, must = rate(ours) / rate(reports[best]), TIMES_MLSERVER[connections]
+    peers = f"{rates(reports, 'mlserver')}; {rates(reports, 'fastapi')}"
+    yield Row(PART, name, value, f"≥ {must:g} × MLServer", times, at_least(times, must), peers, summary(reports))
+    beside, by_cpu = rate(ours) / rate(uvicorn), ratio_interval(cpu(uvicorn), cpu(ours))
+    note = f"bare uvicorn {rate(uvicorn):,.0f} /s; by CPU per request {by_cpu} of its speed"
     if connections > 1:
-        rows.append(Row(PART, name, value, "≥ 1.0 × bare uvicorn", beside, at_least(beside, 1.0, by_cpu), note))
-    limit = rate(ours) / rate(reports["bare-asyncio"])
-    share = max(report.own_share for report in reports["bare-asyncio"])
-    rows.append(
-        Row(
-            PART,
-            name,
-            value,
-            ratio=limit,
-            note=f"of bare asyncio's {rate(reports['bare-asyncio']):,.0f} /s (generator: {share:.0%} of its core)",
-        )
-    )
-    return rows
+        yield Row(PART, name, value, "≥ 1.0 × bare uvicorn", beside, at_least(beside, 1.0, by_cpu), note)
+    share = max(report.own_share for report in asyncio)
+    ceiling = f"bare asyncio {rate(asyncio):,.0f} /s, where the generator used {share:.0%} of its core"
+    yield Row(PART, name, value, "(× bare asyncio)", rate(ours) / rate(asyncio), note=ceiling)
 
 
-def _rates(reports: dict[str, list[Report]], best: str) -> str:
-    peers = [name for name in reports if name.startswith(("mlserver", "fastapi"))]
-    return f"best is {best}; " + ", ".join(f"{name} {rate(reports[name]):,.0f}" for name in peers)
-
-
-def evenness(ours: list[Report]) -> Row:
+def _evenness(ours: list[Report]) -> Row:
     worst = max(report.fairness for report in ours)
-    verdict = at_most(worst, MOST_UNEVEN)
-    name = "busiest over median connection, 64 connections at saturation"
-    return Row(PART, name, f"{worst:.2f}", f"≤ {MOST_UNEVEN}", worst, verdict)
+    name = "busiest over median connection, 64 connections, saturated"
+    return Row(PART, name, f"{worst:.2f}", f"≤ {MOST_UNEVEN}", worst, at_most(worst, MOST_UNEVEN))
 
 
-def capture_row(metrics: dict[str, float]) -> Row:
-    """What became of the captured rows of all the runs above; nothing may vanish uncounted."""
+def _captured(metrics: dict[str, float]) -> Row:
+    """What became of the captured rows of all the runs above; nothing may vanish uncounted. The rest is still on its way."""
     outcomes = {
         sample.split('outcome="')[1].split('"')[0]: int(value)
         for sample, value in metrics.items()
@@ -103,3 +88,10 @@ def capture_row(metrics: dict[str, float]) -> Row:
     note = f"of {total:,.0f} rows: " + ", ".join(f"{name} {count:,}" for name, count in sorted(outcomes.items()))
     share = outcomes.get("Accepted", 0) / max(total, 1)
     return Row(PART, "rows captured while saturated", f"{share:.0%} accepted", note=note, details={"outcomes": outcomes})
+
+
+def _without_capture(setting: Setting) -> Row:
+    """Peers capture nothing: what it costs."""
+    with setting.podium(capture=False) as one:
+        ours = in_turns(setting, [podium_contender(setting, one, "json", 1)], 3, 1.5, connections=64)["podium"]
+    return Row(PART, "1-row JSON, 64 connections, capture off", f"{rate(ours):,.0f} /s", details=summary({"podium": ours}))

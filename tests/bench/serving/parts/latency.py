@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from bench.serving.generator import Report
 from bench.serving.judgement import Row, at_most
 from bench.serving.servers import constant_uvicorn
-from bench.serving.setting import Contender, Setting, contender, in_turns, podium_contender, rate
+from bench.serving.setting import Contender, Setting, contender, in_turns, median, podium_contender, rate
 
 PART = "latency"
 CONNECTIONS = 64
@@ -16,7 +16,7 @@ P99_OVER_MEDIAN = 2.0
 
 def run(setting: Setting) -> list[Row]:
     with ExitStack() as stack:
-        one, _ = stack.enter_context(setting.podium())
+        one = stack.enter_context(setting.podium())
         limit = stack.enter_context(constant_uvicorn(setting.cores.server, setting.folder))
         both = [podium_contender(setting, one, "json", 1), contender(setting, limit, "json", 1)]
         peaks = in_turns(setting, both, 2, 2.0, connections=CONNECTIONS)
@@ -39,8 +39,7 @@ def _row(measure: str, reports: list[Report]) -> Row:
     """The median run's ratio: one burst of somebody else's work is not the server's."""
     ratios = [report.latency.p99 / report.latency.p50 for report in reports]
     ratio = statistics.median(ratios)
-    p50 = statistics.median(report.latency.p50 for report in reports)
-    p99 = statistics.median(report.latency.p99 for report in reports)
+    p50, p99 = median(reports, "p50"), median(reports, "p99")
     runs = ", ".join(f"{one:.2f}" for one in sorted(ratios))
     value = f"p99 {p99:.2f} ms, p50 {p50:.2f} ms"
     note = f"at {rate(reports):,.0f} /s; of each run: {runs}; p99.9 {max(report.latency.p999 for report in reports):.1f} ms"

@@ -10,7 +10,7 @@ CONNECTIONS = 16
 def run(setting: Setting) -> list[Row]:
     rows = []
     for name, form, count in (("named-1", "named", 1), ("named-1", "named", 64), ("rf-1", "json", 1)):
-        with setting.podium(name) as (one, _sink):
+        with setting.podium(name) as one:
             ours = in_turns(setting, [podium_contender(setting, one, form, count)], 3, 1.5, connections=CONNECTIONS)
         what = "30 inputs [n, 1]" if form == "named" else "one input [n, 30]"
         value = f"{rate(ours['podium']):,.0f} /s"

@@ -32,7 +32,7 @@ class Routed:
 
 @contextmanager
 def routed(setting: Setting) -> Iterator[Routed]:
-    with setting.podium() as (champion, _sink):
+    with setting.podium() as champion:
         other = setting.version("rf-2")
         first = challenger_plan(1, other)
         with pod(champion.site, setting.cores.clients, first, other, CHALLENGER_HOST) as challenger:

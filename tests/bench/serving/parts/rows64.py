@@ -5,12 +5,12 @@ import os
 import statistics
 import subprocess
 import sys
-from contextlib import ExitStack
 
 from bench.serving.generator import Report
 from bench.serving.judgement import Interval, Row, at_least, ratio_interval
-from bench.serving.servers import PEERS, mlserver
-from bench.serving.setting import Setting, contender, cpu, in_turns, podium_contender, rate, summary
+from bench.serving.pod import Pod
+from bench.serving.servers import PEERS
+from bench.serving.setting import Setting, best_mlserver, contender, cpu, in_turns, podium_contender, rate, rates, summary
 
 PART = "rows64"
 ROWS = 64
@@ -18,28 +18,28 @@ CONNECTIONS = 16
 PAIRS = 6
 TIMES_MLSERVER = 4.0
 SHARE_OF_RUNTIME = 0.75
-SETTINGS = [("sklearn", 0), ("onnx", 0), ("onnx", 1)]
 
 
 def run(setting: Setting) -> list[Row]:
-    reports: dict[str, list[Report]] = {}
+    ours: dict[str, list[Report]] = {"json": [], "binary": []}
     bare: dict[str, list[dict[str, float]]] = {"json": [], "binary": []}
-    with ExitStack() as stack:
-        one, _ = stack.enter_context(setting.podium())
-        for form, in_process in bare.items():
+    with setting.podium(capture=False) as one:
+        for form, reports in ours.items():
             setting.say(f"  {form}: podium and ONNX Runtime")
-            ours = podium_contender(setting, one, form, ROWS)
             for _ in range(PAIRS):
-                in_process.append(_in_process(setting))
-                said = in_turns(setting, [ours], 1, 1.5, connections=CONNECTIONS)["podium"]
-                reports.setdefault(form, []).extend(said)
+                bare[form].append(_in_process(setting))
+                reports += _asked(setting, one, form, 1)
+    with setting.podium() as one:
+        captured = {form: _asked(setting, one, form, 2) for form in ours}
     theirs: dict[str, list[Report]] = {}
-    for runtime, workers in SETTINGS:
-        with mlserver(setting.cores.server, setting.folder, setting.version("rf-1"), runtime, workers) as server:
-            setting.say(f"  {server.name}")
-            peer = contender(setting, server, "json", ROWS)
-            theirs |= in_turns(setting, [peer], 2, 1.5, connections=CONNECTIONS)
-    return [row for form in bare for row in _rows(form, reports[form], bare[form], theirs)]
+    for server in setting.mlservers():
+        peer = contender(setting, server, "json", ROWS)
+        theirs |= in_turns(setting, [peer], setting.peer_rounds, 1.5, connections=CONNECTIONS)
+    return [row for form in ours for row in _rows(form, ours[form], bare[form], theirs, captured[form])]
+
+
+def _asked(setting: Setting, one: Pod, form: str, rounds: int) -> list[Report]:
+    return in_turns(setting, [podium_contender(setting, one, form, ROWS)], rounds, 1.5, connections=CONNECTIONS)["podium"]
 
 
 def _in_process(setting: Setting) -> dict[str, float]:
@@ -54,32 +54,30 @@ def _in_process(setting: Setting) -> dict[str, float]:
     return said
 
 
-def _rows(form: str, ours: list[Report], bare: list[dict[str, float]], theirs: dict[str, list[Report]]) -> list[Row]:
+def _rows(
+    form: str,
+    ours: list[Report],
+    bare: list[dict[str, float]],
+    theirs: dict[str, list[Report]],
+    captured: list[Report],
+) -> list[Row]:
     name = f"64-row {'JSON' if form == 'json' else 'binary'}, {CONNECTIONS} connections"
-    best = max(theirs, key=lambda peer: rate(theirs[peer]))
-    times = rate(ours) / rate(theirs[best])
-    rows_per_second = rate(ours) * ROWS
-    value = f"{rate(ours):,.0f} /s, {rows_per_second / 1000:,.0f}k rows/s"
-    peers = ", ".join(f"{peer} {rate(said):,.0f}" for peer, said in theirs.items())
+    times = rate(ours) / rate(theirs[best_mlserver(theirs)])
+    peers = rates(theirs, "mlserver") + ("" if form == "json" else " (JSON: it has no binary extension over REST)")
     in_process = statistics.median(one["rows_per_second"] for one in bare)
-    by_cpu = _by_cpu(ours, bare)
-    share = rows_per_second / in_process
-    note = f"CPU per row: {by_cpu} of its speed; ONNX Runtime alone {in_process / 1000:,.0f}k rows/s"
-    must = f"≥ {SHARE_OF_RUNTIME} × ONNX Runtime"
-    compared = "" if form == "json" else " (its JSON: it has no binary extension over REST)"
+    share, by_cpu = rate(ours) * ROWS / in_process, _by_cpu(ours, bare)
+    alone = f"ONNX Runtime alone {in_process / 1000:,.0f}k rows/s; by CPU per row {by_cpu} of its speed"
+    least, most = f"≥ {TIMES_MLSERVER:g} × MLServer", f"≥ {SHARE_OF_RUNTIME} × ONNX Runtime"
+    details = summary({"podium": ours, **theirs})
     return [
-        Row(
-            PART,
-            name,
-            value,
-            f"≥ {TIMES_MLSERVER:g} × MLServer",
-            times,
-            at_least(times, TIMES_MLSERVER),
-            f"best is {best}{compared}; {peers}",
-            summary({"podium": ours, **theirs}),
-        ),
-        Row(PART, name, value, must, share, at_least(share, SHARE_OF_RUNTIME, by_cpu), note),
+        Row(PART, name, _value(ours), least, times, at_least(times, TIMES_MLSERVER), peers, details),
+        Row(PART, name, _value(ours), most, share, at_least(share, SHARE_OF_RUNTIME, by_cpu), alone),
+        Row(PART, f"{name}, capturing all rows", _value(captured), "(× without)", rate(captured) / rate(ours)),
     ]
+
+
+def _value(reports: list[Report]) -> str:
+    return f"{rate(reports):,.0f} /s, {rate(reports) * ROWS / 1000:,.0f}k rows/s"
 
 
 def _by_cpu(ours: list[Report], bare: list[dict[str, float]]) -> Interval:

@@ -19,7 +19,7 @@ _IDLE_SECONDS = 1.0
 def run(setting: Setting) -> list[Row]:
     seconds, resident, proportional = [], [], []
     for _ in range(STARTS):
-        with setting.podium() as (one, _sink):
+        with setting.podium() as one:
             rpc = partial(listens, CHAMPION_HOST, one.site.ports.grpc)
             more = wait_until(rpc, one.started, f"nothing listens on {one.grpc_address} (gRPC)", 5)
             seconds.append(one.ready_seconds + more)

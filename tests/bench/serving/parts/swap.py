@@ -43,7 +43,7 @@ class Series:
 
 
 def run(setting: Setting) -> list[Row]:
-    with setting.podium("large-1") as (one, _sink):
+    with setting.podium("large-1") as one:
         load = setting.asked.load("json", 1, one.address, "probabilities", ("large-1", "large-2"))
         load = load.with_(connections=CONNECTIONS)
         peak = setting.run("podium", load.with_(seconds=setting.seconds(3)), one.started).rate

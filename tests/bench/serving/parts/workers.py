@@ -16,7 +16,7 @@ SWAPS = 2
 
 def run(setting: Setting) -> list[Row]:
     with ExitStack() as stack:
-        pods = {count: stack.enter_context(setting.podium(PODIUM_WORKERS=str(count)))[0] for count in (1, 2)}
+        pods = {count: stack.enter_context(setting.podium(PODIUM_WORKERS=str(count))) for count in (1, 2)}
         contenders = {count: podium_contender(setting, one, "json", 1) for count, one in pods.items()}
         one = contenders[1]
         full = one.load.with_(connections=CONNECTIONS, seconds=setting.seconds(2))

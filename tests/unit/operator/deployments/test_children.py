@@ -21,18 +21,21 @@ from deployment_fixtures import (
 )
 from podium_crds.plan import Plan
 from podium_operator.deployments.children import (
+    Installation,
     foreign_children,
     kept_pools,
     pool_wishes,
     public_child,
     removable_pools,
     replicas_to_hold,
+    shared_children,
     unwanted_children,
 )
 from podium_operator.deployments.observed import Observed
 from podium_operator.deployments.steps import Silence
 from podium_operator.deployments.wish import ChallengerWish, Wish
 from podium_operator.manifests.identity import challenger_pool
+from podium_operator.manifests.pods import Surroundings
 from podium_operator.manifests.services import public_service
 
 OLD = plan("churn-3", epoch=4)
@@ -217,6 +220,15 @@ def test_what_is_left_of_a_gone_pool_and_an_unwanted_autoscaler_are_removed() ->
     foreign: Any = {"kind": "Service", "metadata": {"name": "x", "labels": {"podium.dev/pool": "zzzzzz"}}}
     children = {(item["kind"], item["metadata"]["name"]): item for item in (service, scaler, foreign)}
     assert unwanted_children(observed(OLD, children=children), {"abcdef"}) == [service, scaler]
+
+
+def test_pods_may_reach_what_the_spec_has_them_call() -> None:
+    tracing = {"otlpEndpoint": "http://otel-collector.observability:4318"}
+    seen = observed(OLD, spec=spec(serving={"tracing": tracing}))
+    installation = Installation(Surroundings(()), "podium-system", "", b"root", b"")
+    (policy,) = (child for child in shared_children(seen, wish(), installation) if child["kind"] == "NetworkPolicy")
+    egress = [port["port"] for rule in policy["spec"]["egress"] for port in rule["ports"]]
+    assert sorted(egress) == [53, 53, 443, 4318, 5000, 8081, 8082]
 
 
 def test_a_strangers_service_is_found() -> None:

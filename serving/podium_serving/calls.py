@@ -86,7 +86,7 @@ class Calls:
         """What is wrong with asking `version` (empty: any) of `model`, given what `enter` gave."""
         model = self.model_named(model)
         if model not in self.states:
-            here = ", ".join(f"'{name}'" for name in list(self.states)[:10])
+            here = ", ".join(f"'{name}'" for name in list(self.states)[:10]) or "none"
             return NotFound(f"no model '{model[:80]}' here; this endpoint serves {here}")
         if admitted is None:
             return NotServing(NOT_YET)
@@ -121,10 +121,14 @@ class Calls:
         """Counts a response that is no answer, by its HTTP status."""
         raise NotImplementedError
 
+    def metrics_of(self, admitted: Serving | None) -> Metrics:
+        """Where requests to a model are counted, and those that reached none."""
+        return self._metrics
+
     def _tally(self, admitted: Serving, version: str, role: str) -> Tally:
         tally = admitted.tallies.get((version, role))
         if tally is None:
-            tally = admitted.tallies[version, role] = Tally(self._metrics, version, role)
+            tally = admitted.tallies[version, role] = Tally(self.metrics_of(admitted), version, role)
         return tally
 
 
@@ -149,9 +153,10 @@ class PublicCalls(Calls):
 
     def failed(self, admitted: Serving | None, admitted_at: float, code: int, protocol: str) -> None:
         version = admitted.plan.champion.version.name if admitted else ""
-        self._metrics.requests.labels(version, "champion", str(code)).inc()
+        metrics = self.metrics_of(admitted)
+        metrics.requests.labels(version, "champion", str(code)).inc()
         if admitted is not None and code >= 500:
-            self._metrics.request_seconds.labels(version, "champion").observe(time.monotonic() - admitted_at)
+            metrics.request_seconds.labels(version, "champion").observe(time.monotonic() - admitted_at)
 
 
 class ForwardedCalls(Calls):

@@ -1,5 +1,6 @@
-"""What every child process of the server needs: an end when its parent ends, and to be seen in the pod's memory."""
+"""Ends of processes: the server's own by a signal, its children's by its own; and what each has in memory."""
 
+import asyncio
 import ctypes
 import os
 import signal
@@ -20,6 +21,15 @@ def die_with_parent() -> None:
         prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it ended before it was asked to be watched
         os._exit(1)
+
+
+def stop_on_signals() -> asyncio.Event:
+    """Set when this process is asked to end."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop
 
 
 def resident_bytes(process: int | str = "self") -> int:

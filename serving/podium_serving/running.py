@@ -4,13 +4,9 @@ import asyncio
 import gc
 import logging
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Protocol
 
-from podium_crds.package import Descriptor
-from podium_crds.plan import Commit, DeploymentKey, Plan, PlannedChampion, PlannedVersion, SigningKey
 from podium_serving.calls import ForwardedCalls, PublicCalls
 from podium_serving.control.running import HotSwap
 from podium_serving.http.app import forward_app, public_app
@@ -19,17 +15,13 @@ from podium_serving.http.gate import Guarded
 from podium_serving.http.ports import ForwardPort, PublicPort
 from podium_serving.http.server import HttpServer
 from podium_serving.metrics import Exposition, Metrics
-from podium_serving.model.loaded import LoadedModel
-from podium_serving.model.package import InvalidPackage
 from podium_serving.rpc.running import rpc_server
 from podium_serving.security.entrance import Entrance
 from podium_serving.settings import Settings
-from podium_serving.state import Serving, ServingState
+from podium_serving.state import ServingState
 from podium_serving.traffic.factory import make_responder_factory
 
 logger = logging.getLogger(__name__)
-
-LOCAL_POOL = "local"
 
 
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
@@ -78,7 +70,7 @@ class Ports:
     async def close(self) -> None:
         """Drains, so that no client loses a request."""
         servers: list[Server] = [self._public, self._forward, *([self._rpc] if self._rpc else [])]
-        await _drain(self._settings, self._state, servers)
+        await drain(self._settings, [self._state], servers)
         await self._entrance.close()
         await self.traffic.close()
 
@@ -98,10 +90,11 @@ class Server(Protocol):
     async def stop(self, limit_seconds: float) -> None: ...
 
 
-async def _drain(settings: Settings, state: ServingState, servers: list[Server]) -> None:
+async def drain(settings: Settings, states: Sequence[ServingState], servers: Sequence[Server]) -> None:
     """New connections are taken until endpoints had time to update; what is open then gets the rest of the time."""
     started = time.monotonic()
-    state.draining = True
+    for state in states:
+        state.draining = True
     logger.info("draining: accepting for %g s more", settings.http.drain_grace_seconds)
     await asyncio.sleep(settings.http.drain_grace_seconds)
     left = settings.http.drain_limit_seconds - (time.monotonic() - started)
@@ -117,63 +110,3 @@ def _public(
     port = PublicPort(calls, gate, settings.outside_training)
     port.observer = entrance.public_observer
     return HttpServer(port, app, settings.http, certificate.context("http/1.1") if certificate else None)
-
-
-@dataclass(frozen=True, slots=True)
-class LocalPorts:
-    """Those that are bound."""
-
-    http: int
-    grpc: int | None
-
-
-@asynccontextmanager
-async def local(model: LoadedModel, settings: Settings) -> AsyncIterator[LocalPorts]:
-    """The same server on a laptop, without control and forward port: the package is the whole plan.
-
-    Raises InvalidPackage when golden rows are not reproduced, OSError when the port is taken.
-    """
-    verdict = await model.reproduce()
-    if not verdict.passed:
-        raise InvalidPackage(
-            f"{verdict.failed_rows} of {verdict.rows} golden rows are not reproduced; {verdict.worst}", "GoldenRowsFailed"
-        )
-    state = ServingState()
-    metrics = Metrics(settings.namespace, settings.deployment)
-    traffic = make_responder_factory(settings, metrics)
-    plan = local_plan(model.descriptor, model.digest)
-    commit = SigningKey.generate().sign(Commit(plan=plan))
-    responder = traffic(plan, model, model.descriptor)
-    state.current = Serving(plan, commit, model, model.descriptor, responder)
-    entrance = Entrance.of(settings, [state], metrics)
-    calls = PublicCalls({settings.deployment: state}, metrics)
-    public = _public(settings, state, calls, entrance, metrics.answer)
-    entrance.start()
-    await public.start(settings.bind, settings.http_port)
-    servers: list[Server] = [public]
-    rpc_port = None
-    if settings.grpc_port is not None:
-        rpc = rpc_server(settings, calls, entrance)
-        await rpc.start(settings.bind, settings.grpc_port)
-        servers.append(rpc)
-        rpc_port = rpc.port
-    quiet_collector()
-    try:
-        yield LocalPorts(public.port, rpc_port)
-    finally:
-        await _drain(settings, state, servers)
-        await entrance.close()
-        await responder.close()
-        await traffic.close()
-
-
-def local_plan(descriptor: Descriptor, digest: str) -> Plan:
-    """The package alone, as a plan: model and version are named as the package names itself."""
-    version = PlannedVersion(name=descriptor.version, uri="file://", digest=digest, image="")
-    return Plan(
-        deployment=DeploymentKey(namespace=LOCAL_POOL, name=descriptor.name, uid=LOCAL_POOL),
-        term=0,
-        epoch=1,
-        champion=PlannedChampion(version=version, pool=LOCAL_POOL, host=""),
-        timeout_milliseconds=30_000,
-    )

@@ -165,7 +165,8 @@ async def test_one_command_serves_a_package_on_a_laptop(tmp_path: Path) -> None:
             async with session.post("/v2/models/sum/infer", data=json.dumps(example)) as response:
                 answer = await response.json()
             assert (answer["model_name"], answer["model_version"]) == ("sum", "1")
-            assert answer["outputs"][0]["data"] == [7.5]
+            x0, x1 = (tensor["data"][0] for tensor in example["inputs"])
+            assert answer["outputs"][0]["data"] == [2 * x0 + 3 * x1]
         process.send_signal(signal.SIGINT)
         assert await asyncio.wait_for(process.wait(), 15) == 0
     finally:
@@ -178,7 +179,7 @@ async def test_one_command_serves_a_package_on_a_laptop(tmp_path: Path) -> None:
     ("package", "text"),
     [
         pytest.param({"golden_offset": 1.0}, "8 of 8 golden rows are not reproduced; row ", id="golden"),
-        pytest.param({}, "cannot read manifest.json", id="no-package"),
+        pytest.param({}, "cannot read podium.yaml", id="no-package"),
     ],
 )
 async def test_a_package_that_cannot_serve_ends_the_command_with_the_reason(

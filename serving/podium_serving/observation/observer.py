@@ -10,7 +10,7 @@ from podium_serving.metrics import Metrics
 from podium_serving.observation.access_log import AccessLog
 from podium_serving.observation.outlet import Outlet
 from podium_serving.observation.seen import Seen
-from podium_serving.observation.trace_context import Trace, parent_of, state_of
+from podium_serving.observation.trace_context import Trace, sampled_by, state_of
 from podium_serving.observation.tracing import Sampler
 from podium_serving.settings import Settings
 
@@ -65,7 +65,7 @@ def pass_on(request: Traced, trace: Trace | None, traceparent: bytes, tracestate
     """What forwards of `request` carry: its own span where it is recorded, else what the client sent."""
     if trace is not None:
         request.traceparent, request.tracestate = trace.traceparent, trace.state
-    elif traceparent and parent_of(traceparent) is not None:
+    elif traceparent and sampled_by(traceparent) is not None:
         request.traceparent, request.tracestate = traceparent.decode("ascii"), state_of(tracestate)
 
 

@@ -4,20 +4,13 @@ import re
 from dataclasses import dataclass
 from hashlib import blake2b
 
-_TRACEPARENT = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.DOTALL)
+_TRACEPARENT = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(?:-[!-~]*)?")
+_LENGTH = 55
+TRACE_ID, PARENT_ID = slice(3, 35), slice(36, 52)
 _NO_TRACE, _NO_SPAN = b"0" * 32, b"0" * 16
 _SAMPLED = 0x01
 MOST_STATE_CHARACTERS = 512
 """What section 3.3.1.5 asks every system to pass on, at least."""
-
-
-@dataclass(frozen=True, slots=True)
-class Parent:
-    """Who called, as its traceparent says."""
-
-    trace_id: str
-    span_id: str
-    sampled: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,22 +30,23 @@ class Trace:
         return f"00-{self.trace_id}-{self.span_id}-01"
 
 
-def parent_of(traceparent: bytes) -> Parent | None:
-    """None where the header is absent or cannot be read: then the trace begins anew (section 4.3)."""
+def sampled_by(traceparent: bytes) -> bool | None:
+    """Whether who called records the trace. None where the header is absent or cannot be read: then the trace begins anew
+    (section 4.3). What is readable is safe in a header, and its parts lie where TRACE_ID and PARENT_ID say."""
     read = _TRACEPARENT.fullmatch(traceparent)
     if read is None:
         return None
-    version, trace_id, span_id, flags, more = read.groups()
-    if version == b"ff" or (version == b"00" and more is not None) or trace_id == _NO_TRACE or span_id == _NO_SPAN:
+    if traceparent[:2] == b"ff" or (traceparent[:2] == b"00" and len(traceparent) > _LENGTH):
         return None
-    return Parent(trace_id.decode(), span_id.decode(), bool(int(flags, 16) & _SAMPLED))
+    if traceparent[TRACE_ID] == _NO_TRACE or traceparent[PARENT_ID] == _NO_SPAN:
+        return None
+    return bool(int(traceparent[53:55], 16) & _SAMPLED)
 
 
 def recorded(traceparent: str, tracestate: str, incoming: bytes) -> Trace:
     """The Trace whose `traceparent` this is, given what came in."""
-    trace_id, span_id = traceparent[3:35], traceparent[36:52]
-    parent = parent_of(incoming)
-    return Trace(trace_id, span_id, parent.span_id if parent is not None else "", tracestate)
+    parent_id = "" if sampled_by(incoming) is None else incoming[PARENT_ID].decode()
+    return Trace(traceparent[TRACE_ID], traceparent[PARENT_ID], parent_id, tracestate)
 
 
 def state_of(tracestate: bytes) -> str:
@@ -66,7 +60,7 @@ def child_traceparent(traceparent: str, arm: str) -> str:
     as it came where it is not recorded."""
     if not traceparent.endswith("-01"):
         return traceparent
-    return f"{traceparent[:36]}{forward_span_id(traceparent[36:52], arm)}-01"
+    return f"{traceparent[:36]}{forward_span_id(traceparent[PARENT_ID], arm)}-01"
 
 
 def forward_span_id(span_id: str, arm: str) -> str:

@@ -3,7 +3,7 @@ of what was seen."""
 
 import random
 
-from podium_serving.observation.trace_context import Trace, parent_of, state_of
+from podium_serving.observation.trace_context import PARENT_ID, TRACE_ID, Trace, sampled_by, state_of
 
 _TRACE_BITS = 128
 _SPAN_BITS = 64
@@ -19,14 +19,17 @@ class Sampler:
 
     def begin(self, traceparent: bytes, tracestate: bytes) -> Trace | None:
         """None: not traced."""
-        parent = parent_of(traceparent) if traceparent else None
-        if parent is None:
+        sampled = sampled_by(traceparent) if traceparent else None
+        if sampled is None:
             if self._chance.random() >= self._ratio:
                 return None
-            return Trace(f"{self._bits(_TRACE_BITS):032x}", f"{self._bits(_SPAN_BITS):016x}")
-        if not parent.sampled:
+            return Trace(f"{self._bits(_TRACE_BITS):032x}", self._span_id())
+        if not sampled:
             return None
-        return Trace(parent.trace_id, f"{self._bits(_SPAN_BITS):016x}", parent.span_id, state_of(tracestate))
+        return Trace(traceparent[TRACE_ID].decode(), self._span_id(), traceparent[PARENT_ID].decode(), state_of(tracestate))
+
+    def _span_id(self) -> str:
+        return f"{self._bits(_SPAN_BITS):016x}"
 
     def _bits(self, count: int) -> int:
         """Never zero: that is no id."""

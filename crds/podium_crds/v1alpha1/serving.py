@@ -68,8 +68,8 @@ class Jwt(Kubernetes):
     audiences: Annotated[list[Audience], Field(min_length=1, max_length=10)]
     """`aud` must name one of them."""
     jwks_uri: Url | None = None
-    """Where the issuer's keys are. Absent: found by the issuer's /.well-known/openid-configuration. The pods' NetworkPolicy opens
-    the port of this address, or of the issuer's where it is absent."""
+    """Where the issuer's keys are. Absent: found by the issuer's /.well-known/openid-configuration. The pods' NetworkPolicy
+    opens the port of this address, or of the issuer's where it is absent."""
 
 
 class Authentication(Kubernetes):

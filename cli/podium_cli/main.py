@@ -115,15 +115,17 @@ def push_command(
 
 @app.command("serve", epilog=_EPILOG)
 def serve_command(
-    folder: Annotated[Path, typer.Argument(help="A folder made by `podium package`.")],
+    folders: Annotated[list[Path] | None, typer.Argument(help="Folders made by `podium package`.")] = None,
+    repository: Annotated[Path | None, typer.Option(help="A folder with a package per folder in it.")] = None,
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8080,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     grpc_port: Annotated[int | None, typer.Option(min=1, max=65535, help="Speak gRPC too, on this port.")] = None,
+    model_control: Annotated[bool, typer.Option(help="Let clients load and unload models.")] = False,
 ) -> None:
     """Answer requests on this machine with the same server as in the cluster. The model's page is at /docs."""
-    from podium_cli.local import serve
+    from podium_cli.local import Served, serve
 
-    serve(folder, host, port, grpc_port)
+    serve(Served(folders or [], repository, host, port, grpc_port, model_control))
 
 
 @app.command("compare-scores", epilog=_EPILOG)

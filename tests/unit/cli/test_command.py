@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 
 from cli_fixtures import customers, fitted, left, sum_model
 from podium_cli.errors import UserError
-from podium_cli.local import server_command
+from podium_cli.local import Served, server_command
 from podium_cli.main import main
 from podium_cli.references import Reference, model_version, parsed_reference
 
@@ -188,8 +188,13 @@ def test_a_model_version_names_digest_address_and_image(workplace: Path, monkeyp
 
 def test_serving_runs_the_clusters_server_on_the_package(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     podium(monkeypatch, "package", "model.onnx", "--name", "sum", "--version", "1", "--out", "sum-1")
-    command = server_command(Path("sum-1"), "127.0.0.1", 9000)
+    package = Path("sum-1")
+    command = server_command(Served([package], port=9000))
     assert command[1:] == ["-m", "podium_serving", "local", "--package", "sum-1", "--host", "127.0.0.1", "--port", "9000"]
+    several = server_command(Served([package, package], Path("models"), "0.0.0.0", 80, grpc_port=81, model_control=True))
+    assert " ".join(several[4:]) == (
+        "--package sum-1 --package sum-1 --repository models --host 0.0.0.0 --port 80 --grpc-port 81 --model-control"
+    )
 
 
 def test_serving_something_else_is_refused(
@@ -197,3 +202,5 @@ def test_serving_something_else_is_refused(
 ) -> None:
     assert podium(monkeypatch, "serve", "nowhere") == 2
     assert "there is no folder nowhere; make a package with `podium package`" in capsys.readouterr().err
+    assert podium(monkeypatch, "serve") == 2
+    assert "nothing to serve: name a folder made by `podium package`" in capsys.readouterr().err

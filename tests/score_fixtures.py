@@ -1,7 +1,7 @@
 """A small classifier with all that /score and /explain look at: a range, categories, a wide input, two classes.
 
-P(yes) = 1 / (1 + exp(-(tenure / 10 * effect[contract] + sum(x * [0.5, -1, 2])))), effect = 1 for monthly, -2 for yearly,
-else 0. So tenure and contract act together, and each value of x by itself.
+P(yes) = 1 / (1 + exp(-(tenure / 10 * effect[contract] + sum(usage * [0.5, -1, 2])))), effect = 1 by the month, -2 for
+two years, else 0. So tenure and contract act together, and each value of usage by itself.
 """
 
 import json
@@ -16,9 +16,9 @@ from onnx import TensorProto, helper
 from podium_crds.package import DESCRIPTOR_FILE, GOLDEN_FILE, MODEL_FILE, TRANSFORM_FILE, Descriptor
 from serving_fixtures import write_package
 
-CONTRACTS = ["monthly", "yearly"]
+CONTRACTS = ["Month-to-month", "Two year"]
 WEIGHTS = [0.5, -1.0, 2.0]
-_EFFECTS = {"monthly": 1.0, "yearly": -2.0}
+_EFFECTS = {"Month-to-month": 1.0, "Two year": -2.0}
 
 
 def probability(tenure: float, contract: str, x: list[float]) -> float:
@@ -34,7 +34,7 @@ def classifier_onnx() -> bytes:
         ),
         helper.make_node("Mul", ["tenure", "effect"], ["months"]),
         helper.make_node("Div", ["months", "ten"], ["together"]),
-        helper.make_node("MatMul", ["x", "weights"], ["apart"]),
+        helper.make_node("MatMul", ["usage", "weights"], ["apart"]),
         helper.make_node("Add", ["together", "apart"], ["score"]),
         helper.make_node("Sigmoid", ["score"], ["yes"]),
         helper.make_node("Sub", ["one", "yes"], ["no"]),
@@ -50,7 +50,7 @@ def classifier_onnx() -> bytes:
         [
             helper.make_tensor_value_info("tenure", TensorProto.FLOAT, ["rows", 1]),
             helper.make_tensor_value_info("contract", TensorProto.STRING, ["rows", 1]),
-            helper.make_tensor_value_info("x", TensorProto.FLOAT, ["rows", 3]),
+            helper.make_tensor_value_info("usage", TensorProto.FLOAT, ["rows", 3]),
         ],
         [
             helper.make_tensor_value_info("label", TensorProto.STRING, ["rows"]),
@@ -81,7 +81,7 @@ def classifier_descriptor(version: str = "1", **changes: Any) -> Descriptor:
             "example": 12,
         },
         {"name": "contract", "datatype": "BYTES", "shape": [-1, 1], "nullable": True, "categories": CONTRACTS},
-        {"name": "x", "datatype": "FP32", "shape": [-1, 3], "minimum": -5, "maximum": 5, "example": [1, 0, -1]},
+        {"name": "usage", "datatype": "FP32", "shape": [-1, 3], "minimum": -5, "maximum": 5, "example": [1, 0, -1]},
     ]
     outputs = [
         {"name": "label", "datatype": "BYTES", "shape": [-1], "kind": "Label", "classes": ["no", "yes"]},
@@ -101,7 +101,7 @@ def golden_rows(count: int = 20) -> list[dict[str, Any]]:
         yes = probability(tenure, contract, x)
         outputs = {"label": "yes" if yes > 0.5 else "no", "probabilities": [1 - yes, yes]}
         rows.append(
-            {"inputs": {"tenure": tenure, "contract": contract, "x": x}, "outputs": outputs, "margin": abs(2 * yes - 1)}
+            {"inputs": {"tenure": tenure, "contract": contract, "usage": x}, "outputs": outputs, "margin": abs(2 * yes - 1)}
         )
     return rows
 

@@ -21,15 +21,15 @@ from podium_serving.settings import ModelSettings
 from score_fixtures import golden_rows, make_classifier, probability
 
 LATER = float("inf")
-ROW = {"tenure": 30.0, "contract": "yearly", "x": [2.0, 0.0, -1.0]}
-NAMES = ["tenure", "contract", "x[0]", "x[1]", "x[2]"]
+ROW = {"tenure": 30.0, "contract": "Two year", "usage": [2.0, 0.0, -1.0]}
+NAMES = ["tenure", "contract", "usage[0]", "usage[1]", "usage[2]"]
 
 
 def columns(*rows: dict[str, Any]) -> Columns:
     return {
         "tenure": np.array([[row["tenure"]] for row in rows], np.float32),
         "contract": np.array([[row["contract"]] for row in rows], object),
-        "x": np.array([row["x"] for row in rows], np.float32),
+        "usage": np.array([row["usage"] for row in rows], np.float32),
     }
 
 
@@ -50,10 +50,10 @@ def by_definition(row: dict[str, Any]) -> Any:
     """The mean over background rows and over all orders of the cells."""
     found = np.zeros(5)
     background = [golden["inputs"] for golden in golden_rows() if golden["inputs"]["contract"] != "weekly"]
-    own = [row["tenure"], row["contract"], *row["x"]]
+    own = [row["tenure"], row["contract"], *row["usage"]]
     for other in background:
         for order in permutations(range(5)):
-            state = [other["tenure"], other["contract"], *other["x"]]
+            state = [other["tenure"], other["contract"], *other["usage"]]
             for cell in order:
                 before = probability(state[0], state[1], state[2:])
                 state[cell] = own[cell]
@@ -65,11 +65,11 @@ async def test_contributions_are_those_of_the_definition(tmp_path: Path) -> None
     model = await loaded(tmp_path)
     (found,) = await explained(model, ROW)
     assert found.names == NAMES
-    assert found.values == [30.0, "yearly", 2.0, 0.0, -1.0]
+    assert found.values == [30.0, "Two year", 2.0, 0.0, -1.0]
     assert found.quantity.name == "yes"
     assert found.found.stopped is Stopped.EXACT
     np.testing.assert_allclose(found.found.values, by_definition(ROW), atol=1e-6)
-    assert found.prediction == pytest.approx(probability(30, "yearly", [2, 0, -1]), abs=1e-6)
+    assert found.prediction == pytest.approx(probability(30, "Two year", [2, 0, -1]), abs=1e-6)
     assert found.prediction - found.found.baseline == pytest.approx(found.found.values.sum(), abs=1e-12)
     await model.close()
 
@@ -94,9 +94,9 @@ async def test_missing_values_are_cells_like_others(tmp_path: Path) -> None:
 async def test_log_odds_of_independent_cells_are_their_weights(tmp_path: Path) -> None:
     model = await loaded(tmp_path)
     (found,) = await explained(
-        model, {"tenure": 0.0, "contract": "monthly", "x": [2.0, 1.0, 0.0]}, options=Options(scale="LogOdds")
+        model, {"tenure": 0.0, "contract": "Month-to-month", "usage": [2.0, 1.0, 0.0]}, options=Options(scale="LogOdds")
     )
-    background = [row["inputs"]["x"] for row in golden_rows() if row["inputs"]["contract"] != "weekly"]
+    background = [row["inputs"]["usage"] for row in golden_rows() if row["inputs"]["contract"] != "weekly"]
     means = np.mean(background, axis=0)
     wanted = [0.5 * (2 - means[0]), -1 * (1 - means[1]), 2 * (0 - means[2])]
     np.testing.assert_allclose(found.found.values[2:], wanted, atol=2e-4)
@@ -114,7 +114,7 @@ async def test_the_other_class_is_explained_by_the_opposite(tmp_path: Path) -> N
 
 async def test_equal_rows_get_equal_explanations_in_any_company(tmp_path: Path) -> None:
     model = await loaded(tmp_path)
-    other = {"tenure": 3.0, "contract": "monthly", "x": [0.0, 1.0, 1.0]}
+    other = {"tenure": 3.0, "contract": "Month-to-month", "usage": [0.0, 1.0, 1.0]}
     alone, both = await explained(model, ROW), await explained(model, other, ROW)
     assert alone[0].found.values.tolist() == both[1].found.values.tolist()
     await model.close()

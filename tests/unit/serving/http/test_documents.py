@@ -56,9 +56,9 @@ def test_the_example_is_a_row_that_training_knew_with_nothing_missing_and_nothin
     missing = {**known, "inputs": {**known["inputs"], "contract": None}}
     golden = tuple(GoldenRow.model_validate(row) for row in (unusual, missing, known))
     assert example_row(made, golden) == known["inputs"]
-    assert list(example_row(made, golden)) == ["tenure", "contract", "x"]
+    assert list(example_row(made, golden)) == ["tenure", "contract", "usage"]
     assert example_row(made, golden[:2]) == missing["inputs"]
-    assert example_row(made, golden[:1]) == {"tenure": 12, "contract": "monthly", "x": [1, 0, -1]}
+    assert example_row(made, golden[:1]) == {"tenure": 12, "contract": "Month-to-month", "usage": [1, 0, -1]}
 
 
 @pytest.mark.parametrize(
@@ -116,8 +116,8 @@ def test_the_document_names_model_version_and_every_tensor() -> None:
 def test_the_document_describes_a_row_by_its_columns() -> None:
     document = openapi_document(endpoint())
     row = document["components"]["schemas"]["Row"]
-    assert row["required"] == ["x"]
-    assert row["properties"]["x"] == {
+    assert row["required"] == ["usage"]
+    assert row["properties"]["usage"] == {
         "type": "array",
         "minItems": 3,
         "maxItems": 3,
@@ -180,8 +180,8 @@ def test_the_page_says_how_to_come_in() -> None:
 def test_the_page_has_a_control_for_each_column() -> None:
     assert script_of(docs_page(endpoint()))["columns"] == [
         {"name": "tenure", "kind": "number", "nullable": True, "categories": None, "hint": "0 to 72"},
-        {"name": "contract", "kind": "text", "nullable": True, "categories": ["monthly", "yearly"], "hint": ""},
-        {"name": "x", "kind": "list", "nullable": False, "categories": None, "hint": "-5 to 5"},
+        {"name": "contract", "kind": "text", "nullable": True, "categories": ["Month-to-month", "Two year"], "hint": ""},
+        {"name": "usage", "kind": "list", "nullable": False, "categories": None, "hint": "-5 to 5"},
     ]
 
 

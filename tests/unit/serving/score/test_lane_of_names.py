@@ -1,53 +1,23 @@
 """/score and /explain over a real socket: the protocol's own numbers by name, warnings, refusals, reasons."""
 
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from podium_crds.plan import Commit, SigningKey
-from podium_serving.model.loaded import LoadedModel
-from podium_serving.settings import ModelSettings, OutsideTraining
-from podium_serving.state import Serving
-from score_fixtures import golden_rows, make_classifier, probability
-from serving_lane_fixtures import DirectResponder, Reply, Site, churn_plan, client, infer_request, site, until
+from score_fixtures import golden_rows, probability
+from score_lane_fixtures import ask, classifier, told
+from serving_lane_fixtures import client, infer_request, until
 
-ROW: dict[str, Any] = {"tenure": 12, "contract": "monthly", "x": [1, 0, -1]}
-
-
-@asynccontextmanager
-async def classifier(
-    folder: Path, outside: OutsideTraining = "Warn", timeout_milliseconds: int = 20_000, **package: Any
-) -> AsyncIterator[Site]:
-    async with site(folder) as here:
-        digest = make_classifier(folder / "package", **package)
-        model = await LoadedModel.load(folder / "package", ModelSettings())
-        here.models.append(model)
-        plan = churn_plan("churn-1", digest, 1, timeout_milliseconds)
-        commit = SigningKey.generate().sign(Commit(plan=plan))
-        here.state.current = Serving(plan, commit, model, model.descriptor, DirectResponder(plan, model))
-        here.public.lane.port.outside_training = outside
-        yield here
-
-
-async def ask(here: Site, path: str, body: Any, **headers: str) -> Reply:
-    content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    async with client(here.public) as connection:
-        return await connection.ask(infer_request(content, path, **headers))
-
-
-def told(reply: Reply) -> Any:
-    return json.loads(reply.body)
+ROW: dict[str, Any] = {"tenure": 12, "contract": "Month-to-month", "usage": [1, 0, -1]}
 
 
 async def test_named_columns_are_answered_with_label_probabilities_version_and_id(tmp_path: Path) -> None:
     async with classifier(tmp_path) as here:
         reply = await ask(here, "/score", ROW)
-    yes = probability(12, "monthly", [1, 0, -1])
+    yes = probability(12, "Month-to-month", [1, 0, -1])
     assert reply.status == 200
     answer = told(reply)
     assert answer == {
@@ -65,7 +35,7 @@ async def test_score_and_infer_give_identical_numbers_for_identical_rows(tmp_pat
     inputs = [
         {"name": "tenure", "datatype": "FP32", "shape": [20, 1], "data": [row["tenure"] for row in rows]},
         {"name": "contract", "datatype": "BYTES", "shape": [20, 1], "data": [row["contract"] for row in rows]},
-        {"name": "x", "datatype": "FP32", "shape": [20, 3], "data": [row["x"] for row in rows]},
+        {"name": "usage", "datatype": "FP32", "shape": [20, 3], "data": [row["usage"] for row in rows]},
     ]
     async with classifier(tmp_path) as here:
         named = told(await ask(here, "/score", rows))["predictions"]
@@ -114,11 +84,11 @@ async def test_what_training_never_saw_is_refused_where_the_deployment_says_so(t
 
 async def test_a_row_that_does_not_fit_is_refused_with_all_its_problems(tmp_path: Path) -> None:
     async with classifier(tmp_path) as here:
-        reply = await ask(here, "/score", {"tenur": 3, "x": [1, 2]})
+        reply = await ask(here, "/score", {"tenur": 3, "usage": [1, 2]})
     assert reply.status == 400
     assert told(reply)["error"] == (
         "2 problems: (1) there is no column 'tenur'; did you mean 'tenure'? "
-        "(2) column 'x' is a list of 2, must be a list of 3 numbers"
+        "(2) column 'usage' is a list of 2, must be a list of 3 numbers"
     )
 
 
@@ -192,4 +162,6 @@ async def test_thousands_of_rows_are_scored_at_once(tmp_path: Path) -> None:
     async with classifier(tmp_path) as here:
         answer = told(await ask(here, "/score", rows))
     found = [row["probabilities"]["yes"] for row in answer["predictions"]]
-    np.testing.assert_allclose(found, [probability(number % 70, "monthly", [1, 0, -1]) for number in range(3000)], atol=1e-6)
+    np.testing.assert_allclose(
+        found, [probability(number % 70, "Month-to-month", [1, 0, -1]) for number in range(3000)], atol=1e-6
+    )

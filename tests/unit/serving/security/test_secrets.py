@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -176,3 +177,9 @@ async def test_a_laptop_asks_for_tokens_when_its_environment_says_so(tmp_path: P
     told = laptop.output.decode() + laptop.errors.decode()
     assert '"caller":"retention-app"' in told
     assert token.rpartition(".")[2] not in told
+
+
+def test_what_is_not_configured_is_not_imported() -> None:
+    code = "import sys, podium_serving.running; print([name for name in ('jwt', 'opentelemetry') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "[]"

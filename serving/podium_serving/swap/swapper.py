@@ -290,12 +290,9 @@ class Swapper:
         self._retirement.drop(dropped.responder, dropped.model)
 
     def _models_in_use(self) -> Iterator[Model | None]:
-        if self._state.current is not None:
-            yield self._state.current.model
-        if self._prepared is not None:
-            yield self._prepared.model
-        for serving in self._state.retired:
-            yield serving.model
+        for holder in (self._state.current, self._prepared, *self._state.retired):
+            if holder is not None:
+                yield holder.model
 
 
 def _cancel(timer: asyncio.TimerHandle | None) -> None:

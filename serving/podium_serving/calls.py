@@ -145,11 +145,13 @@ class PublicCalls(Calls):
         tally = self._tally(admitted, answer.version, CHAMPION if by_champion else "challenger")
         tally.requests.value += 1
         tally.rows.value += request.rows
-        tally.request_seconds.observe(time.monotonic() - request.admitted_at)
+        if request.recorded:
+            tally.request_seconds.observe(time.monotonic() - request.admitted_at)
         if by_champion and admitted.model is not None:
             tally.queue_seconds.observe(answer.queue_seconds)
             tally.inference_seconds.observe(answer.inference_seconds)
-        admitted.responder.answered(request, answer, admitted)
+        if request.recorded:
+            admitted.responder.answered(request, answer, admitted)
 
     def failed(self, admitted: Serving | None, admitted_at: float, code: int, protocol: str) -> None:
         version = admitted.plan.champion.version.name if admitted else ""

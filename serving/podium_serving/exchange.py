@@ -85,6 +85,9 @@ class InferRequest:
     binary_outputs: frozenset[str] = frozenset()
     """Outputs that the client asked for as binary tensors."""
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    recorded: bool = True
+    """False: asked for its reasons only, so nobody acts on this answer: it is neither captured nor mirrored, and its time
+    is not that of a prediction."""
     traceparent: str = ""
     """W3C trace context of the request, made here where the client sent none and it is traced. Header-safe."""
     tracestate: str = ""

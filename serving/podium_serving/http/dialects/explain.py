@@ -10,6 +10,8 @@ from podium_serving.score.message import Message
 
 
 class Explain(Score):
+    recorded = False  # a decision may be explained again and again, and was taken once
+
     def _message(self, arrived: Arrived, form: Form) -> Message:
         message = super()._message(arrived, form)
         return message if message.explain else replace(message, explain=Options())

@@ -30,6 +30,9 @@ class ScoreRequest(InferRequest):
 
 
 class Score:
+    recorded = True
+    """Whether its answers are predictions that somebody acts on."""
+
     def __init__(self, explainer: Explainer = EXPLAINER) -> None:
         self._explainer = explainer
         # A codec lives as long as its version: what is made of the same descriptor goes with it.
@@ -49,6 +52,7 @@ class Score:
             headers=ClientHeaders(arrived.headers),
             # Reasons are those of the version that answers, and they can be found for the one that is here only.
             pinned_version=_own_version(arrived.admitted) if message.explain else "",
+            recorded=self.recorded,
             single=message.single,
             warnings=filled.warnings,
             explain=message.explain,

@@ -127,6 +127,13 @@ async def test_a_request_for_reasons_is_not_split_for_they_are_the_champions(tmp
         assert [request.pinned_version for request in here.responder.asked] == ["churn-1", ""]
 
 
+async def test_what_is_asked_for_its_reasons_only_is_no_prediction_to_capture(tmp_path: Path) -> None:
+    async with classifier(tmp_path) as here:
+        for path in ("/explain", "/score"):
+            await ask(here, path, {"rows": [ROW], "explain": True, "id": path})
+        assert [request.request_id for request, _ in here.responder.after] == ["/score"]
+
+
 async def test_a_package_without_golden_rows_scores_but_does_not_explain(tmp_path: Path) -> None:
     async with classifier(tmp_path, golden=0) as here:
         assert (await ask(here, "/score", ROW)).status == 200

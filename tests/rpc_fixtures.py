@@ -13,6 +13,7 @@ from hpack import Decoder, Encoder
 
 from podium_serving.calls import PublicCalls
 from podium_serving.http.gate import Gate
+from podium_serving.repository import IN_A_CLUSTER, Repository
 from podium_serving.rpc import inference_pb2 as wire
 from podium_serving.rpc.framing import framed
 from podium_serving.rpc.http2.frames import HEAD_BYTES, PREFACE, Flag, Kind, Setting, frame, parse_head, settings
@@ -49,7 +50,12 @@ class RpcSite:
 
 @asynccontextmanager
 async def rpc_site(
-    folder: Path, settings: HttpSettings = QUICK, *, gate: Gate | None = None, repository: Any = None, **changes: Any
+    folder: Path,
+    settings: HttpSettings = QUICK,
+    *,
+    gate: Gate | None = None,
+    repository: Repository = IN_A_CLUSTER,
+    **changes: Any,
 ) -> AsyncIterator[RpcSite]:
     async with site(folder, settings, **changes) as behind:
         calls = PublicCalls({"churn": behind.state}, behind.metrics)
@@ -138,7 +144,7 @@ class Http2Client:
 
     def ask(self, stream: int, message: bytes, **changes: str | None) -> bytes:
         """A whole call, with a message of at most one frame."""
-        return self.head(stream, **changes) + frame(Kind.DATA, Flag.END_STREAM, stream, framed(message))
+        return self.head(stream, Flag.END_HEADERS, **changes) + frame(Kind.DATA, Flag.END_STREAM, stream, framed(message))
 
     async def next(self) -> Frame:
         """Raises IncompleteReadError when the server closed."""

@@ -51,7 +51,7 @@ class RpcServer:
         self._tls = tls
         self.load = Load(settings.max_body_bytes, settings.max_buffered_bytes, settings.body_timeout_seconds)
         self._methods = self._all_methods(Models(calls, repository))
-        self._links: set[Link] = set()
+        self.links: set[Link] = set()
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop
@@ -60,7 +60,7 @@ class RpcServer:
 
     @property
     def connections(self) -> int:
-        return len(self._links)
+        return len(self.links)
 
     async def start(self, bind: str, port: int, *, shared: bool = False) -> None:
         """`shared`: other processes listen on it too, and the kernel spreads connections (SO_REUSEPORT).
@@ -89,13 +89,13 @@ class RpcServer:
         deadline = self._loop.time() + limit_seconds
         if self._server is not None:
             self._server.close()
-        while self._links and self._loop.time() < deadline:
-            for link in list(self._links):
+        while self.links and self._loop.time() < deadline:
+            for link in list(self.links):
                 link.shutdown()
             await asyncio.sleep(_POLL_SECONDS)
-        if self._links:
-            logger.warning("%d gRPC connections are cut off after %g s of draining", len(self._links), limit_seconds)
-        for link in list(self._links):
+        if self.links:
+            logger.warning("%d gRPC connections are cut off after %g s of draining", len(self.links), limit_seconds)
+        for link in list(self.links):
             link.abort()
         if self._sweeper is not None:
             self._sweeper.cancel()
@@ -104,10 +104,10 @@ class RpcServer:
     # Listener
 
     def opened(self, connection: Link) -> None:
-        self._links.add(connection)
+        self.links.add(connection)
 
     def closed(self, connection: Link) -> None:
-        self._links.discard(connection)
+        self.links.discard(connection)
 
     def interpret(self, headers: RawHeaders) -> CallHead:
         return read_head(headers)
@@ -157,5 +157,5 @@ class RpcServer:
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
             now = self._loop.time()
-            for link in list(self._links):
+            for link in list(self.links):
                 link.sweep(now)

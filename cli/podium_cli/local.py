@@ -24,6 +24,8 @@ class Served:
     grpc_port: int | None = None
     model_control: bool = False
     """Clients may load and unload models."""
+    workers: int = 1
+    """Processes, each with its own copy of the models."""
 
 
 def server_command(served: Served) -> list[str]:
@@ -43,6 +45,8 @@ def server_command(served: Served) -> list[str]:
         options += ["--grpc-port", str(served.grpc_port)]
     if served.model_control:
         options.append("--model-control")
+    if served.workers > 1:
+        options += ["--workers", str(served.workers)]
     return [sys.executable, "-m", "podium_serving", "local", *options]
 
 

@@ -121,11 +121,12 @@ def serve_command(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     grpc_port: Annotated[int | None, typer.Option(min=1, max=65535, help="Speak gRPC too, on this port.")] = None,
     model_control: Annotated[bool, typer.Option(help="Let clients load and unload models.")] = False,
+    workers: Annotated[int, typer.Option(min=1, max=32, help="Processes, each with its own copy of the models.")] = 1,
 ) -> None:
     """Answer requests on this machine with the same server as in the cluster. The model's page is at /docs."""
     from podium_cli.local import Served, serve
 
-    serve(Served(folders or [], repository, host, port, grpc_port, model_control))
+    serve(Served(folders or [], repository, host, port, grpc_port, model_control, workers))
 
 
 @app.command("compare-scores", epilog=_EPILOG)

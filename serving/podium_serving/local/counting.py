@@ -3,7 +3,7 @@
 In a pod the label `deployment` is the same for all; here it is the model's name, as it would be in a cluster.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 from prometheus_client.core import Metric
@@ -31,16 +31,18 @@ class LocalCalls(PublicCalls):
 class Figures(Collector):
     """Samples of one family stand together, as Prometheus' text format wants them, whoever counted them."""
 
-    def __init__(self, all_metrics: Callable[[], Iterable[Metrics]]) -> None:
-        self._all_metrics = all_metrics
-        self._registry = CollectorRegistry()
-        self._registry.register(self)
-        ProcessCollector(registry=self._registry)
-        PlatformCollector(registry=self._registry)
+    def __init__(self, of_models: Mapping[str, Metrics], others: Metrics) -> None:
+        self._of_models = of_models
+        self.others = others
+        """What concerns no model."""
+        self.registry = CollectorRegistry()
+        self.registry.register(self)
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
 
     def collect(self) -> Iterator[Metric]:
         families: dict[str, Metric] = {}
-        for metrics in self._all_metrics():
+        for metrics in (self.others, *self._of_models.values()):
             for family in metrics.collect():
                 first = families.setdefault(family.name, family)
                 if first is not family:
@@ -48,4 +50,4 @@ class Figures(Collector):
         yield from families.values()
 
     async def answer(self) -> bytes:
-        return generate_latest(self._registry)
+        return generate_latest(self.registry)

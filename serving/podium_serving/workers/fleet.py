@@ -7,10 +7,11 @@ to any of them at any time. Who decides about plans is the swapper; here nothing
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from podium_crds.plan import Plan
+from podium_serving.metrics import Exposition
 from podium_serving.model.hook_pool import pause_seconds
 from podium_serving.swap.faults import PreparationFailed
 from podium_serving.workers.channel import Gone, Refused
@@ -43,8 +44,10 @@ class Wanted:
 class Fleet:
     """Belongs to the supervisor's loop."""
 
-    def __init__(self, count: int, words: Words, exposition: Callable[[], Awaitable[bytes]]) -> None:
+    def __init__(self, count: int, words: Words, exposition: Exposition, command: Sequence[str] = ("worker",)) -> None:
+        """`exposition` says what /metrics of the pod says; `command` starts a worker."""
         self._count = count
+        self._command = command
         self._words = words
         self._exposition = exposition
         self._wanted: dict[int, Wanted] = {}
@@ -152,11 +155,11 @@ class Fleet:
 
     async def _life(self, number: int, first: asyncio.Future[None]) -> str:
         """From the start of a worker to its end. Why it ended."""
-        worker = self._processes[number] = await WorkerProcess.start(number, self._words, self._answer)
+        worker = self._processes[number] = await WorkerProcess.start(number, self._command, self._words, self._answer)
         self._hearing.begin(worker)
         why = ""
         try:
-            await self._join(worker)
+            await self._join(worker, first=not first.done())
             if not first.done():
                 first.set_result(None)
             await worker.gone.wait()
@@ -172,7 +175,7 @@ class Fleet:
             del self._processes[number]
         return why
 
-    async def _join(self, worker: WorkerProcess) -> None:
+    async def _join(self, worker: WorkerProcess, *, first: bool) -> None:
         held: set[int] = set()
         while missing := [wanted for epoch, wanted in self._wanted.items() if epoch not in held]:
             for wanted in missing:
@@ -180,7 +183,7 @@ class Fleet:
                 held.add(wanted.plan.epoch)
         self._members.add(worker)  # in the turn in which nothing was missing
         self._joined.set()
-        await worker.channel.ask(Listen(), _HOLD_SECONDS)
+        await worker.channel.ask(Listen(first and worker.number == 0), _HOLD_SECONDS)
         logger.info("worker %d listens, process %d", worker.number, worker.pid)
 
     async def _held(self, worker: WorkerProcess, hold: Hold) -> Refused | bool:

@@ -25,6 +25,9 @@ class Drop(msgspec.Struct, frozen=True, tag=True):
 class Listen(msgspec.Struct, frozen=True, tag=True):
     """Take connections."""
 
+    say_so: bool = False
+    """On standard output, for people: one of several says it for all."""
+
 
 class Tell(msgspec.Struct, frozen=True, tag=True):
     """Look at the pod's epoch and say how you are. Answered by a Report."""

@@ -6,7 +6,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Self
 
 from podium_serving.workers.channel import Channel
@@ -26,13 +26,15 @@ class WorkerProcess:
         self.channel: Channel
 
     @classmethod
-    async def start(cls, number: int, words: Words, answer: Callable[[Message], Awaitable[Message]]) -> Self:
-        """`answer` answers what the worker asks. Raises OSError when no process can be made."""
+    async def start(
+        cls, number: int, command: Sequence[str], words: Words, answer: Callable[[Message], Awaitable[Message]]
+    ) -> Self:
+        """`command` is what podium_serving is told; `answer` answers what the worker asks. Raises OSError."""
         ours, theirs = socket.socketpair()
         with theirs:
             try:
                 process = await asyncio.create_subprocess_exec(
-                    *(sys.executable, "-m", "podium_serving", "worker", "--number", str(number)),
+                    *(sys.executable, "-m", "podium_serving", *command, "--number", str(number)),
                     *("--channel", str(theirs.fileno()), "--words", str(words.descriptor)),
                     pass_fds=(theirs.fileno(), words.descriptor),
                     stdin=asyncio.subprocess.DEVNULL,

@@ -74,13 +74,16 @@ class Worker:
 
     async def _exposition(self) -> bytes:
         """Of the whole pod; of this process alone while the supervisor is silent."""
-        try:
-            assert self.channel is not None, "listening"
-            answer = await self.channel.ask(Expose(), _EXPOSITION_SECONDS)
-        except (Gone, Refused, TimeoutError):
-            return self._metrics.exposition()
-        assert isinstance(answer, Text)
-        return answer.content
+        return await pod_exposition(self.channel) or self._metrics.exposition()
+
+
+async def pod_exposition(supervisor: Channel | None) -> bytes | None:
+    """What the supervisor says /metrics of the pod is. None while it is silent."""
+    try:
+        answer = await supervisor.ask(Expose(), _EXPOSITION_SECONDS) if supervisor is not None else None
+    except (Gone, Refused, TimeoutError):
+        return None
+    return answer.content if isinstance(answer, Text) else None
 
 
 def worker_settings(settings: Settings) -> Settings:

@@ -11,9 +11,11 @@ from typing import Any
 import aiohttp
 import pytest
 
+from podium_serving.local.counting import Figures
 from podium_serving.local.folders import Folders
 from podium_serving.local.models import LocalModels
 from podium_serving.local.running import local
+from podium_serving.metrics import Metrics
 from podium_serving.model.package import InvalidPackage
 from podium_serving.settings import HttpSettings, Settings
 from serving_fixtures import make_package
@@ -33,10 +35,11 @@ SETTINGS = Settings(
 @asynccontextmanager
 async def serving(repository: Path, *, changeable: bool = True) -> AsyncIterator[aiohttp.ClientSession]:
     models = LocalModels(SETTINGS, Folders([], repository))
+    figures = Figures(models.metrics, Metrics("local", "", process=False))
     try:
         await models.load_all()
         async with (
-            local(models, SETTINGS, changeable=changeable) as ports,
+            local(models, SETTINGS, figures, figures.answer, changeable=changeable, shared=False) as ports,
             aiohttp.ClientSession(f"http://127.0.0.1:{ports.http}") as session,
         ):
             yield session

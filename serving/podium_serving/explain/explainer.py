@@ -21,7 +21,7 @@ from podium_serving.explain.coalitions import Composites, Floats
 from podium_serving.explain.estimate import Asking, Contributions, OutOfTime, contributions
 from podium_serving.explain.quantity import Options, Quantity, quantity
 from podium_serving.model.golden import golden_columns
-from podium_serving.score.training import outside_training
+from podium_serving.score.training import inside_training
 
 MAX_ROWS = 100
 """Rows that one request may have explained."""
@@ -132,8 +132,7 @@ def background_of(model: Explained) -> _Background:
         )
     columns = golden_columns(descriptor, model.golden)
     # A row that never was, such as a probe with an unseen category, is no background.
-    outside = [outside_training(spec, columns[spec.name]) for spec in descriptor.inputs]
-    inside = ~np.logical_or.reduce(outside)
+    inside = inside_training(descriptor.inputs, columns, len(model.golden))
     if not inside.any():
         raise NotExplainable("no golden row is within what training saw, so there is nothing to explain against")
     return _Background(cells, {name: array[inside] for name, array in columns.items()}, int(inside.sum()))

@@ -8,7 +8,7 @@ import numpy as np
 from podium_crds.package import Descriptor, GoldenRow, InputSpec
 from podium_serving.exchange import InvalidRequest
 from podium_serving.model.golden import golden_columns
-from podium_serving.score.training import outside_training
+from podium_serving.score.training import inside_training
 
 
 def example_row(descriptor: Descriptor, golden: tuple[GoldenRow, ...] = ()) -> dict[str, Any]:
@@ -41,8 +41,8 @@ def _golden_row(descriptor: Descriptor, golden: tuple[GoldenRow, ...]) -> dict[s
         return None
     if not columns:
         return None
-    outside = np.logical_or.reduce([outside_training(spec, columns[spec.name]) for spec in descriptor.inputs])
-    inside = [row for row, unusual in zip(golden, outside, strict=True) if not unusual]
+    usual = inside_training(descriptor.inputs, columns, len(golden))
+    inside = [row for row, is_usual in zip(golden, usual, strict=True) if is_usual]
     whole = [row for row in inside if None not in flat(list(row.inputs.values()))]
     chosen = next(iter(whole or inside), None)
     return None if chosen is None else {spec.name: chosen.inputs[spec.name] for spec in descriptor.inputs}

@@ -32,7 +32,6 @@ def written(
     single: bool,
 ) -> bytes:
     """The response body. `single`: one row's answer by itself, else all under `predictions`."""
-    assert answer.columns is not None, "an answer has columns"
     found = predictions(descriptor, answer.columns)
     for row, said in zip(found, warnings, strict=True):
         row["warnings"] = said

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from podium_crds.package import InputSpec
 from podium_serving.exchange import InvalidRequest
 from podium_serving.oip.tensors import TensorSchema, array_of, flat_values, kind_of, tensor_schema
-from podium_serving.score.training import outside_training
+from podium_serving.score.training import Seen
 
 MAX_PROBLEMS = 10
 """That one error lists."""
@@ -28,6 +28,7 @@ class Field:
     schema: TensorSchema
     scalar: bool
     """A row holds one value, which is sent bare."""
+    seen: Seen
 
     @property
     def name(self) -> str:
@@ -83,14 +84,14 @@ class Field:
             return f"column '{self.name}' is {shown(value)}, training saw {some(known)}{hint}"
         low = "anything" if spec.minimum is None else f"{spec.minimum:g}"
         high = "anything" if spec.maximum is None else f"{spec.maximum:g}"
-        index = int(outside_training(spec, cells.reshape(-1, 1)).argmax())
+        index = self.seen.outside(cells.reshape(-1, 1))[0]
         place = "" if self.scalar else f"[{index}]"
         return f"column '{self.name}'{place} is {shown(cells.ravel().tolist()[index])}, training saw {low} to {high}"
 
 
 def field_of(spec: InputSpec) -> Field:
     tail = spec.shape[1:]
-    return Field(spec, tensor_schema(spec, "column"), -1 not in tail and prod(tail) == 1)
+    return Field(spec, tensor_schema(spec, "column"), -1 not in tail and prod(tail) == 1, Seen(spec))
 
 
 def listed(problems: list[str]) -> str:

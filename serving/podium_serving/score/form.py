@@ -4,13 +4,10 @@ fit is each value looked at, to say everything that is wrong and what would be r
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-import numpy as np
-
 from podium_crds.package import Descriptor
 from podium_serving.exchange import Columns, InvalidRequest
 from podium_serving.score.fields import MAX_PROBLEMS, Field, field_of, listed, some
 from podium_serving.score.message import Row
-from podium_serving.score.training import outside_training
 from podium_serving.settings import OutsideTraining
 
 MAX_WARNINGS = 20
@@ -118,7 +115,7 @@ class Form:
         for place, field in enumerate(self._fields):
             column = columns[field.name]
             said: dict[str, str] = {}
-            for number in np.flatnonzero(outside_training(field.spec, column)).tolist():
+            for number in field.seen.outside(column):
                 text = said.get(key := repr(column[number].tolist()))
                 if text is None:
                     text = said[key] = field.outside(column[number])

@@ -179,3 +179,13 @@ def test_thousands_of_rows_are_filled_alike() -> None:
     rows = [{**GOOD, "tenure": number % 73} for number in range(5000)]
     filled = form().filled(rows, "Warn")
     assert filled.columns["tenure"][:, 0].tolist() == [number % 73 for number in range(5000)]
+    assert not any(filled.warnings)
+
+
+@pytest.mark.parametrize("count", [3, 500])
+def test_few_and_many_rows_are_looked_at_alike(count: int) -> None:
+    rows: list[dict[str, Any]] = [{**GOOD, "tenure": None if number % 3 else 73 * (number % 2)} for number in range(count)]
+    warned = [bool(said) for said in form().filled(rows, "Warn").warnings]
+    assert warned == [number % 6 == 3 for number in range(count)]
+    wide = [{"x": [0, 10, 11 * (number == count - 1)]} for number in range(count)]
+    assert [bool(said) for said in form(WIDE).filled(wide, "Warn").warnings] == [False] * (count - 1) + [True]

@@ -8,6 +8,7 @@ import platform
 import shutil
 import sys
 import time
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,7 @@ def _measured(part: str, *, quick: bool) -> dict[str, Any]:
         rows = importlib.import_module(f"bench.serving.parts.{part}").run(setting)
     except Exception as error:  # reported in the table's place and in the exit code
         _say(f"  {part} broke: {error}")
+        (folder / "traceback.txt").write_text(traceback.format_exc())
         result["error"] = str(error).splitlines()[-1][:300]
     _say(f"  {part}: {time.monotonic() - begun:.0f} s")
     return result | {

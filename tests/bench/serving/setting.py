@@ -14,6 +14,8 @@ from bench.serving.pod import Pod, Site, plan, pod
 from bench.serving.processes import Cores, Started, free_ports
 from bench.serving.servers import Server, mlservers
 
+_ATTEMPTS = 3
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -61,11 +63,18 @@ class Setting:
         return 1 if self.quick else 2
 
     def run(self, who: str, load: Load, of: Started) -> Report:
-        report = self.generator.run(load, of)
-        self.note(who, report)
-        return report
+        """Once more if not one answer came: that is told, and is no rate to compare with."""
+        for _ in range(_ATTEMPTS):
+            report = self.generator.run(load, of)
+            self.note(who, report)
+            if report.count:
+                return report
+        raise RuntimeError(f"{who} gave no answer in {_ATTEMPTS} runs of {load.seconds:g} s")
 
     def note(self, who: str, report: Report) -> None:
+        if not report.count:
+            self.failures.append(f"{who}: no answer within {report.wall:.2f} s ({report})")
+            self.say(f"  {self.failures[-1]}")
         if report.failed:
             self.failures.append(f"{who}: {report.failed} of {report.count + report.failed} failed: {report.examples[:2]}")
             self.say(f"  {self.failures[-1]}")
@@ -114,6 +123,12 @@ def cpu(reports: Sequence[Report]) -> list[float]:
 def median(reports: Sequence[Report], quantile: Literal["p50", "p99"]) -> float:
     """Milliseconds, the median run's."""
     return statistics.median(report.latency.p50 if quantile == "p50" else report.latency.p99 for report in reports)
+
+
+def told(reports: Sequence[Report], *, rows: int = 1) -> str:
+    """The value of a row of the table: rate, median and what a request costs."""
+    per_row = f", {rate(reports) * rows / 1000:,.0f}k rows/s" if rows > 1 else f", p50 {median(reports, 'p50'):.2f} ms"
+    return f"{rate(reports):,.0f} /s{per_row}, {statistics.median(cpu(reports)) * 1e6:,.0f} µs CPU"
 
 
 def best_mlserver(reports: Mapping[str, Sequence[Report]]) -> str:

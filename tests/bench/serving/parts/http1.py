@@ -12,16 +12,16 @@ from bench.serving.setting import (
     contender,
     cpu,
     in_turns,
-    median,
     podium_contender,
     rate,
     rates,
     summary,
+    told,
 )
 
 PART = "http1"
-PAIRS = 6
-CONNECTIONS = (16, 64, 1)
+PAIRS = {16: 6, 64: 6, 1: 3}
+CONNECTIONS = tuple(PAIRS)
 TIMES_MLSERVER = {1: 3.0, 16: 15.0, 64: 15.0}
 MOST_UNEVEN = 1.5
 
@@ -38,7 +38,7 @@ def run(setting: Setting) -> list[Row]:
         near = [podium_contender(setting, one, "json", 1), *(contender(setting, server, "json", 1) for server in limits)]
         for connections in CONNECTIONS:
             setting.say(f"  {connections} connections: podium and the limits")
-            results[connections] = in_turns(setting, near, PAIRS, 1.5, connections=connections)
+            results[connections] = in_turns(setting, near, PAIRS[connections], 1.5, connections=connections)
         captured = one.metrics()
     for server in _peers(setting):
         peer = contender(setting, server, "json", 1)
@@ -58,7 +58,7 @@ def _rows(connections: int, reports: dict[str, list[Report]]) -> Iterator[Row]:
     ours, uvicorn, asyncio = reports["podium"], reports["bare-uvicorn"], reports["bare-asyncio"]
     best = best_mlserver(reports)
     name = f"1-row JSON, {connections} connection{'s' if connections > 1 else ''}"
-    value = f"{rate(ours):,.0f} /s, p50 {median(ours, 'p50'):.2f} ms"
+    value = told(ours)
     times, must = rate(ours) / rate(reports[best]), TIMES_MLSERVER[connections]
     peers = f"{rates(reports, 'mlserver')}; {rates(reports, 'fastapi')}"
     yield Row(PART, name, value, f"≥ {must:g} × MLServer", times, at_least(times, must), peers, summary(reports))
@@ -94,4 +94,4 @@ def _without_capture(setting: Setting) -> Row:
     """Peers capture nothing: what it costs."""
     with setting.podium(capture=False) as one:
         ours = in_turns(setting, [podium_contender(setting, one, "json", 1)], 3, 1.5, connections=64)["podium"]
-    return Row(PART, "1-row JSON, 64 connections, capture off", f"{rate(ours):,.0f} /s", details=summary({"podium": ours}))
+    return Row(PART, "1-row JSON, 64 connections, capture off", told(ours), details=summary({"podium": ours}))

@@ -1,7 +1,7 @@
 """The same forest behind 30 named inputs instead of one tensor: what a client pays for names. For information."""
 
 from bench.serving.judgement import Row
-from bench.serving.setting import Setting, in_turns, podium_contender, rate, summary
+from bench.serving.setting import Setting, in_turns, podium_contender, summary, told
 
 PART = "named30"
 CONNECTIONS = 16
@@ -13,6 +13,6 @@ def run(setting: Setting) -> list[Row]:
         with setting.podium(name) as one:
             ours = in_turns(setting, [podium_contender(setting, one, form, count)], 3, 1.5, connections=CONNECTIONS)
         what = "30 inputs [n, 1]" if form == "named" else "one input [n, 30]"
-        value = f"{rate(ours['podium']):,.0f} /s"
+        value = told(ours["podium"], rows=count)
         rows.append(Row(PART, f"{count}-row JSON, {what}, {CONNECTIONS} connections", value, details=summary(ours)))
     return rows

@@ -70,14 +70,10 @@ def _rows(
     least, most = f"≥ {TIMES_MLSERVER:g} × MLServer", f"≥ {SHARE_OF_RUNTIME} × ONNX Runtime"
     details = summary({"podium": ours, **theirs})
     return [
-        Row(PART, name, _value(ours), least, times, at_least(times, TIMES_MLSERVER), peers, details),
-        Row(PART, name, _value(ours), most, share, at_least(share, SHARE_OF_RUNTIME, by_cpu), alone),
-        Row(PART, f"{name}, capturing all rows", _value(captured), "(× without)", rate(captured) / rate(ours)),
+        Row(PART, name, told(ours, rows=ROWS), least, times, at_least(times, TIMES_MLSERVER), peers, details),
+        Row(PART, name, told(ours, rows=ROWS), most, share, at_least(share, SHARE_OF_RUNTIME, by_cpu), alone),
+        Row(PART, f"{name}, capturing all rows", told(captured, rows=ROWS), "(× without)", rate(captured) / rate(ours)),
     ]
-
-
-def _value(reports: list[Report]) -> str:
-    return f"{rate(reports):,.0f} /s, {rate(reports) * ROWS / 1000:,.0f}k rows/s"
 
 
 def _by_cpu(ours: list[Report], bare: list[dict[str, float]]) -> Interval:

@@ -11,11 +11,11 @@ from bench.serving.setting import (
     contender,
     cpu,
     in_turns,
-    median,
     podium_contender,
     rate,
     rates,
     summary,
+    told,
 )
 
 PART = "unary"
@@ -46,7 +46,7 @@ def _rows(reports: dict[str, list[Report]]) -> list[Row]:
     either = [at_least(times, TIMES_MLSERVER), at_least(share, SHARE_OF_LIMIT, by_cpu)]
     verdict = "reached" if "reached" in either else either[0]
     name = f"gRPC 1 row, {IN_FLIGHT} in flight"
-    value = f"{rate(ours):,.0f} /s, p50 {median(ours, 'p50'):.2f} ms"
+    value = told(ours)
     beside = f"bare grpc.aio {rate(limit):,.0f} /s; by CPU per request {by_cpu} of its speed"
     least, most = f"≥ {TIMES_MLSERVER:g} × MLServer, or", f"≥ {SHARE_OF_LIMIT} × bare grpc.aio"
     return [

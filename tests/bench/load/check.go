@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -93,37 +94,47 @@ func (c *Checker) readJSON(body []byte) ([]float64, error) {
 	if start < 0 {
 		return nil, fmt.Errorf("output %s has no data in %.300s", c.output, body)
 	}
+	if err := c.readNumbers(rest[start+len(`"data"`):]); err != nil {
+		return nil, fmt.Errorf("output %s: %w in %.300s", c.output, err, body)
+	}
+	return c.numbers, nil
+}
+
+// readNumbers takes the numbers of a list, however it is nested, up to the list's end.
+func (c *Checker) readNumbers(text []byte) error {
 	depth := 0
-	rest = rest[start+len(`"data"`):]
-	for index := 0; index < len(rest); {
-		switch rest[index] {
+	for index := 0; index < len(text); {
+		switch text[index] {
 		case '[':
 			depth++
 			index++
 		case ']':
 			if depth--; depth == 0 {
-				return c.numbers, nil
+				return nil
 			}
 			index++
 		case ',', ' ', ':', '\n':
 			index++
 		default:
-			end := index
-			for end < len(rest) && rest[end] != ',' && rest[end] != ']' && rest[end] != ' ' {
-				end++
-			}
-			if end == index {
-				return nil, fmt.Errorf("output %s: data cannot be read in %.300s", c.output, body)
-			}
-			number, err := strconv.ParseFloat(unsafe.String(&rest[index], end-index), 64)
+			length := lengthOfNumber(text[index:])
+			number, err := strconv.ParseFloat(unsafe.String(&text[index], length), 64)
 			if err != nil {
-				return nil, fmt.Errorf("output %s: %.30q is no number", c.output, rest[index:end])
+				return fmt.Errorf("%.30q is no number", text[index:index+length])
 			}
 			c.numbers = append(c.numbers, number)
-			index = end
+			index += length
 		}
 	}
-	return nil, fmt.Errorf("output %s: data does not end in %.300s", c.output, body)
+	return errors.New("its data does not end")
+}
+
+func lengthOfNumber(text []byte) int {
+	for index, letter := range text {
+		if letter == ',' || letter == ']' || letter == ' ' || letter == '\n' {
+			return index
+		}
+	}
+	return len(text)
 }
 
 type binaryHead struct {

@@ -133,44 +133,49 @@ func (c *clients) run() error {
 	}
 	events := make([]syscall.EpollEvent, maxEventsPerTurn)
 	lookAgain := now.Add(timeoutInterval)
-	for {
-		now = time.Now()
-		if !c.begun && !now.Before(c.start) {
-			c.begun = true
-			c.report.begin(now)
-			for index := range c.all {
-				c.all[index].answers = 0
-			}
-		}
-		if !now.Before(c.end) && (c.inFlight() == 0 || now.After(c.end.Add(afterEnd))) {
-			break
-		}
+	for !c.over(now) {
 		c.issue(now)
 		if now.After(lookAgain) {
 			c.lookAfter(now)
 			lookAgain = now.Add(timeoutInterval)
 		}
-		ready, err := epollWait(c.epoll, events, c.pause(now))
+		ready, err := epollWait(c.epoll, events, c.pause())
 		if err != nil {
 			return err
 		}
 		for _, event := range events[:ready] {
 			c.turn(int(event.Fd), event.Events)
 		}
+		if now = time.Now(); !c.begun && !now.Before(c.start) {
+			c.begin(now)
+		}
 	}
 	c.endOfRun(now)
 	return nil
 }
 
+// begin ends the warm-up.
+func (c *clients) begin(now time.Time) {
+	c.begun = true
+	c.report.begin(now)
+	for index := range c.all {
+		c.all[index].answers = 0
+	}
+}
+
+func (c *clients) over(now time.Time) bool {
+	return !now.Before(c.end) && (c.inFlight() == 0 || now.After(c.end.Add(afterEnd)))
+}
+
 // issue sends what is due, as far as there are idle connections.
 func (c *clients) issue(now time.Time) {
-	if !now.Before(c.end) {
+	if !now.Before(c.end) { // what is late by then counts as behind
 		return
 	}
 	for len(c.idle) > 0 {
 		intended := now
 		if c.interval > 0 {
-			if intended = c.opened.Add(time.Duration(c.issued) * c.interval); intended.After(now) {
+			if intended = c.opened.Add(time.Duration(c.issued) * c.interval); intended.After(now) || !intended.Before(c.end) {
 				return
 			}
 		}
@@ -182,10 +187,10 @@ func (c *clients) issue(now time.Time) {
 }
 
 // pause is how long nothing needs to be sent.
-func (c *clients) pause(now time.Time) time.Duration {
+func (c *clients) pause() time.Duration {
 	wait := timeoutInterval
-	if c.interval > 0 && len(c.idle) > 0 && now.Before(c.end) {
-		wait = min(wait, time.Until(c.opened.Add(time.Duration(c.issued)*c.interval)))
+	if due := c.opened.Add(time.Duration(c.issued) * c.interval); c.interval > 0 && len(c.idle) > 0 && due.Before(c.end) {
+		wait = min(wait, time.Until(due))
 	}
 	if !c.begun {
 		wait = min(wait, time.Until(c.start))

@@ -10,7 +10,18 @@ from bench.serving.generator import Report
 from bench.serving.judgement import Interval, Row, at_least, ratio_interval
 from bench.serving.pod import Pod
 from bench.serving.servers import PEERS
-from bench.serving.setting import Setting, best_mlserver, contender, cpu, in_turns, podium_contender, rate, rates, summary
+from bench.serving.setting import (
+    Setting,
+    best_mlserver,
+    contender,
+    cpu,
+    in_turns,
+    podium_contender,
+    rate,
+    rates,
+    summary,
+    told,
+)
 
 PART = "rows64"
 ROWS = 64

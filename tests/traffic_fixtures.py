@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 from aiohttp import web
 
 from podium_crds.package import Descriptor, GoldenRow
@@ -30,6 +31,7 @@ from podium_crds.slots import allocate
 from podium_serving.exchange import Answer, Columns, DeadlineExceeded, InferRequest, ServingError
 from podium_serving.inference import Inference, Tasks, awaited
 from podium_serving.metrics import Metrics
+from podium_serving.oip.codec import Codec
 from podium_serving.settings import Secrets, Settings
 from podium_serving.state import Responder, Serving, Timing
 from podium_serving.traffic.factory import ResponderFactory
@@ -148,7 +150,6 @@ def request(
     seconds: float = 1.0,
     headers: dict[str, str] | None = None,
     request_id: str = "request-1",
-    raw: bytes | None = None,
 ) -> InferRequest:
     rows = rows or ((1.0, 2.0),)
     now = time.monotonic()
@@ -159,7 +160,6 @@ def request(
         admitted_at=now,
         deadline=now + seconds,
         request_id=request_id,
-        body=body(*rows) if raw is None else raw,
         headers=headers or {},
     )
 
@@ -223,8 +223,9 @@ class Challenger:
     seen: list[web.Request] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
     seconds: float = 0.0
-    change: Callable[[dict[str, Any]], None] = lambda answer: None
+    change: Callable[[npt.NDArray[Any]], None] = lambda scores: None
     status: int = 200
+    codec: Codec = field(default_factory=lambda: Codec(descriptor()))
 
     async def infer(self, asked: web.Request) -> web.Response:
         self.seen.append(asked)
@@ -234,18 +235,18 @@ class Challenger:
             await asyncio.sleep(self.seconds)
         if self.status != 200:
             return web.json_response({"error": "not now"}, status=self.status)
-        name, version_name = asked.match_info["model"], asked.match_info["version"]
-        columns = [tensor["data"] for tensor in json.loads(content)["inputs"]]
-        scores = [self.factor * sum(row) for row in zip(*columns, strict=True)]
-        output = {"name": "score", "datatype": "FP32", "shape": [len(scores), 1], "data": scores}
-        answer = {"model_name": name, "model_version": version_name, "outputs": [output]}
-        self.change(answer)
+        version_name = asked.match_info["version"]
+        columns = self.codec.decode(content, int(asked.headers["Inference-Header-Content-Length"])).columns
+        scores = self.factor * (columns["x0"] + columns["x1"])
+        self.change(scores)
+        framed = self.codec.encode_binary({"score": scores}, asked.match_info["model"], version_name, "")
         headers = {
             "Podium-Version": version_name,
             "Podium-Queue-Microseconds": "1500",
             "Podium-Inference-Microseconds": "2500",
+            "Inference-Header-Content-Length": str(framed.header_length),
         }
-        return web.json_response(answer, headers=headers)
+        return web.Response(body=framed.body, headers=headers)
 
 
 @asynccontextmanager

@@ -73,8 +73,6 @@ class InferRequest:
     """Monotonic seconds. Later answers are 504."""
     request_id: str
     """The client's id, or one that was made here."""
-    body: bytes = b""
-    content_type: str = "application/json"
     headers: Mapping[str, str] = field(default_factory=dict)
     """Lower-case names. A client's own podium-* headers are not in it."""
     pinned_version: str = ""
@@ -115,16 +113,12 @@ class Fallback(StrEnum):
 
 @dataclass(slots=True)
 class Answer:
-    """What goes back to the client: `body` if it is set (relayed from another pod, as it came), else `columns`.
-
-    A relayed answer has both: its columns are what the body says, for whoever captures it.
-    """
+    """What goes back to the client, whoever answered."""
 
     version: str
     version_digest: str
     epoch: int
-    columns: Columns | None = None
-    body: bytes | None = None
+    columns: Columns
     arm_assigned: str = "champion"
     """champion, or the challenger's name."""
     arm_answered: str = "champion"

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from podium_crds.plan import PlannedRoute
 from podium_serving.capture.texts import PlanText, json_text
-from podium_serving.exchange import Answer, Columns, InferRequest
+from podium_serving.exchange import Answer, InferRequest
 from podium_serving.traffic.keys import key_of_header, row_keys
+from podium_serving.traffic.mirror import Shadowed
 
 _BYTES_PER_ROW = 400
 
@@ -30,7 +31,7 @@ class CapturedPrediction:
         return self.request.rows
 
     def estimated_bytes(self) -> int:
-        text, rows, asked, said = self.text, self.request.rows, self.request.columns, self.answer.columns or {}
+        text, rows, asked, said = self.text, self.request.rows, self.request.columns, self.answer.columns
         return rows * _BYTES_PER_ROW + text.writer(asked).size(asked, rows) + text.writer(said).size(said, rows)
 
     def events(self, start: int, end: int) -> list[bytes]:
@@ -49,7 +50,7 @@ class CapturedPrediction:
 
     def _values(self, start: int, end: int) -> tuple[list[bytes], list[bytes]]:
         text, answer = self.text, self.answer
-        asked, said = self.request.columns, answer.columns or {}
+        asked, said = self.request.columns, answer.columns
         asked_by, said_by = text.writer(asked), text.writer(said)
         if self.request.rows > 1:
             return asked_by.rows(asked, start, end), said_by.rows(said, start, end)
@@ -60,7 +61,7 @@ class CapturedPrediction:
 
 @dataclass(slots=True)
 class CapturedShadow:
-    """What a shadow made of a captured prediction: `columns`, or None and why."""
+    """What a shadow made of a captured prediction."""
 
     event: bytes
     """Of the prediction it belongs to."""
@@ -68,18 +69,21 @@ class CapturedShadow:
     text: PlanText
     route: PlannedRoute
     rows: int
-    columns: Columns | None
-    error: str
+    shadowed: Shadowed
 
     def estimated_bytes(self) -> int:
-        columns = self.columns or {}
+        columns = self.shadowed.columns or {}
         return self.rows * _BYTES_PER_ROW + self.text.writer(columns).size(columns, self.rows)
 
     def events(self, start: int, end: int) -> list[bytes]:
-        beginning = self.text.shadow(self.at, self.route, self.error)
-        outputs = [b"null"] * (end - start)
-        if self.columns is not None:
-            outputs = self.text.writer(self.columns).rows(self.columns, start, end)
+        shadowed, columns = self.shadowed, self.shadowed.columns
+        beginning = self.text.shadow(self.at, self.route, shadowed.error)
+        if columns is None:
+            outputs = [b"null"] * (end - start)
+        elif shadowed.texts is not None:
+            outputs = [self.text.writer(columns).row_of(columns, shadowed.texts, shadowed.row)]
+        else:
+            outputs = self.text.writer(columns).rows(columns, start, end)
         event, name = self.event, self.route.name.encode()
         return [
             b'%b,"prediction_id":"%b-%d","outputs":%b},"id":"%b-%d-%b"}' % (beginning, event, row, said, event, row, name)

@@ -13,9 +13,10 @@ from podium_serving.capture.events import CapturedPrediction, CapturedShadow
 from podium_serving.capture.limits import CaptureLimits
 from podium_serving.capture.sender import Sender
 from podium_serving.capture.texts import PlanText
-from podium_serving.exchange import Answer, Columns, InferRequest
+from podium_serving.exchange import Answer, InferRequest
 from podium_serving.metrics import Metrics
 from podium_serving.settings import Settings
+from podium_serving.traffic.mirror import Shadowed
 from podium_serving.traffic.splitter import Blocks
 
 _SAMPLED = "sampled"
@@ -42,11 +43,9 @@ class Recorder:
         captured = CapturedPrediction(event, time.time(), self._text_of(plan), request, answer, latency)
         return event if self._sender.take(captured) else None
 
-    def shadowed(
-        self, plan: Plan, route: PlannedRoute, event: bytes, rows: int, columns: Columns | None, error: str
-    ) -> None:
-        """A shadow's outputs, or None and why, for the prediction whose stem is `event`."""
-        self._sender.take(CapturedShadow(event, time.time(), self._text_of(plan), route, rows, columns, error))
+    def shadowed(self, plan: Plan, route: PlannedRoute, event: bytes, rows: int, shadowed: Shadowed) -> None:
+        """What a shadow made of the prediction whose stem is `event`."""
+        self._sender.take(CapturedShadow(event, time.time(), self._text_of(plan), route, rows, shadowed))
 
     def _text_of(self, plan: Plan) -> PlanText:
         if plan is not self._plan:

@@ -82,8 +82,6 @@ class LocalChampion:
 
 
 class RemoteChampion:
-    """The answer has the columns of the relayed body, too: capture wants them."""
-
     def __init__(self, plan: Plan, codec: Codec, link: Link, recent: RecentP99, max_answer_bytes: int) -> None:
         self._plan = plan
         self._codec = codec
@@ -106,7 +104,6 @@ class RemoteChampion:
             version_digest=self._plan.champion.version.digest,
             epoch=self._plan.epoch,
             columns=forwarded.columns,
-            body=forwarded.body,
             queue_seconds=forwarded.queue_seconds,
             inference_seconds=forwarded.inference_seconds,
             forward_seconds=now - started,

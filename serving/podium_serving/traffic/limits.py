@@ -17,14 +17,24 @@ class TrafficLimits:
     max_in_flight: int = 64
     """Forwards per challenger at once. There is no queue: one more and the champion answers."""
 
-    mirror_queue: int = 256
+    mirror_queue: int = 1024
     """Shadow requests per challenger that wait; more are shed."""
 
     mirror_queue_bytes: int = 16 * 1024 * 1024
-    """Their bodies together."""
+    """Their columns together."""
+
+    mirror_rows: int = 64
+    """Shadow requests are joined up to so many rows. Fifty copies in one exchange cost 3 µs each; alone one costs 140."""
+
+    mirror_linger_seconds: float = 0.005
+    """A shadow waits so long for company: nobody waits for it."""
 
     mirror_in_flight: int = 4
-    """Shadow requests per challenger at once. Few, so that a slow shadow costs the champion's pod little."""
+    """Exchanges of shadows per challenger at once. Few, so that a slow shadow costs the champion's pod little."""
+
+    mirror_apart_seconds: float = 1.0
+    """A joined exchange that was refused is tried copy by copy once in so long: else a challenger that refuses everything
+    would cost what joining saves, many times over."""
 
     close_seconds: float = 1.0
     """What is in flight when a plan is replaced or the pod drains is waited for so long."""

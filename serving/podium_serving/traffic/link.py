@@ -12,7 +12,7 @@ from contextlib import suppress
 from podium_serving.exchange import Fallback, InferRequest
 from podium_serving.oip.codec import Codec
 from podium_serving.traffic.breaker import Breaker
-from podium_serving.traffic.forward import Errand, Forwarded, ForwardFailed, Peer
+from podium_serving.traffic.forward import Errand, Forwarded, ForwardFailed, Peer, size_of
 from podium_serving.traffic.limits import TrafficLimits
 from podium_serving.traffic.mirror import Mirror
 
@@ -51,7 +51,7 @@ class Link:
 
     def refusal(self, request: InferRequest) -> Fallback:
         """Why this request must not even be tried. NONE: it may be."""
-        if len(request.body) > self._limits.max_forward_body_bytes:
+        if size_of(request.columns) > self._limits.max_forward_body_bytes:
             return Fallback.BODY_TOO_LARGE
         if self.in_flight.count >= self._limits.max_in_flight:
             return Fallback.TOO_MANY_IN_FLIGHT

@@ -1,33 +1,53 @@
-"""Shadow requests: sent after the client has its answer, from a bounded queue that sheds what it cannot hold.
+"""Shadow requests: sent after the client has its answer, joined, from a bounded queue that sheds what it cannot hold.
 
 A shadow may be late, slow or broken; none of it reaches a client. What it costs the champion's pod is bounded by the queue
-and by how many are in flight.
+and by how many exchanges are open. An exchange costs the loop as much as answering three requests, so copies gather for a
+moment and go joined, as one request of many rows; its answer is cut up again. A joined exchange that the challenger refuses
+is tried once more copy by copy, for the fault may be one row's, but not again and again: once in a while.
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from podium_serving.exchange import Columns, Fallback, InferRequest
-from podium_serving.metrics import Values
+import numpy as np
+
+from podium_serving.exchange import Columns, InferRequest
+from podium_serving.metrics import Value, Values
 from podium_serving.oip.codec import Codec
-from podium_serving.traffic.forward import Errand, ForwardFailed, Peer
+from podium_serving.oip.rows import RowTexts
+from podium_serving.traffic.forward import Errand, ForwardFailed, Peer, check_finite, size_of
 from podium_serving.traffic.limits import TrafficLimits
 
-Report = Callable[[Columns | None, str], None]
-"""What came of a shadow: its outputs, or None and why."""
+
+@dataclass(slots=True)
+class Shadowed:
+    """What came of a copy: outputs, or None and why."""
+
+    columns: Columns | None
+    error: str = ""
+    texts: RowTexts | None = None
+    """JSON of the exchange whose row `row` this single row was."""
+    row: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+Report = Callable[[Shadowed], None]
+
+
+@dataclass(slots=True)
 class Shadow:
-    """One request to be mirrored. `report` is called once, unless the request is shed."""
+    """A copy of one request. `report` is called once, unless the copy is shed."""
 
     errand: Errand
     request: InferRequest
     codec: Codec
     seconds: float
     report: Report | None
+    size: int = 0
+    """Bytes of its columns."""
+    settled: bool = False
 
 
 class Mirror:
@@ -38,56 +58,173 @@ class Mirror:
         self._peer = peer
         self._limits = limits
         self._outcomes = outcomes
+        self._counts: dict[str, Value] = {}
         self._waiting: deque[Shadow] = deque()
         self._waiting_bytes = 0
-        self._workers: set[asyncio.Task[None]] = set()
+        self._waiting_rows = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._workers: dict[asyncio.Task[None], list[Shadow]] = {}
+        """And the copies that each has in its hands."""
+        self._apart_after = 0.0
+        """Monotonic seconds until when no refused exchange is tried copy by copy."""
+        self._closed = False
 
     def offer(self, shadow: Shadow) -> None:
-        """Queues the shadow or sheds it; returns at once."""
-        size = len(shadow.request.body)
-        if size > self._limits.max_forward_body_bytes:
+        """Queues the copy or sheds it; returns at once."""
+        limits = self._limits
+        shadow.size = size = size_of(shadow.request.columns)
+        if size > limits.max_forward_body_bytes:
             self._count("BodyTooLarge")
             return
-        if len(self._waiting) >= self._limits.mirror_queue or self._waiting_bytes + size > self._limits.mirror_queue_bytes:
+        full = len(self._waiting) >= limits.mirror_queue or self._waiting_bytes + size > limits.mirror_queue_bytes
+        if full or self._closed:
             self._count("Shed")
             return
         self._waiting.append(shadow)
         self._waiting_bytes += size
+        self._waiting_rows += shadow.request.rows
+        self._send_soon()
+
+    def _send_soon(self) -> None:
+        if self._waiting_rows >= self._limits.mirror_rows:
+            self._start()
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self._limits.mirror_linger_seconds, self._linger_over)
+
+    def _linger_over(self) -> None:
+        self._timer = None
+        if self._waiting:
+            self._start()
+
+    def _start(self) -> None:
         if len(self._workers) < self._limits.mirror_in_flight:
-            worker = asyncio.get_running_loop().create_task(self._work())
-            self._workers.add(worker)
-            worker.add_done_callback(self._workers.discard)
+            copies = self._next()
+            worker = asyncio.get_running_loop().create_task(self._work(copies))
+            self._workers[worker] = copies
+            worker.add_done_callback(self._ended)
 
-    async def _work(self) -> None:
+    def _ended(self, worker: asyncio.Task[None]) -> None:
+        self._workers.pop(worker, None)
+        if self._waiting and not self._closed:
+            self._send_soon()
+
+    def _next(self) -> list[Shadow]:
+        """The oldest copies that may go together: to one version of one model, alike in shape, up to the limits."""
+        first = self._waiting[0]
+        copies: list[Shadow] = []
+        rows = size = 0
         while self._waiting:
-            shadow = self._waiting.popleft()
-            self._waiting_bytes -= len(shadow.request.body)
-            await self._send(shadow)
+            shadow = self._waiting[0]
+            rows, size = rows + shadow.request.rows, size + shadow.size
+            if copies and (
+                rows > self._limits.mirror_rows
+                or size > self._limits.max_forward_body_bytes
+                or not _goes_with(first, shadow)
+            ):
+                break
+            copies.append(self._waiting.popleft())
+            self._waiting_bytes -= shadow.size
+            self._waiting_rows -= shadow.request.rows
+        return copies
 
-    async def _send(self, shadow: Shadow) -> None:
-        try:
-            forwarded = await self._peer.ask(shadow.errand, shadow.request, shadow.codec, shadow.seconds)
-        except ForwardFailed as failure:
-            self._count(failure.reason.value)
-            if shadow.report is not None:
-                shadow.report(None, f"{failure.reason.value}: {failure}"[:500])
+    async def _work(self, copies: list[Shadow]) -> None:
+        failure = await self._send(copies)
+        if failure is None:
             return
-        self._count("Answered")
-        if shadow.report is not None:
-            shadow.report(forwarded.columns, Fallback.NONE.value)
+        now = time.monotonic()
+        if len(copies) > 1 and failure.status in _PERHAPS_ONE_ROWS_FAULT and now >= self._apart_after:
+            self._apart_after = now + self._limits.mirror_apart_seconds
+            for shadow in copies:
+                failed = await self._send([shadow])
+                if failed is not None:
+                    self._failed([shadow], failed)
+        else:
+            self._failed(copies, failure)
 
-    def _count(self, outcome: str) -> None:
-        self._outcomes.labels(self._name, outcome).inc()
+    async def _send(self, copies: list[Shadow]) -> ForwardFailed | None:
+        first = copies[0]
+        try:
+            forwarded = await self._peer.ask(first.errand, joined(copies), first.codec, first.seconds)
+        except ForwardFailed as failure:
+            return failure
+        texts = RowTexts(forwarded.columns) if all(shadow.request.rows == 1 for shadow in copies) else None
+        start = 0
+        for shadow in copies:
+            end = start + shadow.request.rows
+            self._answered(shadow, {name: column[start:end] for name, column in forwarded.columns.items()}, texts, start)
+            start = end
+        return None
+
+    def _answered(self, shadow: Shadow, columns: Columns, texts: RowTexts | None, row: int) -> None:
+        try:
+            check_finite(columns)
+        except ForwardFailed as failure:
+            self._failed([shadow], failure)
+            return
+        self._settle(shadow, "Answered")
+        if shadow.report is not None:
+            shadow.report(Shadowed(columns, texts=texts, row=row))
+
+    def _failed(self, copies: list[Shadow], failure: ForwardFailed) -> None:
+        for shadow in copies:
+            self._settle(shadow, failure.reason.value)
+            if shadow.report is not None:
+                shadow.report(Shadowed(None, f"{failure.reason.value}: {failure}"[:500]))
+
+    def _settle(self, shadow: Shadow, outcome: str) -> None:
+        shadow.settled = True
+        self._count(outcome)
+
+    def _count(self, outcome: str, copies: int = 1) -> None:
+        count = self._counts.get(outcome)
+        if count is None:
+            count = self._counts[outcome] = self._outcomes.labels(self._name, outcome)
+        count.value += copies
 
     async def close(self) -> None:
         """Sends what waits as long as the limits allow; sheds the rest."""
-        if self._workers:
-            await asyncio.wait(self._workers, timeout=self._limits.close_seconds)
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._limits.close_seconds
+        while (self._waiting or self._workers) and (left := until - loop.time()) > 0:
+            if self._waiting:
+                self._start()
+            await asyncio.wait(self._workers, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        left_over = [shadow for copies in self._workers.values() for shadow in copies if not shadow.settled]
         for worker in list(self._workers):
             worker.cancel()
-            self._count("Shed")
         await asyncio.gather(*self._workers, return_exceptions=True)
-        while self._waiting:
-            self._waiting.popleft()
-            self._count("Shed")
-        self._waiting_bytes = 0
+        if left_over or self._waiting:
+            self._count("Shed", len(left_over) + len(self._waiting))
+        self._waiting.clear()
+        self._waiting_bytes = self._waiting_rows = 0
+
+
+_PERHAPS_ONE_ROWS_FAULT = {400, 413, 422, 500}
+
+
+def joined(copies: list[Shadow]) -> InferRequest:
+    """One request of all their rows, for all outputs, under the first one's id and trace."""
+    first = copies[0].request
+    if len(copies) == 1:
+        return replace(first, wanted_outputs=()) if first.wanted_outputs else first
+    columns = {name: np.concatenate([shadow.request.columns[name] for shadow in copies]) for name in first.columns}
+    return InferRequest(
+        columns=columns,
+        rows=sum(shadow.request.rows for shadow in copies),
+        admitted_at=first.admitted_at,
+        deadline=first.deadline,
+        request_id=first.request_id,
+        traceparent=first.traceparent,
+        tracestate=first.tracestate,
+    )
+
+
+def _goes_with(first: Shadow, other: Shadow) -> bool:
+    if other.errand is not first.errand or other.codec is not first.codec:
+        return False
+    columns = other.request.columns
+    return all(columns[name].shape[1:] == column.shape[1:] for name, column in first.request.columns.items())

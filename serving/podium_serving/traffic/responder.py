@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from podium_crds.plan import Plan, PlannedRoute
 from podium_serving.capture.recorder import Recorder
-from podium_serving.exchange import Answer, Columns, Fallback, InferRequest, ServingError
+from podium_serving.exchange import Answer, Fallback, InferRequest, ServingError
 from podium_serving.inference import Cancel, Done, Tasks, awaited
 from podium_serving.metrics import Metrics
 from podium_serving.oip.codec import Codec
@@ -15,7 +15,7 @@ from podium_serving.traffic.budget import LEAST_USEFUL_SECONDS, RecentP99, forwa
 from podium_serving.traffic.champion import Champion
 from podium_serving.traffic.forward import Errand, Forwarded, ForwardFailed, left_until
 from podium_serving.traffic.link import Link
-from podium_serving.traffic.mirror import Report, Shadow
+from podium_serving.traffic.mirror import Report, Shadow, Shadowed
 from podium_serving.traffic.splitter import Splitter
 
 logger = logging.getLogger(__name__)
@@ -32,8 +32,10 @@ class Arm:
         self.link = link
         self.timeout = route.timeout_milliseconds / 1000
         self.plan_timeout = plan.timeout_milliseconds / 1000
+        shadow = route.mode == "Shadow"
+        # Of a shadow's joined answer each copy's rows are looked at by themselves.
         self.errand = Errand(
-            plan.deployment.name, route.version.name, route.name, max_answer_bytes, mirror=route.mode == "Shadow"
+            plan.deployment.name, route.version.name, route.name, max_answer_bytes, finite=not shadow, mirror=shadow
         )
 
     def is_fair(self, seconds: float, left: float) -> bool:
@@ -104,7 +106,6 @@ class PlanResponder:
             version_digest=arm.route.version.digest,
             epoch=self._plan.epoch,
             columns=forwarded.columns,
-            body=forwarded.body,
             arm_assigned=arm.route.name,
             arm_answered=arm.route.name,
             queue_seconds=forwarded.queue_seconds,
@@ -150,8 +151,8 @@ class PlanResponder:
             logger.exception("request %s was answered but not captured or mirrored", request.request_id)
 
     def _report(self, arm: Arm, event: bytes, rows: int) -> Report:
-        def report(columns: Columns | None, error: str) -> None:
-            self._recorder.shadowed(self._plan, arm.route, event, rows, columns, error)
+        def report(shadowed: Shadowed) -> None:
+            self._recorder.shadowed(self._plan, arm.route, event, rows, shadowed)
 
         return report
 

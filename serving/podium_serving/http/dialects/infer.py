@@ -25,7 +25,6 @@ class Infer:
             admitted_at=arrived.admitted_at,
             deadline=deadline,
             request_id=decoded.id or arrived.request_id,
-            body=arrived.body,
             headers=ClientHeaders(arrived.headers),
             pinned_version=arrived.version,
             wanted_outputs=decoded.wanted_outputs,
@@ -34,9 +33,6 @@ class Infer:
         )
 
     def write(self, arrived: Arrived, request: InferRequest, answer: Answer) -> Written:
-        if answer.body is not None:
-            return Written(answer.body)
-        assert answer.columns is not None, "an answer has columns or a body"
         codec, wanted = arrived.admitted.codec, request.wanted_outputs
         if request.binary_outputs:
             framed = codec.encode_binary(

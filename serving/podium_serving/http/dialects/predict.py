@@ -24,5 +24,4 @@ class Predict:
         )
 
     def write(self, arrived: Arrived, request: InferRequest, answer: Answer) -> Written:
-        assert answer.columns is not None, "an answer has columns"
         return Written(written_predictions(answer.columns, list(arrived.admitted.codec.outputs)))

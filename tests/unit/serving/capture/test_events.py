@@ -13,6 +13,7 @@ from podium_serving.capture.events import CapturedPrediction, CapturedShadow
 from podium_serving.capture.texts import PlanText, RowWriter, rfc3339
 from podium_serving.exchange import Answer, Columns, Fallback, InferRequest
 from podium_serving.oip.rows import RowTexts
+from podium_serving.traffic.mirror import Shadowed
 from traffic_fixtures import plan, request, route
 
 AT = 1_800_000_000.25
@@ -95,7 +96,7 @@ def test_rows_are_joined_by_the_sticky_key_or_the_request_id(sticky: PlannedStic
 
 
 def test_a_shadows_event_names_the_prediction_it_belongs_to() -> None:
-    shadow = CapturedShadow(b"e", AT, PlanText(plan()), route("boosting", "host", mode="Shadow"), 2, scores(1, 2), "")
+    shadow = CapturedShadow(b"e", AT, PlanText(plan()), route("boosting", "host", mode="Shadow"), 2, Shadowed(scores(1, 2)))
     event = json.loads(shadow.events(1, 2)[0])
     assert (event["id"], event["type"]) == ("e-1-boosting", "dev.podium.shadow.v1")
     digest = route("boosting", "host").version.digest
@@ -109,7 +110,9 @@ def test_a_shadows_event_names_the_prediction_it_belongs_to() -> None:
 
 
 def test_a_shadow_that_failed_says_why() -> None:
-    shadow = CapturedShadow(b"e", AT, PlanText(plan()), route("boosting", "host", mode="Shadow"), 1, None, "Timeout: slow")
+    shadow = CapturedShadow(
+        b"e", AT, PlanText(plan()), route("boosting", "host", mode="Shadow"), 1, Shadowed(None, "Timeout: slow")
+    )
     content = json.loads(shadow.events(0, 1)[0])["data"]
     assert (content["outputs"], content["error"]) == (None, "Timeout: slow")
 

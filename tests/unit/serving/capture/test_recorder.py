@@ -18,6 +18,7 @@ from podium_serving.capture.limits import CaptureLimits
 from podium_serving.capture.recorder import Recorder
 from podium_serving.capture.sender import Reply, Verdict, reply_to
 from podium_serving.exchange import Answer
+from podium_serving.traffic.mirror import Shadowed
 from traffic_fixtures import free_port, metrics, plan, request, route, settings, until
 
 QUICK = CaptureLimits(
@@ -209,7 +210,7 @@ async def test_a_shadows_answer_follows_its_prediction() -> None:
         event = capture.predict(2)
         assert event is not None
         shadow = route("boosting", "host", mode="Shadow")
-        capture.recorder.shadowed(capture.plan, shadow, event, 2, {"score": np.ones((2, 1))}, "")
+        capture.recorder.shadowed(capture.plan, shadow, event, 2, Shadowed({"score": np.ones((2, 1))}))
         await until(lambda: len(collector.events) == 4)
         await capture.recorder.close()
     assert collector.events[3]["data"]["prediction_id"] == collector.events[1]["id"]

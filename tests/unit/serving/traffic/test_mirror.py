@@ -1,14 +1,25 @@
 """Shadows: after the answer, bounded, counted, never waited for."""
 
 import asyncio
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pytest
+from aiohttp import web
 
+from podium_serving.capture.texts import RowWriter
 from podium_serving.exchange import Fallback
+from podium_serving.oip.codec import Codec
+from podium_serving.traffic.forward import Errand, Peer
 from podium_serving.traffic.limits import TrafficLimits
+from podium_serving.traffic.mirror import Mirror, Shadow, Shadowed
 from traffic_fixtures import (
     HOST,
+    LIMITS,
+    TOKEN,
     Bench,
+    Challenger,
     SumModel,
     Talk,
     answer_of,
@@ -35,14 +46,13 @@ async def test_shadows_see_every_request_after_the_answer(bench: Bench) -> None:
             answer = await answer_of(responder, asked, admitted)
             assert answer.version == "churn-3"
             responder.answered(asked, answer, admitted)
-        await until(lambda: len(pod.seen) == 5)
+        await until(lambda: bench.shadows() == {("boosting", "Answered"): 5})
         assert pod.seen[0].headers["Podium-Mirror"] == "1"
         await responder.close()
-    assert bench.shadows() == {("boosting", "Answered"): 5}
 
 
 async def test_a_hanging_shadow_is_shed_and_never_waited_for() -> None:
-    limits = TrafficLimits(mirror_queue=10, mirror_in_flight=2, close_seconds=0.05)
+    limits = TrafficLimits(mirror_queue=10, mirror_in_flight=2, mirror_linger_seconds=0, close_seconds=0.05)
     bench = Bench(limits)
     model = SumModel()
     of = plan(route("boosting", HOST, mode="Shadow", timeout_milliseconds=10_000))
@@ -54,7 +64,8 @@ async def test_a_hanging_shadow_is_shed_and_never_waited_for() -> None:
             answer = await answer_of(responder, asked, admitted)
             responder.answered(asked, answer, admitted)
             await asyncio.sleep(0)
-        assert bench.shadows() == {("boosting", "Shed"): 88}
+        assert list(bench.shadows()) == [("boosting", "Shed")]
+        assert 70 < bench.shadows()["boosting", "Shed"] <= 90
         async with asyncio.timeout(1):
             await responder.close()
     assert bench.shadows() == {("boosting", "Shed"): 100}
@@ -73,3 +84,122 @@ async def test_a_shadow_that_misbehaves_is_counted(bench: Bench, talk: Talk, rea
         await until(lambda: bool(bench.shadows()))
         await responder.close()
     assert bench.shadows() == {("boosting", reason.value): 1}
+
+
+class Mirrored:
+    """A mirror to a real pod, and what came of each copy by its number."""
+
+    def __init__(self, bench: Bench, **limits: Any) -> None:
+        self.peer = Peer(HOST, bench.port, TOKEN)
+        limits = {"close_seconds": 0.3, **limits}
+        self.mirror = Mirror("boosting", self.peer, TrafficLimits(**limits), bench.metrics.shadow_requests)
+        self.errand = Errand("churn", "boosting-1", "boosting", LIMITS.max_answer_bytes, finite=False, mirror=True)
+        self.codec = Codec(descriptor())
+        self.came: dict[int, Shadowed] = {}
+
+    def offer(self, number: int, *rows: tuple[float, float]) -> None:
+        asked = request(*(rows or ((float(number), 1.0),)))
+        self.mirror.offer(Shadow(self.errand, asked, self.codec, 1.0, lambda said: self.came.update({number: said})))
+
+    def scores(self) -> dict[int, list[float] | str]:
+        return {
+            number: said.error if said.columns is None else said.columns["score"].ravel().tolist()
+            for number, said in sorted(self.came.items())
+        }
+
+    async def close(self) -> None:
+        await self.mirror.close()
+        self.peer.close()
+
+
+async def test_copies_go_joined_and_each_gets_its_own_rows_back(bench: Bench) -> None:
+    mirrored = Mirrored(bench)
+    async with challenger_pod(HOST, bench.port) as pod:
+        for number in range(40):
+            mirrored.offer(number, *(((float(number), 1.0), (0.0, float(number))) if number % 10 == 3 else ()))
+        await until(lambda: len(mirrored.came) == 40)
+        await mirrored.close()
+    wanted = {n: [10.0 * (n + 1), 10.0 * n] if n % 10 == 3 else [10.0 * (n + 1)] for n in range(40)}
+    assert mirrored.scores() == wanted
+    assert len(pod.seen) == 1
+
+
+async def test_an_exchange_holds_so_many_rows_and_the_rest_goes_in_the_next(bench: Bench) -> None:
+    mirrored = Mirrored(bench, mirror_rows=16, mirror_in_flight=1)
+    async with challenger_pod(HOST, bench.port) as pod:
+        for number in range(40):
+            mirrored.offer(number)
+        mirrored.offer(40, *((1.0, float(row)) for row in range(30)))
+        await until(lambda: len(mirrored.came) == 41)
+        await mirrored.close()
+    assert mirrored.scores()[39] == [400.0]
+    assert len(pod.seen) == 4
+
+
+async def test_joined_rows_are_captured_as_if_they_had_gone_alone(bench: Bench) -> None:
+    mirrored = Mirrored(bench)
+    async with challenger_pod(HOST, bench.port):
+        for number in range(5):
+            mirrored.offer(number)
+        await until(lambda: len(mirrored.came) == 5)
+        await mirrored.close()
+    for number, said in mirrored.came.items():
+        assert said.columns is not None
+        assert said.texts is not None
+        assert RowWriter(said.columns).row_of(said.columns, said.texts, said.row) == b'{"score":%.1f}' % (10 * (number + 1))
+
+
+async def test_a_row_whose_answer_is_no_number_harms_itself_only(bench: Bench) -> None:
+    def broken(scores: npt.NDArray[Any]) -> None:
+        scores[scores == 30.0] = np.nan
+
+    mirrored = Mirrored(bench)
+    async with challenger_pod(HOST, bench.port, Challenger(change=broken)):
+        for number in range(4):
+            mirrored.offer(number)
+        await until(lambda: len(mirrored.came) == 4)
+        await mirrored.close()
+    said = mirrored.scores()
+    assert (said[0], said[1], said[3]) == ([10.0], [20.0], [40.0])
+    assert str(said[2]).startswith("BadAnswer: output 'score'")
+    assert bench.shadows() == {("boosting", "Answered"): 3, ("boosting", "BadAnswer"): 1}
+
+
+class Choosy(Challenger):
+    """Fails on a 3."""
+
+    async def infer(self, asked: web.Request) -> web.Response:
+        columns = self.codec.decode(await asked.read(), int(asked.headers["Inference-Header-Content-Length"])).columns
+        self.status = 500 if 3.0 in columns["x0"] else 200
+        return await super().infer(asked)
+
+
+async def test_a_row_that_is_refused_harms_itself_only_and_is_looked_for_once_in_a_while(bench: Bench) -> None:
+    mirrored = Mirrored(bench, mirror_apart_seconds=60)
+    async with challenger_pod(HOST, bench.port, Choosy()) as pod:
+        for number in range(5):
+            mirrored.offer(number)
+        await until(lambda: len(mirrored.came) == 5)
+        said = mirrored.scores()
+        assert [said[number] for number in (0, 1, 2, 4)] == [[10.0], [20.0], [30.0], [50.0]]
+        assert str(said[3]).startswith("Error: ")
+        assert len(pod.seen) == 6
+        mirrored.came.clear()
+        for number in range(5):
+            mirrored.offer(number)
+        await until(lambda: len(mirrored.came) == 5)
+        assert {str(one)[:6] for one in mirrored.scores().values()} == {"Error:"}
+        assert len(pod.seen) == 7
+        await mirrored.close()
+
+
+async def test_closing_sends_what_waits_for_company(bench: Bench) -> None:
+    mirrored = Mirrored(bench, mirror_linger_seconds=60)
+    async with challenger_pod(HOST, bench.port):
+        for number in range(3):
+            mirrored.offer(number)
+        async with asyncio.timeout(1):
+            await mirrored.close()
+    assert mirrored.scores() == {0: [10.0], 1: [20.0], 2: [30.0]}
+    mirrored.offer(3)
+    assert bench.shadows() == {("boosting", "Answered"): 3, ("boosting", "Shed"): 1}

@@ -1,9 +1,10 @@
 """The champion lives in another pool: it is asked there until the deadline."""
 
 import asyncio
-import json
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 
 from podium_serving.exchange import Fallback, InferRequest, NotServing, ServingError
@@ -34,19 +35,20 @@ async def test_a_champion_in_another_pool_is_asked_there(bench: Bench) -> None:
     async with challenger_pod(CHAMPION_HOST, bench.port, Challenger(factor=1)) as pod:
         answer = await answer_of_another_pool(bench, request((1, 2)))
     assert (answer.version, answer.arm_answered, answer.fallback) == ("churn-3", "champion", Fallback.NONE)
-    assert json.loads(answer.body)["outputs"][0]["data"] == [3.0]
+    assert answer.columns["score"].tolist() == [[3.0]]
     assert pod.seen[0].headers["Podium-Arm"] == "champion"
     assert int(pod.seen[0].headers["Podium-Deadline-Milliseconds"]) > 900
 
 
-async def test_a_champion_in_another_pool_may_be_large_and_answer_null(bench: Bench) -> None:
-    def null(answer: dict[str, Any]) -> None:
-        answer["outputs"][0]["data"][0] = None
+async def test_a_champion_in_another_pool_may_be_large_and_answer_nan(bench: Bench) -> None:
+    def null(scores: npt.NDArray[Any]) -> None:
+        scores[0] = np.nan
 
     rows = tuple((float(row), 1.0) for row in range(100_000))
     async with challenger_pod(CHAMPION_HOST, bench.port, Challenger(factor=1, change=null)):
         answer = await answer_of_another_pool(bench, request(*rows, seconds=10))
-    assert len(json.loads(answer.body)["outputs"][0]["data"]) == 100_000
+    assert np.isnan(answer.columns["score"][0]).all()
+    assert answer.columns["score"].shape == (100_000, 1)
 
 
 async def test_a_champion_pod_that_comes_a_moment_late_is_waited_for(bench: Bench) -> None:

@@ -1,10 +1,10 @@
 """The responder with real challengers: who answers, and what goes on when a plan changes."""
 
 import asyncio
-import json
 
 from podium_crds.plan import PlannedSticky
 from podium_serving.exchange import Fallback
+from podium_serving.oip.codec import Codec
 from traffic_fixtures import (
     HOST,
     TOKEN,
@@ -35,20 +35,16 @@ async def test_without_routes_the_model_answers_and_no_task_is_made(bench: Bench
         "champion",
         "",
     )
-    assert answer.columns is not None
     assert answer.columns["score"].tolist() == [[3.0]]
     await responder.close()
 
 
-async def test_a_canary_relays_the_challengers_bytes(bench: Bench) -> None:
+async def test_a_canary_answers_with_the_challengers_outputs(bench: Bench) -> None:
     model = SumModel()
     of = plan(route("neural-net", HOST))
     responder = bench.factory(of, model, descriptor())
     async with challenger_pod(HOST, bench.port) as pod:
         answer = await answer_of(responder, request((1, 2)), serving(of, responder, model))
-        assert answer.body is not None
-        assert json.loads(answer.body)["outputs"][0]["data"] == [30.0]
-        assert answer.columns is not None
         assert answer.columns["score"].tolist() == [[30.0]]
         assert (answer.version, answer.arm_assigned, answer.arm_answered) == ("neural-net-1", "neural-net", "neural-net")
         assert (answer.queue_seconds, answer.inference_seconds) == (0.0015, 0.0025)
@@ -59,7 +55,8 @@ async def test_a_canary_relays_the_challengers_bytes(bench: Bench) -> None:
         assert 1 <= int(seen.headers["Podium-Deadline-Milliseconds"]) <= 200
         assert (seen.headers["Podium-Request-Id"], seen.headers["Podium-Arm"]) == ("request-1", "neural-net")
         assert seen.headers["Podium-Mirror"] == "0"
-        assert pod.bodies == [request((1, 2)).body]
+        asked = Codec(descriptor()).pack_inputs(request((1, 2)).columns)
+        assert (seen.headers["Inference-Header-Content-Length"], pod.bodies) == (str(asked.header_length), [asked.body])
         await responder.close()
     assert model.calls == 0
 
@@ -80,7 +77,8 @@ async def test_a_large_body_stays_with_the_champion(bench: Bench) -> None:
     of = plan(route("neural-net", HOST))
     responder = bench.factory(of, model, descriptor())
     async with challenger_pod(HOST, bench.port) as pod:
-        answer = await answer_of(responder, request(raw=b" " * (1024 * 1024 + 1)), serving(of, responder, model))
+        rows = ((1.0, 2.0),) * (1024 * 1024 // 8 + 1)
+        answer = await answer_of(responder, request(*rows, seconds=10), serving(of, responder, model))
         await responder.close()
     assert (answer.arm_assigned, answer.fallback, pod.seen) == ("neural-net", Fallback.BODY_TOO_LARGE, [])
 

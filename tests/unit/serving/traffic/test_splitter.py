@@ -45,7 +45,7 @@ def splitter(sticky: PlannedSticky, routes: list[PlannedRoute], seed: bytes = b"
 def request(key: object = None, *, header: str | None = None) -> InferRequest:
     columns = {} if key is None else {"customer": np.array([[key]], dtype=object)}
     headers = {} if header is None else {"x-customer-id": header}
-    return InferRequest(columns, 1, 0.0, 1.0, "r", b"{}", headers=headers)
+    return InferRequest(columns, 1, 0.0, 1.0, "r", headers=headers)
 
 
 HEADER = PlannedSticky(type="Header", name="x-customer-id")
@@ -140,7 +140,7 @@ def test_changing_a_percentage_moves_keys_only_between_champion_and_that_challen
 
 
 def test_a_batch_of_different_keys_stays_with_the_champion() -> None:
-    mixed = InferRequest({"customer": np.array([["a"], ["b"]], dtype=object)}, 2, 0.0, 1.0, "r", b"{}")
+    mixed = InferRequest({"customer": np.array([["a"], ["b"]], dtype=object)}, 2, 0.0, 1.0, "r")
     assert splitter(INPUT, canaries({"a": 100})).assign(mixed) == Assignment(None, Fallback.MIXED_KEYS)
 
 

@@ -23,8 +23,8 @@ lint: install ## Format, lint, types and import contracts, without changing a fi
 	$(VENV)/bin/mypy crds/podium_crds evaluation/podium_evaluation serving/podium_serving operator/podium_operator monitor/podium_monitor cli/podium_cli charts hack tests
 	$(VENV)/bin/lint-imports
 
-test: install ## Everything: lint, then the three rings of tests; ends with one line for each
-	bash hack/test.sh lint test-unit test-integration test-e2e
+test: install ## Everything: lint, then the rings of tests; ends with one line for each
+	bash hack/test.sh lint test-unit test-integration test-clients test-e2e
 
 test-unit: install ## Pure code: seconds, needs nothing
 	$(VENV)/bin/pytest tests/unit -q
@@ -32,6 +32,9 @@ test-unit: install ## Pure code: seconds, needs nothing
 test-integration: install ## A real API server without nodes, and real serving processes (root)
 	$(CLUSTER) packages
 	$(VENV)/bin/pytest tests/integration -q
+
+test-clients: install ## Stock clients in venvs of their own, against a server of this machine; transcripts in .build/clients
+	$(VENV)/bin/pytest tests/clients -q
 
 test-e2e: cluster-up images ## The story on a real node, under load (root)
 	$(IN_CLUSTER) $(VENV)/bin/pytest tests/e2e -q

@@ -106,8 +106,11 @@ def _add_docs(app: FastAPI, calls: Calls, access: Access) -> None:
         return endpoint_of(calls.model_named(name), serving_of(calls, name), access, named=bool(name))
 
     @app.get("/")
-    async def root() -> Response:
-        return RedirectResponse("docs")
+    async def root(request: Request) -> Response:
+        """A browser reads the docs; for clients of the first protocol this path says that the server is alive."""
+        if "text/html" in request.headers.get("accept", ""):
+            return RedirectResponse("docs")
+        return JSONResponse({"status": "alive"})
 
     @app.get("/docs")
     @app.get("/models/{name}/docs")

@@ -93,7 +93,7 @@ class Codec:
                 return self._decode_mixed(message, body, start)
             check_names(self.inputs, message.inputs, "input")
             layout = binary_layout(self.inputs, message.inputs, "input")
-            known = _KnownHead(layout, message.id, *self._wishes(message))
+            known = _KnownHead(layout, message.id or "", *self._wishes(message))
             if not message.id:
                 _keep(self._known_requests, head, known)
         layout = known.layout
@@ -111,8 +111,8 @@ class Codec:
 
     def _decoded(self, message: Request, columns: Columns, rows: int) -> Decoded:
         if not message.outputs and message.parameters is None:
-            return Decoded(columns, rows, message.id)
-        return Decoded(columns, rows, message.id, *self._wishes(message))
+            return Decoded(columns, rows, message.id or "")
+        return Decoded(columns, rows, message.id or "", *self._wishes(message))
 
     def _wishes(self, message: Request) -> tuple[tuple[str, ...], Parameters, frozenset[str]]:
         """Names of the wanted outputs, the request's parameters, and which outputs are wanted binary."""

@@ -41,10 +41,15 @@ class WantedOutput(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Request(msgspec.Struct, forbid_unknown_fields=True):
+    """Clients that write out all that their classes hold send null for what was not set."""
+
     inputs: list[Tensor]
-    id: str = ""
-    outputs: list[WantedOutput] = []
+    id: str | None = None
+    outputs: list[WantedOutput] | None = None
     parameters: Parameters | None = None
+    model_name: str | None = None
+    """The path says which model is asked; kserve's client repeats it here. So does `model_version`."""
+    model_version: str | None = None
 
 
 class _NumbersRequest(Request, forbid_unknown_fields=True):

@@ -1,0 +1,88 @@
+"""Stock clients of the Open Inference Protocol: pinned, each in a venv of its own, against a server process of their own."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from urllib.error import URLError
+
+from cluster.build import exclusive, fingerprint
+from cluster.layout import paths
+
+HOST = "127.0.0.1"
+_CLIENTS = Path(__file__).parent / "clients"
+_TRANSCRIPTS = Path(__file__).parent.parent / ".build" / "clients"
+_START_SECONDS = 60.0
+
+
+def venv_of(name: str) -> Path:
+    """The programs of the venv with `pinned/<name>.txt`, made once. A half-made one is made again."""
+    pinned = _CLIENTS / "pinned" / f"{name}.txt"
+    cache = paths(os.environ).cache
+    folder = cache / f"clients-{fingerprint([pinned.read_bytes(), sys.version.encode()])}"
+    with exclusive(cache / f"clients-{name}.lock"):
+        if not (folder / "complete").exists():
+            print(f"installing {name} into a venv of its own (once)", file=sys.stderr)
+            shutil.rmtree(folder, ignore_errors=True)
+            subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+            install = ["install", "--quiet", "--disable-pip-version-check", "--no-deps", "-r"]
+            subprocess.run([folder / "bin" / "pip", *install, pinned], check=True)
+            (folder / "complete").touch()
+    return folder / "bin"
+
+
+def program(name: str) -> Path:
+    return _CLIENTS / "programs" / f"{name}.py"
+
+
+def run_client(name: str, command: list[str | Path], seconds: float = 120.0) -> str:
+    """What the client says, kept as `.build/clients/<name>.txt` too. Fails with it when the client fails."""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
+    said = done.stdout + done.stderr
+    _TRANSCRIPTS.mkdir(parents=True, exist_ok=True)
+    shown = " ".join(Path(part).name if index == 0 else str(part) for index, part in enumerate(command))
+    (_TRANSCRIPTS / f"{name}.txt").write_text(f"$ {shown}\n{said}", encoding="utf-8")
+    assert done.returncode == 0, said
+    return said
+
+
+def free_ports(count: int) -> list[int]:
+    with ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind((HOST, 0))
+        return [one.getsockname()[1] for one in sockets]
+
+
+@contextmanager
+def served(repository: Path) -> Iterator[tuple[str, str]]:
+    """`python -m podium_serving local` on the packages in `repository`: its HTTP and its gRPC address."""
+    http, grpc = free_ports(2)
+    options = ["--repository", str(repository), "--port", str(http), "--grpc-port", str(grpc), "--model-control"]
+    process = subprocess.Popen([sys.executable, "-m", "podium_serving", "local", *options], stdout=subprocess.DEVNULL)
+    try:
+        _wait_until_ready(f"http://{HOST}:{http}/v2/health/ready", process)
+        yield f"{HOST}:{http}", f"{HOST}:{grpc}"
+        assert process.poll() is None, "the server ended"
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
+    until = time.monotonic() + _START_SECONDS
+    while True:
+        try:
+            urllib.request.urlopen(url, timeout=5).close()
+        except URLError:
+            assert process.poll() is None, "the server ended"
+            assert time.monotonic() < until, f"nothing is ready at {url} after {_START_SECONDS:.0f} s"
+            time.sleep(0.05)
+        else:
+            return

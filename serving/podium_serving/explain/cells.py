@@ -14,8 +14,8 @@ from podium_crds.package import InputSpec
 from podium_serving.exchange import Columns, InvalidRequest
 from podium_serving.explain.coalitions import Bools, Composites
 
-MAX_CELLS = 2_000
-"""Of one row. Above it, two rounds of walks over 100 background rows are 400,000 runs of a row."""
+MAX_CELLS = 1_000
+"""Of one row. Above it, two rounds of walks over 100 background rows are 400,000 rows to ask about."""
 
 
 class NotExplainable(InvalidRequest):

@@ -20,7 +20,7 @@ from podium_serving.explain.student import quantile_9875
 ENUMERATED_CELLS = 5
 """A row that differs in so few cells is always enumerated: at most 30 answers, fewer than four pairs of walks ask."""
 
-BLOCK_CELLS = 262_144
+BLOCK_CELLS = 65_536
 """Cells of the composites that exist at a time, about. One background row is never split."""
 
 FIRST_ROUNDS = 2
@@ -176,7 +176,7 @@ class _Sampling:
                 if widest <= self._precision:
                     return Stopped.BOUND_MET
                 # Looked at again when it can be met, not after each round: who looks often stops on luck.
-                check_at = max(self._rounds + 1, ceil(self._rounds * min((widest / self._precision) ** 2, 1e6)))
+                check_at = max(self._rounds + 1, ceil(self._rounds * min(widest / self._precision, 1e3) ** 2))
             if self._rounds >= FIRST_ROUNDS and self.asked + int(self._per_row.sum()) > self._budget:
                 return Stopped.BUDGET_SPENT
 

@@ -26,6 +26,9 @@ from podium_serving.score.training import inside_training
 MAX_ROWS = 100
 """Rows that one request may have explained."""
 
+MAX_REQUEST_CELLS = 5_000
+"""Of all rows of one request: each takes 3 KB while it is at work, for it has moments over 100 background rows."""
+
 MAX_OPEN = 4
 """Explanations at work at a time; the next is refused with 503."""
 
@@ -96,13 +99,14 @@ class Explainer:
 
         Raises NotExplainable, InvalidRequest, Overloaded, DeadlineExceeded, and what the model raises.
         """
-        if rows > MAX_ROWS:
-            raise InvalidRequest(f"{rows} rows are to be explained, at most {MAX_ROWS} are at a time; send fewer")
         if self._open >= MAX_OPEN:
             raise Overloaded(f"{self._open} explanations are at work, at most {MAX_OPEN} may be; try again")
         self._open += 1
         try:
             background = await self._background(model, deadline)
+            most = min(MAX_ROWS, max(1, MAX_REQUEST_CELLS // len(background.cells.names)))
+            if rows > most:
+                raise InvalidRequest(f"{rows} rows are to be explained, at most {most} are at a time; send fewer")
             stop_at = deadline - _KEPT_BACK * (deadline - time.monotonic()) if deadline < float("inf") else deadline
             turns = [_Turn.of(model, background, columns, answers, row, options) for row in range(rows)]
             await _finish(model, background, turns, stop_at)

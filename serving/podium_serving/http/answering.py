@@ -5,7 +5,9 @@ Apart from the lane because it knows nothing of how requests are cut out of the 
 
 import asyncio
 import logging
+from collections.abc import Coroutine
 from functools import partial
+from typing import Any
 
 from uvicorn.config import Config
 from uvicorn.server import ServerState
@@ -13,7 +15,6 @@ from uvicorn.server import ServerState
 from podium_serving.exchange import Answer, ServingError
 from podium_serving.http.bodies import unpacked
 from podium_serving.http.connection import Connection
-from podium_serving.http.dialects.dialect import Finish
 from podium_serving.http.lane_state import Exchange, Lane
 from podium_serving.http.responses import BodyTooLarge, answer_bytes, error_bytes
 
@@ -87,18 +88,18 @@ class Answering(Connection):
         finish = exchange.target.dialect.finish
         if isinstance(result, ServingError):
             self._fail(exchange, result, exchange.request.request_id)
-        elif finish is None:
+        elif finish is None or (work := finish(exchange, exchange.request, result)) is None:
             self._answer(exchange, result)
         else:
-            exchange.begun = task = self.loop.create_task(self._finish(finish, exchange, result))
+            exchange.begun = task = self.loop.create_task(self._finish(work, exchange, result))
             self.lane.tasks.add(task)
             task.add_done_callback(self.lane.tasks.discard)
 
-    async def _finish(self, finish: Finish, exchange: Exchange, answer: Answer) -> None:
+    async def _finish(self, work: Coroutine[Any, Any, None], exchange: Exchange, answer: Answer) -> None:
         request = exchange.request
         assert request is not None, "it was read before it was begun"
         try:
-            await finish(exchange, request, answer)
+            await work
         except Exception as error:
             self._fail(exchange, self._as_serving_error(error, request.request_id), request.request_id)
         else:

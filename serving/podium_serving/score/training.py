@@ -13,7 +13,7 @@ _FEW = 64
 
 
 class Seen:
-    """The range or the categories of one input. A missing value is not outside: whether it may be sent is another question."""
+    """The range or the categories of one input. A missing value is never outside: another rule says if it may be sent."""
 
     def __init__(self, spec: InputSpec) -> None:
         self._known = None

@@ -1,8 +1,8 @@
 """What the lane and its dialects agree on. Data and protocols only."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from podium_serving.exchange import Answer, InferRequest
 from podium_serving.http.requests import Head, RawHeaders
@@ -44,7 +44,8 @@ class Written:
     headers: bytes = b""
 
 
-Finish = Callable[[Arrived, InferRequest, Answer], Awaitable[None]]
+Finish = Callable[[Arrived, InferRequest, Answer], Coroutine[Any, Any, None] | None]
+"""None: for this request there is nothing more to do."""
 
 
 class Dialect(Protocol):

@@ -1,5 +1,6 @@
 """`POST /score`: named columns in, label, probabilities by class and warnings out; reasons too where they are asked for."""
 
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -81,13 +82,13 @@ class Score:
             form = self._forms[admitted.codec] = Form(admitted.descriptor)
         return form
 
-    async def _explain(self, arrived: Arrived, request: InferRequest, answer: Answer) -> None:
+    def _explain(self, arrived: Arrived, request: InferRequest, answer: Answer) -> Coroutine[Any, Any, None] | None:
         assert isinstance(request, ScoreRequest), "it was read here"
-        options, model, answers = request.explain, arrived.admitted.model, answer.columns
-        if options is None:
-            return
+        return None if request.explain is None else self._found(arrived, request, answer, request.explain)
+
+    async def _found(self, arrived: Arrived, request: ScoreRequest, answer: Answer, options: Options) -> None:
+        model, answers = arrived.admitted.model, answer.columns
         assert model is not None, "refused when it was read"
-        assert answers is not None, "an answer has columns"
         found = await self._explainer.explain(model, request.columns, request.rows, answers, options, request.deadline)
         request.reasons = [reasons(explanation, options) for explanation in found]
 

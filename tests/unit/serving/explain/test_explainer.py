@@ -17,6 +17,7 @@ from podium_serving.explain.estimate import Stopped
 from podium_serving.explain.explainer import MAX_OPEN, MAX_ROWS, Explainer, Explanation
 from podium_serving.explain.quantity import Options
 from podium_serving.model.loaded import LoadedModel
+from podium_serving.score.answers import reasons
 from podium_serving.settings import ModelSettings
 from score_fixtures import golden_rows, make_classifier, probability
 
@@ -141,6 +142,15 @@ async def test_more_than_a_hundred_rows_are_refused(tmp_path: Path) -> None:
     model = await loaded(tmp_path)
     with pytest.raises(InvalidRequest, match="101 rows are to be explained, at most 100 are at a time"):
         await explained(model, *[ROW] * (MAX_ROWS + 1))
+    await model.close()
+
+
+@pytest.mark.parametrize("options", [Options(top=10**30), Options(precision=1e-320), Options(precision=1e300)])
+async def test_options_of_absurd_size_are_taken_at_their_word(options: Options, tmp_path: Path) -> None:
+    model = await loaded(tmp_path)
+    (found,) = await explained(model, ROW, options=options)
+    listed = reasons(found, options)["contributions"]
+    assert len(listed) == 5
     await model.close()
 
 

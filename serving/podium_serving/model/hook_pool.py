@@ -4,6 +4,7 @@ Knows nothing of calls and callers. A transform.py that dies at once must not ke
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,8 @@ from podium_serving.model.hook_child import END_SECONDS, HookChild
 from podium_serving.model.wire import Reply
 from podium_serving.processes import private_bytes
 from podium_serving.settings import ModelSettings
+
+logger = logging.getLogger(__name__)
 
 YOUNG_SECONDS = 10.0
 """A process that dies sooner was not worth its start: the next one begins later."""
@@ -72,6 +75,7 @@ class HookPool:
 
     def kill(self, child: HookChild) -> None:
         """For one that took too long. Another takes its place."""
+        logger.error("a process of %s took too long: it is killed and renewed", TRANSFORM_FILE)
         child.listen(_nobody)
         self._renew(child, None)
 
@@ -107,6 +111,7 @@ class HookPool:
         code = await child.stop(END_SECONDS if died is not None else 0.0)
         self._children.discard(child)
         if died is not None:
+            logger.error("a process of %s ended with exit code %s and is renewed", TRANSFORM_FILE, code)
             died(child, code)
         young = time.monotonic() - child.started_at < YOUNG_SECONDS
         self._young_deaths = self._young_deaths + 1 if young else 1
@@ -116,6 +121,7 @@ class HookPool:
                 successor = await self._child()
             except (HookFailed, OSError) as error:
                 self._young_deaths += 1
+                logger.error("%s is tried again in %g s: %s", TRANSFORM_FILE, pause_seconds(self._young_deaths), error)
                 failure = error if isinstance(error, HookFailed) else HookFailed(f"{TRANSFORM_FILE} is not started: {error}")
                 self.start_failure = None if self._children else failure
                 self._changed()

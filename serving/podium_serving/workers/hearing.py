@@ -13,7 +13,7 @@ from podium_serving.workers.totals import ended, merged
 
 logger = logging.getLogger(__name__)
 
-SILENT_SECONDS = 30.0
+SILENT_SECONDS = 10.0
 """A worker whose loop answers nothing for so long hangs, as a pod does whose liveness probe is not answered."""
 ASTRAY_LOOKS = 3
 """A worker that answers under another epoch than the pod at so many looks in a row has gone wrong."""

@@ -133,6 +133,29 @@ def _value(text: str, *parts: str) -> float:
     return float(line.rpartition(" ")[2])
 
 
+async def test_a_worker_that_hangs_is_renewed_and_holds_no_swap_up_for_ever(tmp_path: Path) -> None:
+    async with FakeRegistry().running() as registry:
+        first = plan(1, digest=registry.add_made(tmp_path / "one", weights=[1, 1]), uri=registry.uri)
+        second = plan(2, digest=registry.add_made(tmp_path / "two", weights=[2, 2]), uri=registry.uri)
+        async with pod_of(tmp_path, registry, 2, first) as pod:
+            workers = children_of(pod.process.pid)
+            os.kill(workers[0], signal.SIGSTOP)
+            status = await pod.send(prepare(second))
+            assert status.preparing is not None, "the other one alone is not the pod"
+            await eventually(lambda: _prepared(pod, second), 30)
+            assert (await pod.send(Commit(plan=second))).committed is not None
+            await eventually(lambda: _members(pod, 2), 30)
+            watch = Watch(infer_url(pod), newest=2, worth={2: 6.0})
+            async with watch.running(keeping=0, coming=4):
+                await eventually(lambda: watch.count > 50)
+            assert (watch.failed, watch.backwards, watch.wrong) == ([], [], [])
+            assert workers[0] not in children_of(pod.process.pid)
+
+
+async def _prepared(pod: Process, to: Plan) -> bool:
+    return (await pod.send(prepare(to))).prepared is not None
+
+
 async def test_new_routes_reach_every_worker_without_a_preparation(tmp_path: Path) -> None:
     async with FakeRegistry().running() as registry:
         first = plan(1, digest=registry.add_made(tmp_path / "one", weights=[1, 1]), uri=registry.uri)

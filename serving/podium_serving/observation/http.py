@@ -71,7 +71,6 @@ class HttpObserver:
             HTTP,
             _POST,
             path,
-            route_of(path),
             status,
             asked.admitted_at,
             time.monotonic(),
@@ -82,18 +81,6 @@ class HttpObserver:
             bytes_in=asked.size,
             trace=trace,
         )
-
-
-def route_of(path: str) -> str:
-    """The path with names in place of what varies: `/v2/models/{model}/versions/{version}/infer`."""
-    parts = path.split("/")
-    at = parts.index("models") + 1 if "models" in parts[1:3] else len(parts)
-    if at < len(parts):
-        _, colon, verb = parts[at].partition(":")
-        parts[at] = "{model}" + colon + verb
-    if parts[at + 1 : at + 2] == ["versions"] and len(parts) > at + 2:
-        parts[at + 2] = "{version}"
-    return "/".join(parts)
 
 
 class Watched:
@@ -131,7 +118,6 @@ class Watched:
         return Seen(
             HTTP,
             scope["method"],
-            path,
             path,
             status,
             began,

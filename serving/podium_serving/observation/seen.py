@@ -19,8 +19,6 @@ class Seen:
     """POST; for gRPC the full method, inference.GRPCInferenceService/ModelInfer."""
     path: str
     """Without its query, which may hold what is nobody's business. Empty for gRPC."""
-    route: str
-    """The path with names for what varies, or the method: what spans are grouped by."""
     status: int
     """HTTP's, also for gRPC."""
     admitted_at: float
@@ -42,3 +40,20 @@ class Seen:
     @property
     def failed(self) -> bool:
         return self.status >= 400
+
+    @property
+    def route(self) -> str:
+        """The path with names for what varies, or gRPC's method: what spans are grouped by."""
+        return self.method if self.protocol == GRPC else route_of(self.path)
+
+
+def route_of(path: str) -> str:
+    """The path with names in place of what varies: `/v2/models/{model}/versions/{version}/infer`."""
+    parts = path.split("/")
+    at = parts.index("models") + 1 if "models" in parts[1:3] else len(parts)
+    if at < len(parts):
+        _, colon, verb = parts[at].partition(":")
+        parts[at] = "{model}" + colon + verb
+    if parts[at + 1 : at + 2] == ["versions"] and len(parts) > at + 2:
+        parts[at + 2] = "{version}"
+    return "/".join(parts)

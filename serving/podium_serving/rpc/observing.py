@@ -59,7 +59,6 @@ class RpcObserver:
             GRPC,
             method,
             "",
-            method,
             status,
             started_at,
             time.monotonic(),

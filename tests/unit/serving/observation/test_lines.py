@@ -8,9 +8,8 @@ import pytest
 
 from podium_serving.exchange import Answer, Fallback, InferRequest
 from podium_serving.observation.allowance import Allowance
-from podium_serving.observation.http import route_of
 from podium_serving.observation.lines import MOST_LINE_BYTES, chunks, left_out_line, line_of
-from podium_serving.observation.seen import HTTP, Seen
+from podium_serving.observation.seen import HTTP, Seen, route_of
 from podium_serving.observation.trace_context import Trace
 
 AT = datetime(2026, 11, 21, 12, 0, 0, 123_000, tzinfo=UTC)
@@ -21,7 +20,6 @@ def seen(**changes: Any) -> Seen:
         "protocol": HTTP,
         "method": "POST",
         "path": "/v2/models/churn/infer",
-        "route": "/v2/models/{model}/infer",
         "status": 200,
         "admitted_at": 10.0,
         "ended_at": 10.0025,
@@ -31,7 +29,7 @@ def seen(**changes: Any) -> Seen:
 
 def test_a_line_says_what_was_asked_who_answered_and_how_long_it_took() -> None:
     request = InferRequest({}, 3, admitted_at=10.0, deadline=11.0, request_id="r-1")
-    answer = Answer("churn-4", "sha256:1", 7, arm_assigned="boosting", fallback=Fallback.TIMEOUT, queue_seconds=0.0001)
+    answer = Answer("churn-4", "sha256:1", 7, columns={}, arm_assigned="boosting", fallback=Fallback.TIMEOUT, queue_seconds=0.0001)
     answer.inference_seconds, answer.forward_seconds = 0.0002, 0.001
     trace = Trace("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331")
     known = {"request_id": "r-1", "model": "churn", "caller": "app", "bytes_in": 99, "bytes_out": 77}

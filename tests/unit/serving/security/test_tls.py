@@ -1,6 +1,7 @@
 """TLS of the public port: what is accepted, and how a certificate takes the place of another."""
 
 import asyncio
+import json
 import ssl
 import time
 from collections.abc import AsyncIterator
@@ -171,3 +172,43 @@ async def test_a_socket_agrees_on_its_own_protocol(tmp_path: Path, protocol: str
         assert writer.get_extra_info("ssl_object").selected_alpn_protocol() == agreed
         writer.close()
         await writer.wait_closed()
+
+
+async def test_clients_that_keep_their_tls_connections_lose_nothing_while_a_pod_drains(tmp_path: Path) -> None:
+    made = make_certificate()
+    trusted = made.client()
+    answered: list[int] = []
+    lost: list[BaseException] = []
+    leaving = asyncio.Event()
+
+    async def ask_again_and_again(here: Site) -> None:
+        while not leaving.is_set():
+            try:
+                async with client(here.public, trusted) as connection:
+                    while not leaving.is_set():
+                        reply = await connection.ask(infer_request(infer_body(1, 2)))
+                        answered.append(reply.status)
+                        if reply.headers.get("connection") == "close":
+                            break
+            except (OSError, asyncio.IncompleteReadError) as error:
+                lost.append(error)
+
+    async with tls_site(tmp_path, made) as (here, _), asyncio.TaskGroup() as clients:
+        for _ in range(4):
+            clients.create_task(ask_again_and_again(here))
+        await until(lambda: len(answered) > 50)
+        here.state.draining = True
+        many = len(answered) + 50
+        await until(lambda: len(answered) > many)
+        leaving.set()
+    assert lost == []
+    assert set(answered) == {200}
+
+
+async def test_a_large_body_arrives_through_tls_piece_by_piece(tmp_path: Path) -> None:
+    made = make_certificate()
+    async with tls_site(tmp_path, made) as (here, _), client(here.public, made.client()) as connection:
+        rows = 20_000
+        inputs = [{"name": f"x{i}", "datatype": "FP32", "shape": [rows, 1], "data": [float(i)] * rows} for i in range(2)]
+        reply = await connection.ask(infer_request(json.dumps({"inputs": inputs}).encode()))
+        assert (reply.status, len(reply.json["outputs"][0]["data"])) == (200, rows)

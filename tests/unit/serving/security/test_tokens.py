@@ -60,7 +60,8 @@ async def test_a_valid_token_is_taken_and_its_caller_known(
     gate: TokenGate, signing: tuple[Any, str, str], changes: dict[str, Any]
 ) -> None:
     now = int(time.time())
-    authorization = signed(*signing, **{name: now + of if isinstance(of, int) else of for name, of in changes.items()})
+    claimed: dict[str, Any] = {name: now + of if isinstance(of, int) else of for name, of in changes.items()}
+    authorization = signed(*signing, **claimed)
     assert gate.caller(authorization, b"") == ""
     for _ in range(2):
         assert gate.refusal(authorization, b"") is None

@@ -110,6 +110,26 @@ async def test_a_canary_answers_its_share_and_its_shadow_sees_everything(tmp_pat
         assert challenger.metrics.forwarded_requests.children[("neural-net-1", "200")].value == 40
 
 
+async def test_named_columns_are_answered_by_the_canary_too_and_reasons_by_the_champion(tmp_path: Path) -> None:
+    port = free_port()
+    canary = route("neural-net", HOST, percent=100)
+    async with (
+        pod(tmp_path / "champion", "127.0.0.4", port, (1, 1)) as champion,
+        pod(tmp_path / "canary", HOST, port, (10, 10)) as challenger,
+        aiohttp.ClientSession() as session,
+    ):
+        await challenger.flip(challenger_plan(canary))
+        await champion.flip(plan(canary))
+        base = champion.url.partition("/v2")[0]
+        answers = []
+        for path in ("/score", "/explain"):
+            async with session.post(base + path, data=b'{"x0": 1, "x1": 2}') as response:
+                assert (response.status, response.headers.get("podium-fallback")) == (200, None)
+                answers.append(await response.json())
+        assert [(answer["version"], answer["prediction"]) for answer in answers] == [("neural-net-1", 30), ("churn-3", 3)]
+        assert answers[1]["explanation"]["prediction"] == 3
+
+
 async def test_a_customer_keeps_the_arm_on_every_pod_and_in_header_and_body(tmp_path: Path) -> None:
     port = free_port()
     sticky = PlannedSticky(type="Header", name="x-customer-id")

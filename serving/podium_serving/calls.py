@@ -87,6 +87,8 @@ class Calls:
         model = self.model_named(model)
         if model not in self.states:
             here = ", ".join(f"'{name}'" for name in list(self.states)[:10]) or "none"
+            if not model:
+                return NotFound(f"say which model is asked: /models/{{model}}/score; this endpoint serves {here}")
             return NotFound(f"no model '{model[:80]}' here; this endpoint serves {here}")
         if admitted is None:
             return NotServing(NOT_YET)

@@ -1,9 +1,6 @@
 """Everything of the public port that is not hot: health, metadata, repository index, docs, metrics. FastAPI."""
 
-import html
-from collections.abc import Iterable
 from typing import Any
-from urllib.parse import quote
 
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
@@ -13,7 +10,7 @@ from starlette.requests import ClientDisconnect
 from podium_serving import __version__
 from podium_serving.calls import Calls, why_not_ready
 from podium_serving.exchange import ServingError
-from podium_serving.http.docs import CONTENT_SECURITY_POLICY, docs_page
+from podium_serving.http.docs import CONTENT_SECURITY_POLICY, docs_page, list_page
 from podium_serving.http.endpoint import OPEN_ACCESS, Access, Endpoint, endpoint_of
 from podium_serving.http.models import add_first_protocol, add_models, add_repository, serving_of
 from podium_serving.http.openapi import openapi_document
@@ -95,12 +92,6 @@ def _add_health(app: FastAPI, calls: Calls) -> None:
         return JSONResponse({"ready": False, "error": why_not_ready(waiting)}, 503, headers={"retry-after": "1"})
 
 
-def _list_page(models: Iterable[str]) -> str:
-    """Where several models are: which, and where each is documented."""
-    links = "".join(f'<li><a href="models/{quote(name)}/docs">{html.escape(name)}</a></li>' for name in models)
-    return f"<!doctype html><meta charset=utf-8><title>Models</title><h1>Models</h1><ul>{links}</ul>"
-
-
 def _add_docs(app: FastAPI, calls: Calls, access: Access) -> None:
     def endpoint(name: str) -> Endpoint:
         return endpoint_of(calls.model_named(name), serving_of(calls, name), access, named=bool(name))
@@ -117,7 +108,7 @@ def _add_docs(app: FastAPI, calls: Calls, access: Access) -> None:
     async def docs(name: str = "") -> Response:
         headers = {"content-security-policy": CONTENT_SECURITY_POLICY}
         if not name and len(calls.states) != 1:
-            return HTMLResponse(_list_page(calls.states), headers=headers)
+            return HTMLResponse(list_page(list(calls.states)), headers=headers)
         return HTMLResponse(docs_page(endpoint(name)), headers=headers)
 
     @app.get("/openapi.json")

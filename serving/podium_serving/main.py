@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from podium_crds.names import SERVING_CONTRACT
 from podium_serving.environment import settings_from
-from podium_serving.processes import die_with_parent, stop_on_signals
+from podium_serving.processes import die_with_parent, reaping, stop_on_signals
 from podium_serving.settings import InvalidSettings, Settings
 
 _LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -62,7 +62,9 @@ def _serve() -> int:
             from podium_serving.workers.supervisor import serve
         else:
             from podium_serving.running import serve
+        reaper = asyncio.create_task(reaping())
         await serve(settings, stop_on_signals())
+        reaper.cancel()
 
     try:
         asyncio.run(run(settings_from(os.environ)))

@@ -1,12 +1,14 @@
 """Ends of processes: the server's own by a signal, its children's by its own; and what each has in memory."""
 
 import asyncio
+import contextlib
 import ctypes
 import os
 import signal
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
+_REAP_SECONDS = 5.0
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -49,6 +51,45 @@ def children() -> list[int]:
         return [int(number) for number in Path(f"/proc/self/task/{os.getpid()}/children").read_text("ascii").split()]
     except OSError:
         return []
+
+
+_own: set[int] = set()
+"""Children that somebody here waits for."""
+
+
+def own(process: int) -> None:
+    """Called when a child is started: whoever starts it waits for its end, and calls `ended` then."""
+    _own.add(process)
+
+
+def ended(process: int) -> None:
+    _own.discard(process)
+
+
+def reap_adopted() -> list[int]:
+    """Takes the ended processes of others from the kernel's table, and says which.
+
+    A container's first process inherits the children of every process that ends, those of user code too.
+    """
+    adopted = [child for child in children() if child not in _own and _state(child) == "Z"]
+    for child in adopted:
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(child, os.WNOHANG)
+    return adopted
+
+
+async def reaping() -> None:
+    """For ever, where this is the first process of a container; else nothing."""
+    while os.getpid() == 1:
+        await asyncio.sleep(_REAP_SECONDS)
+        reap_adopted()
+
+
+def _state(process: int) -> str:
+    try:
+        return Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0]
+    except OSError:
+        return ""
 
 
 def _pages(process: int | str) -> tuple[int, int]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Self
 
 from podium_crds.package import TRANSFORM_FILE
+from podium_serving import processes
 from podium_serving.exchange import HookFailed
 from podium_serving.frames import Frames
 from podium_serving.model.wire import Reply, read_reply
@@ -101,6 +102,7 @@ class HookChild(asyncio.Protocol):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
+        processes.ended(process.pid)
         return code
 
     # What asyncio calls
@@ -146,6 +148,7 @@ class HookChild(asyncio.Protocol):
             except BaseException:
                 ours.close()
                 raise
+        processes.own(self._process.pid)
         await asyncio.get_running_loop().create_unix_connection(lambda: self, sock=ours)
 
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Self
 
+from podium_serving import processes
 from podium_serving.workers.channel import Channel
 from podium_serving.workers.messages import Message
 from podium_serving.workers.words import Words
@@ -43,6 +44,7 @@ class WorkerProcess:
             except BaseException:
                 ours.close()
                 raise
+        processes.own(process.pid)
         worker = cls(number, process)
         worker.channel = await Channel.over(ours, answer, worker.gone.set)
         return worker
@@ -67,5 +69,6 @@ class WorkerProcess:
         code = self._process.returncode
         self.kill()
         await self._process.wait()
+        processes.ended(self.pid)
         await self.channel.close()
         return code

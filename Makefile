@@ -1,6 +1,6 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help install lint fuzz test test-unit test-integration test-e2e bench bench-serving soak demo demo-down cluster-up cluster-down kubeconfig images generate lock
+.PHONY: help install lint fuzz test test-unit test-integration test-clients test-e2e bench bench-serving soak demo demo-down cluster-up cluster-down kubeconfig images generate lock
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python

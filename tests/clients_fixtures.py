@@ -41,15 +41,19 @@ def program(name: str) -> Path:
     return _CLIENTS / "programs" / f"{name}.py"
 
 
-def run_client(name: str, command: list[str | Path], seconds: float = 120.0) -> str:
-    """What the client says, kept as `.build/clients/<name>.txt` too. Fails with it when the client fails."""
+def run_client(name: str, command: list[str | Path], written: Path, seconds: float = 120.0) -> str:
+    """What the client wrote into the file `written`. Fails with what it said when it fails.
+
+    Both are kept in `.build/clients/<name>.txt`.
+    """
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
     said = done.stdout + done.stderr
+    answers = written.read_text(encoding="utf-8") if written.exists() else ""
     _TRANSCRIPTS.mkdir(parents=True, exist_ok=True)
-    shown = " ".join(Path(part).name if index == 0 else str(part) for index, part in enumerate(command))
-    (_TRANSCRIPTS / f"{name}.txt").write_text(f"$ {shown}\n{said}", encoding="utf-8")
+    shown = " ".join(part.name if isinstance(part, Path) else part for part in command)
+    (_TRANSCRIPTS / f"{name}.txt").write_text(f"$ {shown}\n{said}\n{written.name}:\n{answers}\n", encoding="utf-8")
     assert done.returncode == 0, said
-    return said
+    return answers
 
 
 def free_ports(count: int) -> list[int]:

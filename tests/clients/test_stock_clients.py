@@ -62,8 +62,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 def answers_of(name: str, venv: str, address: str, site: Site, folder: Path) -> dict[str, Any]:
     answers = folder / "answers.json"
-    run_client(venv, [venv_of(venv) / "python", program(name), address, site.cases, answers])
-    told: dict[str, Any] = json.loads(answers.read_text(encoding="utf-8"))
+    command: list[str | Path] = [venv_of(venv) / "python", program(name), address, site.cases, answers]
+    told: dict[str, Any] = json.loads(run_client(venv, command, answers))
     return told
 
 
@@ -126,21 +126,10 @@ def test_mlservers_infer_command(options: list[str], site: Site, tmp_path: Path)
         for row in range(ROWS):
             inputs = [{**tensor, "shape": [1, 1], "data": [tensor["data"][row]]} for tensor in cases["inputs"]]
             lines.write(json.dumps({"id": f"row-{row}", "inputs": inputs}) + "\n")
-    command: list[str | Path] = [
-        venv_of("mlserver") / "mlserver",
-        "infer",
-        "-u",
-        site.http,
-        "-m",
-        MODEL,
-        "-i",
-        requests,
-        "-o",
-        answers,
-    ]
-    run_client("-".join(["mlserver", *options]), [*command, "--verbose", *options])
+    command: list[str | Path] = [venv_of("mlserver") / "mlserver", "infer", "-u", site.http, "-m", MODEL]
+    command += ["-i", requests, "-o", answers, "--verbose", *options]
     told = {}
-    for line in answers.read_text(encoding="utf-8").splitlines():
+    for line in run_client("-".join(["mlserver", *options]), command, answers).splitlines():
         answer = json.loads(line)
         told[answer["id"]] = {output["name"]: output["data"] for output in answer["outputs"]}
     rows = [told[f"row-{row}"] for row in range(ROWS)]

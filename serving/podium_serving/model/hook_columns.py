@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from podium_serving.exchange import Columns
+from podium_serving.oip.binary import text_of
 from podium_serving.oip.tensors import TensorSchema
 
 
@@ -48,10 +49,19 @@ def fitted(schemas: list[TensorSchema], columns: Columns, hook: str, rows: int) 
     return fitting
 
 
+def check_text(schemas: list[TensorSchema], columns: Columns) -> None:
+    """Raises InvalidRequest for bytes that are no text: a model takes them for something else, without a word."""
+    for schema in schemas:
+        if schema.dtype.kind == "O":
+            for index, value in enumerate(columns[schema.name].ravel().tolist()):
+                if type(value) is bytes:
+                    text_of(schema, value, index)
+
+
 def _cast(schema: TensorSchema, array: Any) -> Any:
     if schema.dtype.kind == "O" and array.dtype.kind == "O":
         for value in array.ravel().tolist():
-            if type(value) is not str and type(value) is not bytes:
+            if type(value) is not str and (type(value) is not bytes or schema.text_only):
                 raise ValueError(f"'{schema.name}' holds {value!r}, must be {schema.takes}")
         return array
     if array.dtype == schema.dtype:

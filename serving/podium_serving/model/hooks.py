@@ -16,7 +16,7 @@ from typing import Self
 from podium_crds.package import TRANSFORM_FILE, TensorSpec
 from podium_serving.exchange import Columns, DeadlineExceeded, HookFailed, NotServing, Overloaded
 from podium_serving.model.hook_child import HookChild
-from podium_serving.model.hook_columns import fitted, same_shape, split
+from podium_serving.model.hook_columns import check_text, fitted, same_shape, split
 from podium_serving.model.hook_pool import HookPool
 from podium_serving.model.wire import Call, Reply, frame, packed, unpacked
 from podium_serving.oip.tensors import TensorSchema, tensor_schema
@@ -56,7 +56,7 @@ class Hooks:
     def __init__(self, path: Path, inputs: list[TensorSpec], outputs: list[TensorSpec], settings: ModelSettings) -> None:
         self._path = path
         self._schemas: dict[str, list[TensorSchema]] = {
-            "before": [tensor_schema(spec, "input") for spec in inputs],
+            "before": [tensor_schema(spec, "input", text_only=True) for spec in inputs],
             "after": [tensor_schema(spec, "output") for spec in outputs],
         }
         self._settings = settings
@@ -84,8 +84,9 @@ class Hooks:
         return hooks
 
     async def before(self, columns: Columns, rows: int, deadline: float) -> Hooked:
-        """Raises HookFailed naming hook, file and line, Overloaded, or DeadlineExceeded."""
+        """Raises HookFailed naming hook, file and line, InvalidRequest, Overloaded, or DeadlineExceeded."""
         if "before" not in self.present:
+            check_text(self._schemas["before"], columns)
             return columns, Timing()
         return await self._submitted("before", columns, None, rows, deadline)
 

@@ -102,3 +102,31 @@ async def test_parameters_that_stock_clients_send_change_nothing(tmp_path: Path)
         await here.serve("3", weights=[2, 3])
         parameters = {"sequence_id": 7, "sequence_start": True, "priority": 1, "content_type": "np", "headers": {"a": "b"}}
         assert (await connection.ask(infer_request(infer_body(1, 2, parameters=parameters)))).score == 8.0
+
+
+KEEPS = "def after(outputs, inputs):\n    return outputs\n"
+READS = "def before(columns):\n    return {**columns, 'key': [[value.hex() for value in row] for row in columns['key']]}\n"
+LEAVES = "def before(columns):\n    return columns\n"
+
+
+@pytest.mark.parametrize(
+    ("transform", "status", "text"),
+    [
+        pytest.param(None, 400, "input 'key': value 0 is not UTF-8", id="no-hook"),
+        pytest.param(KEEPS, 400, "input 'key': value 0 is not UTF-8", id="a-hook-that-does-not-read-inputs"),
+        pytest.param(READS, 200, "", id="a-hook-that-makes-text-of-it"),
+        pytest.param(LEAVES, 500, "'key' holds b'\\xff\\xd8', must be", id="a-hook-that-leaves-it"),
+    ],
+)
+async def test_bytes_that_are_no_text_reach_a_hook_but_never_the_model(
+    transform: str | None, status: int, text: str, tmp_path: Path
+) -> None:
+    """ONNX Runtime would take them as the text that Python shows for them."""
+    async with site(tmp_path) as here, client(here.public) as connection:
+        await here.serve("3", key_input="key", transform=transform)
+        key = {"name": "key", "datatype": "BYTES", "shape": [1, 1], "parameters": {"binary_data_size": 6}}
+        head = json.dumps({"inputs": [*RAW, key]}).encode()
+        body = head + struct.pack("<ffI", 1, 2, 2) + b"\xff\xd8"
+        reply = await connection.ask(infer_request(body, inference_header_content_length=str(len(head))))
+        assert reply.status == status
+        assert status == 200 or text in reply.error

@@ -79,7 +79,7 @@ def _finished(model: onnx.ModelProto, columns: Sequence[Column], outputs: Sequen
     _put_wire_outputs(model, raw, outputs)
     content = model.SerializeToString(deterministic=True)
     session(content)
-    return content  # type: ignore[no-any-return]
+    return content
 
 
 def _converted(pipeline: Pipeline, name: str, initial_types: list[tuple[str, Any]], float32_model: bool) -> onnx.ModelProto:
@@ -174,6 +174,7 @@ def _name_values(model: onnx.ModelProto) -> tuple[list[str], list[str]]:
 
 def _rename(graph: onnx.GraphProto, renamed: dict[str, str]) -> None:
     """In subgraphs too: they see the values around them by name."""
+    named: Any
     for named in (*graph.input, *graph.output, *graph.initializer, *graph.value_info):
         named.name = renamed.get(named.name, named.name)
     for node in graph.node:

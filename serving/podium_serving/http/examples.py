@@ -45,7 +45,13 @@ def _golden_row(descriptor: Descriptor, golden: tuple[GoldenRow, ...]) -> dict[s
     inside = [row for row, is_usual in zip(golden, usual, strict=True) if is_usual]
     whole = [row for row in inside if None not in flat(list(row.inputs.values()))]
     chosen = next(iter(whole or inside), None)
-    return None if chosen is None else {spec.name: chosen.inputs[spec.name] for spec in descriptor.inputs}
+    return None if chosen is None else {spec.name: _bare(spec, chosen.inputs[spec.name]) for spec in descriptor.inputs}
+
+
+def _bare(spec: InputSpec, value: Any) -> Any:
+    """A golden row may hold a list of one where a row of the tensor has one value."""
+    tail = spec.shape[1:]
+    return flat(value)[0] if math.prod(tail) == 1 and -1 not in tail else value
 
 
 def _typical(spec: InputSpec) -> Any:

@@ -490,19 +490,21 @@ async def test_metadata_health_and_index_follow_the_protocol(tmp_path: Path) -> 
             assert (await connection.ask(infer_request(infer_body(1)))).status == 200
 
 
-async def test_the_example_of_the_docs_answers_when_it_is_pasted(tmp_path: Path) -> None:
+async def test_every_example_of_the_docs_answers_when_it_is_pasted(tmp_path: Path) -> None:
     async with site(tmp_path) as here:
         await here.serve("3", key_input="customer")
         async with client(here.public) as connection:
             document = (await connection.ask(_get("/openapi.json"))).json
             page = (await connection.ask(_get("/docs"))).body.decode()
-            shown = page.split('<script type="application/json" id=page>')[1].split("</script>")[0]
-            example = json.loads(shown)["example"]
-            assert document["paths"]["/v2/models/churn/infer"]["post"]["requestBody"]["content"]["application/json"][
-                "example"
-            ] == (example)
-            reply = await connection.ask(infer_request(json.dumps(example).encode(), json.loads(shown)["path"]))
-        assert (reply.status, reply.score) == (200, 3.0)
+            shown = json.loads(page.split('<script type="application/json" id=page>')[1].split("</script>")[0])
+            paths = {path: said["post"] for path, said in document["paths"].items() if "post" in said}
+            assert set(paths) == {shown[name] for name in ("score", "explain", "infer", "predict")}
+            for path, operation in paths.items():
+                example = operation["requestBody"]["content"]["application/json"]["example"]
+                reply = await connection.ask(infer_request(json.dumps(example).encode(), path))
+                assert reply.status == 200, reply.body
+                assert reply.json.get("warnings", []) == []
+            assert paths[shown["score"]]["requestBody"]["content"]["application/json"]["example"] == shown["example"]
         assert "http://" not in page.replace("http://www.w3.org", "")
         assert "https://" not in page
 

@@ -17,6 +17,7 @@ from podium_serving.http.bodies import unpacked
 from podium_serving.http.connection import Connection
 from podium_serving.http.lane_state import Exchange, Lane
 from podium_serving.http.responses import BodyTooLarge, answer_bytes, error_bytes
+from podium_serving.inference import Cancel
 
 logger = logging.getLogger(__name__)
 
@@ -71,12 +72,27 @@ class Answering(Connection):
         exchange.request_id = head.request_id or calls.request_ids()
         chunks, exchange.chunks = exchange.chunks, []
         exchange.body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        if head.content_encoding:
+            exchange.begun = self._start(self._unpack(exchange, head.content_encoding))
+        else:
+            self._read(exchange)
+
+    async def _unpack(self, exchange: Exchange, encoding: bytes) -> None:
+        """In a thread, for a kilobyte may become megabytes; zlib lets the interpreter go meanwhile."""
+        limit = self.lane.settings.max_body_bytes
         try:
-            if head.content_encoding:
-                exchange.body = unpacked(exchange.body, head.content_encoding, self.lane.settings.max_body_bytes)
+            exchange.body = await asyncio.to_thread(unpacked, exchange.body, encoding, limit)
+        except Exception as error:
+            self._fail(exchange, self._as_serving_error(error, exchange.request_id), exchange.request_id)
+        else:
+            self._read(exchange)
+
+    def _read(self, exchange: Exchange) -> None:
+        port = self.lane.port
+        try:
             exchange.request = request = exchange.target.dialect.read(exchange)
-            port.note(head, request)
-            begun = calls.begin(request, admitted, partial(self._settle, exchange))
+            port.note(exchange.head, request)
+            begun = port.calls.begin(request, exchange.admitted, partial(self._settle, exchange))
         except Exception as error:
             self._fail(exchange, self._as_serving_error(error, exchange.request_id), exchange.request_id)
         else:
@@ -84,16 +100,20 @@ class Answering(Connection):
                 exchange.begun = begun
 
     def _settle(self, exchange: Exchange, result: Answer | ServingError) -> None:
-        assert exchange.request is not None, "it was read before it was begun"
-        finish = exchange.target.dialect.finish
+        request, finish = exchange.request, exchange.target.dialect.finish
+        assert request is not None, "it was read before it was begun"
         if isinstance(result, ServingError):
-            self._fail(exchange, result, exchange.request.request_id)
-        elif finish is None or (work := finish(exchange, exchange.request, result)) is None:
+            self._fail(exchange, result, request.request_id)
+        elif finish is None or (work := finish(exchange, request, result)) is None:
             self._answer(exchange, result)
         else:
-            exchange.begun = task = self.loop.create_task(self._finish(work, exchange, result))
-            self.lane.tasks.add(task)
-            task.add_done_callback(self.lane.tasks.discard)
+            exchange.begun = self._start(self._finish(work, exchange, result))
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> Cancel:
+        task = self.loop.create_task(work)
+        self.lane.tasks.add(task)
+        task.add_done_callback(self.lane.tasks.discard)
+        return task
 
     async def _finish(self, work: Coroutine[Any, Any, None], exchange: Exchange, answer: Answer) -> None:
         request = exchange.request

@@ -6,6 +6,7 @@ to our own forward port only, so it needs no redirects, cookies, proxies, compre
 """
 
 import asyncio
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +17,10 @@ _KEEP_ALIVE_SECONDS = 30.0
 """Shorter than the 75 s of our own server, so that we are the one who closes an idle connection."""
 _MOST_IDLE = 64
 _MAX_HEAD_BYTES = 16 * 1024
+_CONNECT_SECONDS = 0.4
+_SILENT_SECONDS = 0.4
+"""What was written is acknowledged by the other machine's kernel within so long, or the machine is gone. Two
+retransmissions of Linux's shortest timer; a pod that is busy acknowledges all the same."""
 _PIECE_BYTES = 128 * 1024
 """A body is written in pieces of this size, and the next waits until the socket took the last."""
 
@@ -147,6 +152,15 @@ class Connection(asyncio.Protocol):
         self.abort()
 
 
+def _watch(connection: socket.socket) -> None:
+    """Has the kernel break it when the other machine is gone: while it is written to, and while it is waited for."""
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 1)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 1)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(_SILENT_SECONDS * 1000))
+
+
 class Pool:
     """Connections to one host and port."""
 
@@ -185,7 +199,14 @@ class Pool:
 
     async def _connected(self) -> Connection:
         loop = asyncio.get_running_loop()
-        _, connection = await loop.create_connection(lambda: Connection(self._forget), self._host, self._port)
+        try:
+            async with asyncio.timeout(_CONNECT_SECONDS):
+                transport, connection = await loop.create_connection(
+                    lambda: Connection(self._forget), self._host, self._port
+                )
+        except TimeoutError as error:
+            raise BrokenExchange(f"no connection within {_CONNECT_SECONDS:g} s") from error
+        _watch(transport.get_extra_info("socket"))
         return connection
 
     def _forget(self, connection: Connection) -> None:

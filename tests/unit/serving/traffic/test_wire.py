@@ -1,6 +1,9 @@
 """The client of forwards: connections are reused when that is safe, and broken when it is not."""
 
 import asyncio
+import contextlib
+import socket
+import time
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -179,6 +182,30 @@ async def test_a_large_body_that_is_refused_early_is_not_written_to_its_end(site
 async def test_nobody_there_is_an_os_error() -> None:
     with pytest.raises(OSError, match="Connect"):
         await Pool(HOST, free_port()).exchange(HEAD % 0, b"", 100)
+
+
+async def test_who_does_not_take_a_connection_is_given_up_soon() -> None:
+    with socket.socket() as listener, contextlib.ExitStack() as others:
+        listener.bind((HOST, 0))
+        listener.listen(0)
+        port = listener.getsockname()[1]
+        for _ in range(4):  # what the backlog takes, and those that wait for it
+            other = others.enter_context(socket.socket())
+            other.setblocking(False)
+            other.connect_ex((HOST, port))
+        started = time.monotonic()
+        with pytest.raises(BrokenExchange, match="no connection within"):
+            await Pool(HOST, port).exchange(HEAD % 0, b"", 100)
+        assert time.monotonic() - started < 2
+
+
+async def test_a_connection_whose_other_machine_vanished_is_noticed_by_what_it_does_not_acknowledge(site: Site) -> None:
+    site.says += [OK]
+    await site.ask()
+    (kept,) = site.pool._idle
+    assert kept._transport is not None
+    taken = kept._transport.get_extra_info("socket")
+    assert 0 < taken.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) < 1000
 
 
 async def test_a_closed_pool_keeps_nothing(site: Site) -> None:

@@ -14,6 +14,7 @@ from podium_serving.capture.limits import CaptureLimits
 from podium_serving.capture.recorder import Recorder
 from podium_serving.exchange import Answer
 from podium_serving.settings import Secrets, Settings
+from podium_serving.traffic.mirror import Shadowed
 from traffic_fixtures import metrics, plan, request, route
 
 LIMITS = CaptureLimits(linger_seconds=0.05, first_pause_seconds=0.05, longest_pause_seconds=0.2, close_seconds=20)
@@ -37,7 +38,7 @@ async def test_counts_are_equal_although_the_collector_is_killed_meanwhile(colle
         for _ in range(requests):
             event = recorder.predicted(captured, request((1, 2), (3, 4)), Answer("churn-3", "sha256:3", 1, outputs))
             assert event is not None
-            recorder.shadowed(captured, shadow, event, 2, outputs, "")
+            recorder.shadowed(captured, shadow, event, 2, Shadowed(outputs))
 
     predict(100)  # before the collector is up
     await collector.ready()

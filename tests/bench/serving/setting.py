@@ -1,20 +1,29 @@
 """What every part of the benchmark is given, and how it measures: servers in turns, so that noise hits all alike."""
 
+import shutil
 import statistics
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from bench.serving.asked import Asked
-from bench.serving.generator import Generator, Load, Report
-from bench.serving.models import Models, Version
+from bench.serving.generator import Generator, Load, Report, build
+from bench.serving.judgement import Row, at_least, ratio_interval
+from bench.serving.models import Models, Version, models
 from bench.serving.pod import Pod, Site, plan, pod
-from bench.serving.processes import Cores, Started, free_ports
+from bench.serving.processes import Cores, Started, cores, free_ports
 from bench.serving.servers import Server, mlservers
 
+BUILD = Path(".build/bench")
+RUNS = BUILD / "run"
+LOCK = BUILD / "lock"
+"""Two runs at once would measure each other."""
 _ATTEMPTS = 3
+NEAREST = "mlserver-onnx-0"
+PAIRED = "podium beside " + NEAREST
 
 
 @dataclass(frozen=True)
@@ -27,7 +36,6 @@ class Setting:
     models: Models
     asked: Asked
     quick: bool
-    say: Callable[[str], None]
     failures: list[str] = field(default_factory=list)
     """Wrong answers and failed requests, by server: a benchmark of wrong answers is none."""
 
@@ -54,7 +62,7 @@ class Setting:
     def mlservers(self) -> Iterator[Server]:
         """Each while it is this iterator's turn."""
         for server in mlservers(self.cores.server, self.folder, self.version("rf-1"), quick=self.quick):
-            self.say(f"  {server.name}")
+            say(f"  {server.name}")
             yield server
 
     @property
@@ -74,10 +82,24 @@ class Setting:
     def note(self, who: str, report: Report) -> None:
         if not report.count:
             self.failures.append(f"{who}: no answer within {report.wall:.2f} s ({report})")
-            self.say(f"  {self.failures[-1]}")
+            say(f"  {self.failures[-1]}")
         if report.failed:
             self.failures.append(f"{who}: {report.failed} of {report.count + report.failed} failed: {report.examples[:2]}")
-            self.say(f"  {self.failures[-1]}")
+            say(f"  {self.failures[-1]}")
+
+
+def setting_of(part: str, *, quick: bool) -> Setting:
+    """A fresh folder under `RUNS`, the compiled generator, the cached models. Raises RuntimeError with a single core."""
+    folder = (RUNS / part).absolute()
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    both, trained = cores(), models()
+    trained.folder.mkdir(parents=True, exist_ok=True)
+    return Setting(folder, both, Generator(build(), both.clients, folder), trained, Asked(folder, trained), quick)
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 @dataclass(frozen=True)
@@ -111,6 +133,30 @@ def in_turns(
     return reports
 
 
+def beside(
+    setting: Setting, ours: Contender, server: Server, form: str, rows: int, **changes: int | float
+) -> dict[str, list[Report]]:
+    """A peer's runs; those of the setting that is nearest to us in turns with ours, so that CPU time can decide."""
+    peer = contender(setting, server, form, rows)
+    if peer.name != NEAREST:
+        return in_turns(setting, [peer], setting.peer_rounds, 1.5, **changes)
+    runs = in_turns(setting, [ours, peer], 3 if setting.quick else 6, 1.5, **changes)
+    return {peer.name: runs[peer.name], PAIRED: runs[ours.name]}
+
+
+def times_mlserver(
+    part: str, name: str, reports: Mapping[str, Sequence[Report]], must: float, note: str, *, rows: int = 1
+) -> Row:
+    """Podium over MLServer's best setting."""
+    ours = reports["podium"]
+    best = max((peer for peer in reports if peer.startswith("mlserver")), key=lambda peer: rate(reports[peer]))
+    times = rate(ours) / rate(reports[best])
+    by_cpu = ratio_interval(cpu(reports[best]), cpu(reports[PAIRED])) if best == NEAREST else None
+    peers = f"{rates(reports, 'mlserver')}{note}; by CPU per request {by_cpu} times its speed"
+    verdict = at_least(times, must, by_cpu)
+    return Row(part, name, told(ours, rows=rows), f"≥ {must:g} × MLServer", times, verdict, peers, summary(reports))
+
+
 def rate(reports: Sequence[Report]) -> float:
     """Answers per second, the median run's."""
     return statistics.median(report.rate for report in reports)
@@ -129,10 +175,6 @@ def told(reports: Sequence[Report], *, rows: int = 1) -> str:
     """The value of a row of the table: rate, median and what a request costs."""
     per_row = f", {rate(reports) * rows / 1000:,.0f}k rows/s" if rows > 1 else f", p50 {median(reports, 'p50'):.2f} ms"
     return f"{rate(reports):,.0f} /s{per_row}, {statistics.median(cpu(reports)) * 1e6:,.0f} µs CPU"
-
-
-def best_mlserver(reports: Mapping[str, Sequence[Report]]) -> str:
-    return max((name for name in reports if name.startswith("mlserver")), key=lambda name: rate(reports[name]))
 
 
 def rates(reports: Mapping[str, Sequence[Report]], *names: str) -> str:

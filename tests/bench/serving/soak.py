@@ -5,27 +5,22 @@ Every answer is compared with what its own request must bring. See docs/bench/se
 
 import argparse
 import json
-import shutil
 import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from bench.serving import table
-from bench.serving.asked import Asked
-from bench.serving.generator import Generator, Load, Report, build
+from bench.serving.generator import Load, Report
 from bench.serving.judgement import Row, at_least, at_most
-from bench.serving.models import models
 from bench.serving.pod import TROUBLE_HOST, Pod, plan, route
-from bench.serving.processes import cores
 from bench.serving.series import Sample, file_growth, growth, settled
-from bench.serving.setting import Setting
+from bench.serving.setting import BUILD, LOCK, Setting, say, setting_of
+from cluster.build import exclusive
 from podium_crds.plan import Plan
 
 PART = "soak"
-OUT = Path(".build/bench")
 CONNECTIONS = 64
 SHARE_OF_PEAK = 0.8
 SWAP_SECONDS = 10.0
@@ -51,17 +46,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="bench.serving.soak", description=__doc__)
     parser.add_argument("--seconds", type=float, default=600.0)
     seconds = parser.parse_args().seconds
-    folder = (OUT / "run" / PART).absolute()
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    both, trained = cores(), models()
-    trained.folder.mkdir(parents=True, exist_ok=True)
-    generator = Generator(build(), both.clients, folder)
-    setting = Setting(folder, both, generator, trained, Asked(folder, trained), False, _say)
-    soaked, report = soak(setting, seconds)
+    with exclusive(LOCK):
+        soaked, report = soak(setting_of(PART, quick=False), seconds)
     rows = judged(soaked, report)
     said = {"seconds": seconds, "samples": [vars(one) for one in soaked.samples], "rows": table.as_json(rows)}
-    (OUT / "soak.json").write_text(json.dumps(said, indent=1))
+    (BUILD / "soak.json").write_text(json.dumps(said, indent=1))
     print(table.text(rows))
     return 0 if all(row.verdict in ("reached", "info") for row in rows) else 1
 
@@ -76,7 +65,7 @@ def soak(setting: Setting, seconds: float) -> tuple[Soaked, Report]:
         load = load.with_(connections=CONNECTIONS)
         peak = setting.run("podium", load.with_(seconds=4.0), one.started).rate
         soaked = Soaked(seconds, peak)
-        _say(f"{peak:,.0f} /s at the most; {SHARE_OF_PEAK:.0%} of it for {seconds:.0f} s")
+        say(f"{peak:,.0f} /s at the most; {SHARE_OF_PEAK:.0%} of it for {seconds:.0f} s")
         report = _under_load(setting, one, load.with_(rate=peak * SHARE_OF_PEAK, seconds=seconds), soaked)
         setting.note("podium", report)
         return soaked, report
@@ -118,7 +107,7 @@ def troubled(setting: Setting, one: Pod, epoch: int, name: str) -> Plan:
 
 def _sample(one: Pod, seconds: float) -> Sample:
     sample = Sample(round(seconds, 1), one.started.resident_bytes() / 1e6, one.started.open_files())
-    _say(f"{sample.seconds:6.0f} s  {sample.resident_megabytes:6.1f} MB  {sample.open_files} open files")
+    say(f"{sample.seconds:6.0f} s  {sample.resident_megabytes:6.1f} MB  {sample.open_files} open files")
     return sample
 
 
@@ -172,10 +161,6 @@ def _latency(report: Report) -> Row:
     said = report.latency
     value = f"p50 {said.p50:.2f}, p99 {said.p99:.1f} ms"
     return Row(PART, "latency", value, note=f"p99.9 {said.p999:.1f} ms, slowest {said.max:.0f} ms, at {report.rate:,.0f} /s")
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from bench.serving.generator import Report
 from bench.serving.judgement import Row, at_least, at_most, ratio_interval
 from bench.serving.parts.routes import Routed, routed
 from bench.serving.pod import TROUBLE_HOST, route
-from bench.serving.setting import Setting, cpu, rate
+from bench.serving.setting import Setting, cpu, rate, say
 
 PART = "canary"
 ROUNDS = 6
@@ -21,9 +21,9 @@ SHARE = 0.9
 
 def run(setting: Setting) -> list[Row]:
     with routed(setting) as site:
-        setting.say("  a challenger at 50 %")
+        say("  a challenger at 50 %")
         forward = _forward(setting, site)
-        setting.say("  a hung challenger at 10 %")
+        say("  a hung challenger at 10 %")
         return [forward, *_hung(setting, site)]
 
 

@@ -8,14 +8,16 @@ from bench.serving.judgement import Row, at_least, at_most, ratio_interval
 from bench.serving.servers import Server, constant_asyncio, constant_uvicorn, naive_fastapi
 from bench.serving.setting import (
     Setting,
-    best_mlserver,
+    beside,
     contender,
     cpu,
     in_turns,
     podium_contender,
     rate,
     rates,
+    say,
     summary,
+    times_mlserver,
     told,
 )
 
@@ -37,13 +39,12 @@ def run(setting: Setting) -> list[Row]:
         ]
         near = [podium_contender(setting, one, "json", 1), *(contender(setting, server, "json", 1) for server in limits)]
         for connections in CONNECTIONS:
-            setting.say(f"  {connections} connections: podium and the limits")
+            say(f"  {connections} connections: podium and the limits")
             results[connections] = in_turns(setting, near, PAIRS[connections], 1.5, connections=connections)
         captured = one.metrics()
-    for server in _peers(setting):
-        peer = contender(setting, server, "json", 1)
-        for connections in CONNECTIONS:
-            results[connections] |= in_turns(setting, [peer], setting.peer_rounds, 1.5, connections=connections)
+        for server in _peers(setting):
+            for connections in CONNECTIONS:
+                results[connections] |= beside(setting, near[0], server, "json", 1, connections=connections)
     rows = [row for connections in CONNECTIONS for row in _rows(connections, results[connections])]
     return [*rows, _evenness(results[64]["podium"]), _captured(captured), _without_capture(setting)]
 
@@ -56,18 +57,15 @@ def _peers(setting: Setting) -> Iterator[Server]:
 
 def _rows(connections: int, reports: dict[str, list[Report]]) -> Iterator[Row]:
     ours, uvicorn, asyncio = reports["podium"], reports["bare-uvicorn"], reports["bare-asyncio"]
-    best = best_mlserver(reports)
     name = f"1-row JSON, {connections} connection{'s' if connections > 1 else ''}"
+    yield times_mlserver(PART, name, reports, TIMES_MLSERVER[connections], f"; {rates(reports, 'fastapi')}")
     value = told(ours)
-    times, must = rate(ours) / rate(reports[best]), TIMES_MLSERVER[connections]
-    peers = f"{rates(reports, 'mlserver')}; {rates(reports, 'fastapi')}"
-    yield Row(PART, name, value, f"≥ {must:g} × MLServer", times, at_least(times, must), peers, summary(reports))
-    beside, by_cpu = rate(ours) / rate(uvicorn), ratio_interval(cpu(uvicorn), cpu(ours))
+    share, by_cpu = rate(ours) / rate(uvicorn), ratio_interval(cpu(uvicorn), cpu(ours))
     note = f"bare uvicorn {rate(uvicorn):,.0f} /s; by CPU per request {by_cpu} of its speed"
     if connections > 1:
-        yield Row(PART, name, value, "≥ 1.0 × bare uvicorn", beside, at_least(beside, 1.0, by_cpu), note)
-    share = max(report.own_share for report in asyncio)
-    ceiling = f"bare asyncio {rate(asyncio):,.0f} /s, where the generator used {share:.0%} of its core"
+        yield Row(PART, name, value, "≥ 1.0 × bare uvicorn", share, at_least(share, 1.0, by_cpu), note)
+    used = max(report.own_share for report in asyncio)
+    ceiling = f"bare asyncio {rate(asyncio):,.0f} /s, where the generator used {used:.0%} of its core"
     yield Row(PART, name, value, "(× bare asyncio)", rate(ours) / rate(asyncio), note=ceiling)
 
 

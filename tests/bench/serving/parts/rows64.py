@@ -8,18 +8,17 @@ import sys
 
 from bench.serving.generator import Report
 from bench.serving.judgement import Interval, Row, at_least, ratio_interval
-from bench.serving.pod import Pod
 from bench.serving.servers import PEERS
 from bench.serving.setting import (
+    Contender,
     Setting,
-    best_mlserver,
-    contender,
+    beside,
     cpu,
     in_turns,
     podium_contender,
     rate,
-    rates,
-    summary,
+    say,
+    times_mlserver,
     told,
 )
 
@@ -34,23 +33,24 @@ SHARE_OF_RUNTIME = 0.75
 def run(setting: Setting) -> list[Row]:
     ours: dict[str, list[Report]] = {"json": [], "binary": []}
     bare: dict[str, list[dict[str, float]]] = {"json": [], "binary": []}
+    theirs: dict[str, dict[str, list[Report]]] = {"json": {}, "binary": {}}
     with setting.podium(capture=False) as one:
+        contenders = {form: podium_contender(setting, one, form, ROWS) for form in ours}
         for form, reports in ours.items():
-            setting.say(f"  {form}: podium and ONNX Runtime")
+            say(f"  {form}: podium and ONNX Runtime")
             for _ in range(PAIRS):
                 bare[form].append(_in_process(setting))
-                reports += _asked(setting, one, form, 1)
+                reports += _asked(setting, contenders[form], 1)
+        for server in setting.mlservers():
+            for form, peers in theirs.items():
+                peers |= beside(setting, contenders[form], server, "json", ROWS, connections=CONNECTIONS)
     with setting.podium() as one:
-        captured = {form: _asked(setting, one, form, 2) for form in ours}
-    theirs: dict[str, list[Report]] = {}
-    for server in setting.mlservers():
-        peer = contender(setting, server, "json", ROWS)
-        theirs |= in_turns(setting, [peer], setting.peer_rounds, 1.5, connections=CONNECTIONS)
-    return [row for form in ours for row in _rows(form, ours[form], bare[form], theirs, captured[form])]
+        captured = {form: _asked(setting, podium_contender(setting, one, form, ROWS), 2) for form in ours}
+    return [row for form in ours for row in _rows(form, bare[form], {"podium": ours[form], **theirs[form]}, captured[form])]
 
 
-def _asked(setting: Setting, one: Pod, form: str, rounds: int) -> list[Report]:
-    return in_turns(setting, [podium_contender(setting, one, form, ROWS)], rounds, 1.5, connections=CONNECTIONS)["podium"]
+def _asked(setting: Setting, one: Contender, rounds: int) -> list[Report]:
+    return in_turns(setting, [one], rounds, 1.5, connections=CONNECTIONS)["podium"]
 
 
 def _in_process(setting: Setting) -> dict[str, float]:
@@ -65,24 +65,17 @@ def _in_process(setting: Setting) -> dict[str, float]:
     return said
 
 
-def _rows(
-    form: str,
-    ours: list[Report],
-    bare: list[dict[str, float]],
-    theirs: dict[str, list[Report]],
-    captured: list[Report],
-) -> list[Row]:
+def _rows(form: str, bare: list[dict[str, float]], reports: dict[str, list[Report]], captured: list[Report]) -> list[Row]:
+    ours = reports["podium"]
     name = f"64-row {'JSON' if form == 'json' else 'binary'}, {CONNECTIONS} connections"
-    times = rate(ours) / rate(theirs[best_mlserver(theirs)])
-    peers = rates(theirs, "mlserver") + ("" if form == "json" else " (JSON: it has no binary extension over REST)")
     in_process = statistics.median(one["rows_per_second"] for one in bare)
     share, by_cpu = rate(ours) * ROWS / in_process, _by_cpu(ours, bare)
     alone = f"ONNX Runtime alone {in_process / 1000:,.0f}k rows/s; by CPU per row {by_cpu} of its speed"
-    least, most = f"≥ {TIMES_MLSERVER:g} × MLServer", f"≥ {SHARE_OF_RUNTIME} × ONNX Runtime"
-    details = summary({"podium": ours, **theirs})
+    value, most = told(ours, rows=ROWS), f"≥ {SHARE_OF_RUNTIME} × ONNX Runtime"
+    note = "" if form == "json" else " (its JSON: it has no binary extension over REST)"
     return [
-        Row(PART, name, told(ours, rows=ROWS), least, times, at_least(times, TIMES_MLSERVER), peers, details),
-        Row(PART, name, told(ours, rows=ROWS), most, share, at_least(share, SHARE_OF_RUNTIME, by_cpu), alone),
+        times_mlserver(PART, name, reports, TIMES_MLSERVER, note, rows=ROWS),
+        Row(PART, name, value, most, share, at_least(share, SHARE_OF_RUNTIME, by_cpu), alone),
         Row(PART, f"{name}, capturing all rows", told(captured, rows=ROWS), "(× without)", rate(captured) / rate(ours)),
     ]
 

@@ -1,21 +1,19 @@
 """Messages of the protocol against one model's schema: in JSON, in binary tensors, or in both. On the hot path."""
 
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import numpy as np
-import numpy.typing as npt
-import orjson
 from msgspec import UNSET
 
 from podium_crds.package import Descriptor
 from podium_serving.exchange import Columns, InvalidRequest
-from podium_serving.oip.binary import ALIGNMENT, Framed, Layout, bytes_of_array, split
+from podium_serving.oip.binary import Framed, Layout, bytes_of_array, split
 from podium_serving.oip.columns import binary_layout, json_columns, mixed_columns
 from podium_serving.oip.messages import Parameters, Request, WantedOutput, quick_reader, read_request, read_response
-from podium_serving.oip.tensors import TensorSchema, check_names, kind_of, listed, tensor_schema
+from podium_serving.oip.one_row import OneRow
+from podium_serving.oip.tensors import check_names, kind_of, listed, tensor_schema
+from podium_serving.oip.writing import aligned, answer_head, beginning, data_json, framed, shape_json
 
 if TYPE_CHECKING:
     from podium_serving.oip.rows import RowTexts
@@ -61,13 +59,14 @@ class Codec:
         self.inputs = {spec.name: tensor_schema(spec, "input", text_only=text_only) for spec in descriptor.inputs}
         self.outputs = {spec.name: tensor_schema(spec, "output") for spec in descriptor.outputs}
         self._quick = quick_reader({kind_of(schema.dtype) for schema in self.inputs.values()})
+        self._one_row = OneRow(self.inputs)
         self._all_outputs = frozenset(self.outputs)
         self._known_requests: dict[bytes, _KnownHead] = {}
         self._known_answers: dict[bytes, Layout] = {}
         self._input_heads: dict[tuple[int, tuple[str, ...]], bytes] = {}
         self._inputs_are_fixed = all(schema.fixed and schema.datatype != "BYTES" for schema in self.inputs.values())
-        self._input_beginnings = {name: _beginning(schema) for name, schema in self.inputs.items()}
-        self._output_beginnings = {name: _beginning(schema) for name, schema in self.outputs.items()}
+        self._input_beginnings = {name: beginning(schema) for name, schema in self.inputs.items()}
+        self._output_beginnings = {name: beginning(schema) for name, schema in self.outputs.items()}
 
     # Requests
 
@@ -79,10 +78,16 @@ class Codec:
         if self._quick is not None:
             try:
                 message = self._quick(body)
+                columns = self._one_row.columns(message.inputs, typed=True)
+                if columns is not None:
+                    return self._decoded(message, columns, 1)
                 return self._decoded(message, *json_columns(self.inputs, message.inputs, "input", typed=True))
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, InvalidRequest, OverflowError):
                 pass  # a null, or something wrong: read again, with a word for it
         message = read_request(body)
+        columns = self._one_row.columns(message.inputs, typed=False)
+        if columns is not None:
+            return self._decoded(message, columns, 1)
         return self._decoded(message, *json_columns(self.inputs, message.inputs, "input"))
 
     def _decode_binary(self, body: bytes, head: bytes, start: int) -> Decoded:
@@ -150,14 +155,14 @@ class Codec:
                     for name in wanted or beginnings
                 ]
             )
-            return _answer_head(model, version, request_id) + outputs + b"]}"
+            return answer_head(model, version, request_id) + outputs + b"]}"
         outputs = b",".join(
             [
                 beginnings[name] + shape_json(columns[name].shape) + b',"data":' + data_json(columns[name]) + b"}"
                 for name in wanted or beginnings
             ]
         )
-        return _answer_head(model, version, request_id) + outputs + b"]}"
+        return answer_head(model, version, request_id) + outputs + b"]}"
 
     def encode_binary(
         self,
@@ -180,7 +185,7 @@ class Codec:
                 outputs.append(b'%b,"parameters":{"binary_data_size":%d}}' % (head, len(tensor)))
             else:
                 outputs.append(b'%b,"data":%b}' % (head, data_json(array)))
-        return _framed(_answer_head(model, version, request_id) + b",".join(outputs) + b"]}", tensors)
+        return framed(answer_head(model, version, request_id) + b",".join(outputs) + b"]}", tensors)
 
     # Between our own pods: everything binary
 
@@ -188,12 +193,12 @@ class Codec:
         """A request for another pod with this schema, which answers with binary tensors."""
         if not self._inputs_are_fixed:
             tensors = [bytes_of_array(columns[name]) for name in self.inputs]
-            return _framed(self._input_head(columns, [len(tensor) for tensor in tensors], wanted), tensors)
+            return framed(self._input_head(columns, [len(tensor) for tensor in tensors], wanted), tensors)
         arrays = [columns[name] for name in self.inputs]
         key = (arrays[0].shape[0], wanted)
         head = self._input_heads.get(key)
         if head is None:
-            head = _aligned(self._input_head(columns, [array.nbytes for array in arrays], wanted))
+            head = aligned(self._input_head(columns, [array.nbytes for array in arrays], wanted))
             _keep(self._input_heads, key, head)
         try:
             body = b"".join([head, *arrays])  # type: ignore[list-item]  # arrays are buffers
@@ -238,50 +243,6 @@ class Codec:
         return {tensor.name: schema for tensor in tensors if (schema := self.outputs.get(tensor.name))} or self.outputs
 
 
-def _beginning(schema: TensorSchema) -> bytes:
-    """Of its JSON, up to its shape."""
-    return f'{{"name":{_text(schema.name)},"datatype":"{schema.datatype}","shape":'.encode()
-
-
-def data_json(array: npt.NDArray[Any]) -> bytes:
-    """Flat row-major JSON. FP16 and FP32 as the shortest decimals that read back as the same number; what is not finite
-    is null."""
-    kind, size = array.dtype.kind, array.dtype.itemsize
-    if kind == "O":
-        return _json([value if isinstance(value, str) else _decoded(value) for value in array.ravel().tolist()])
-    if kind == "f" and size == 2:
-        finite = np.isfinite(array)
-        shortest = np.where(finite, array, 0).astype(str).astype(np.float64)
-        array = np.where(finite, shortest, np.nan)
-    return orjson.dumps(np.ascontiguousarray(array).reshape(-1), option=orjson.OPT_SERIALIZE_NUMPY)
-
-
-@lru_cache(maxsize=256)
-def shape_json(shape: tuple[int, ...]) -> bytes:
-    return _json(shape)
-
-
-@lru_cache(maxsize=64)
-def _model_head(model: str, version: str) -> bytes:
-    return f'{{"model_name":{_text(model)},"model_version":{_text(version)},'.encode()
-
-
-def _answer_head(model: str, version: str, request_id: str) -> bytes:
-    if not request_id:
-        return _model_head(model, version) + b'"outputs":['
-    return b'%b"id":%b,"outputs":[' % (_model_head(model, version), _json(request_id))
-
-
-def _framed(head: bytes, tensors: list[bytes]) -> Framed:
-    head = _aligned(head)
-    return Framed(len(head), b"".join([head, *tensors]))
-
-
-def _aligned(head: bytes) -> bytes:
-    """JSON may end in spaces, and numbers at a word's border need not be copied by whoever reads them."""
-    return head + b" " * (-len(head) % ALIGNMENT)
-
-
 def _keep(known: dict[Any, Any], key: Any, value: Any) -> None:
     if type(key) is bytes and len(key) > _LONGEST_KEPT:
         return
@@ -307,11 +268,3 @@ def _flag(parameters: Parameters, name: str, otherwise: bool, said: str) -> bool
     if type(value) is not bool:
         raise InvalidRequest(f"{said}: {name} is {str(value)[:40]}, must be true or false")
     return value
-
-
-def _text(value: str) -> str:
-    return _json(value).decode()
-
-
-def _decoded(value: Any) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

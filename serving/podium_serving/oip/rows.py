@@ -10,7 +10,7 @@ import numpy.typing as npt
 import orjson
 
 from podium_serving.exchange import Columns
-from podium_serving.oip.codec import data_json
+from podium_serving.oip.writing import data_json
 
 
 class RowTexts:

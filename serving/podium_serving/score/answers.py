@@ -11,7 +11,7 @@ from podium_crds.package import Descriptor, OutputSpec
 from podium_serving.exchange import Answer, Columns
 from podium_serving.explain.explainer import Explanation
 from podium_serving.explain.quantity import Options
-from podium_serving.oip.codec import data_json
+from podium_serving.oip.writing import data_json
 
 CONFIDENCE = 0.95
 """Of the bounds of contributions."""

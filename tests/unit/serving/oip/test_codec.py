@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from podium_crds.package import Descriptor
 from podium_serving.exchange import InvalidRequest
-from podium_serving.oip.codec import Codec, data_json
+from podium_serving.oip.codec import Codec
+from podium_serving.oip.writing import data_json
 
 
 def descriptor(*inputs: dict[str, Any], outputs: list[dict[str, Any]] | None = None) -> Descriptor:
@@ -77,6 +78,32 @@ def test_what_clients_write_out_without_meaning_anything_is_passed_over() -> Non
 def test_data_may_be_flat_or_nested(data: Any) -> None:
     decoded = Codec(descriptor(WIDE)).decode(body(tensor("x", "FP32", [2, 3], data)))
     assert decoded.columns["x"].tolist() == [[1, 2, 3], [4, 5, 6]]
+
+
+@pytest.mark.parametrize(
+    ("change", "fits"),
+    [
+        pytest.param({}, True, id="as-the-model-has-them"),
+        pytest.param({"data": [[3]]}, True, id="nested"),
+        pytest.param({"data": [None]}, False, id="null"),
+        pytest.param({"data": [3.5]}, False, id="a-fraction"),
+        pytest.param({"data": [256]}, False, id="too-large"),
+        pytest.param({"data": [1, 2]}, False, id="too-many"),
+        pytest.param({"data": []}, False, id="none"),
+        pytest.param({"shape": [1]}, False, id="shape"),
+        pytest.param({"datatype": "INT8"}, False, id="datatype"),
+    ],
+)
+@pytest.mark.parametrize("others", [[], [AGE_OK], [AGE_OK, PLAN_OK]], ids=["alone", "numbers", "numbers-and-text"])
+def test_one_row_in_order_is_read_as_strictly_as_any_other(change: Any, fits: bool, others: list[Any]) -> None:
+    codec = Codec(descriptor(*[AGE, PLAN][: len(others)], CALLS))
+    tensors = [*others, {**CALLS_OK, **change}]
+    for order in (tensors, tensors[::-1]):
+        if fits:
+            assert codec.decode(body(*order)).columns["calls"].tolist() == [[3]]
+        else:
+            with pytest.raises(InvalidRequest, match="input 'calls'"):
+                codec.decode(body(*order))
 
 
 def test_null_is_nan_in_floats_and_empty_in_strings() -> None:

@@ -11,7 +11,7 @@ from podium_serving.exchange import Answer
 from podium_serving.explain.estimate import Contributions, Stopped
 from podium_serving.explain.explainer import Explanation
 from podium_serving.explain.quantity import Options, Quantity
-from podium_serving.oip.codec import data_json
+from podium_serving.oip.writing import data_json
 from podium_serving.score.answers import predictions, reasons, written
 
 LABEL = {"name": "label", "datatype": "BYTES", "shape": [-1], "kind": "Label"}

@@ -91,5 +91,9 @@ def _work(arguments: Sequence[str]) -> int:
     async def run(settings: Settings) -> None:
         await work(settings, chosen.channel, chosen.words, stop_on_signals())
 
-    asyncio.run(run(settings_from(os.environ)))
+    try:
+        asyncio.run(run(settings_from(os.environ)))
+    except InvalidSettings as error:
+        print(f"podium_serving: {error}", file=sys.stderr)
+        return 2
     return 0

@@ -93,7 +93,7 @@ class Walks:
     Estimation, JMLR 23). Asks 2 * (d - 1) rows where d cells differ.
     """
 
-    def __init__(self, rows: Rows, random: np.random.Generator) -> None:
+    def __init__(self, rows: Rows, random: "np.random.Generator") -> None:  # quoted: numpy.random is 3 MB, loaded when used
         self._rows = rows
         count, cells = rows.differs.shape
         forth = random.permuted(np.tile(np.arange(cells), (count, 1)), axis=1)

@@ -150,7 +150,7 @@ class _Error:
 class _Sampling:
     """Rounds of walks over the rows that are too many-sided to enumerate."""
 
-    def __init__(self, rows: Rows, error: _Error, precision: float, budget: int, random: np.random.Generator) -> None:
+    def __init__(self, rows: Rows, error: _Error, precision: float, budget: int, random: "np.random.Generator") -> None:
         self._rows = rows
         self._error = error
         self._precision, self._budget = precision, budget

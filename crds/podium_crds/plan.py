@@ -242,7 +242,7 @@ def _verified_body(envelope: Envelope, public_keys: list[str]) -> bytes:
         except InvalidSignature:
             continue
         return body
-    raise MessageRefused(f"no known key with id {envelope.key_id} made this signature")
+    raise MessageRefused(f"no known key with id {envelope.key_id[:40]!r} made this signature")
 
 
 class HeldPlan(_Wire):

@@ -145,7 +145,7 @@ class Answering(Connection):
     def _as_serving_error(self, error: Exception, request_id: str) -> ServingError:
         if isinstance(error, ServingError):
             return error
-        logger.error("request %s failed", request_id, exc_info=error)
+        logger.error("request %.128r failed", request_id, exc_info=error)  # chosen by the client
         return ServingError("this server failed; its log says more")
 
     def _fail(self, exchange: Exchange, error: ServingError, request_id: str = "") -> None:

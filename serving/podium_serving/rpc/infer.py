@@ -217,5 +217,5 @@ class _Asked:
 def _as_serving_error(error: Exception, request_id: str) -> ServingError:
     if isinstance(error, ServingError):
         return error
-    logger.error("request %s failed", request_id, exc_info=error)
+    logger.error("request %.128r failed", request_id, exc_info=error)  # chosen by the client
     return ServingError(_FAILED)

@@ -13,6 +13,7 @@ import jwt
 
 from podium_serving.exchange import NotServing, ServingError
 from podium_serving.http.responses import Unauthorized
+from podium_serving.observation.allowance import Allowance
 from podium_serving.security.bearer import bearer_token, caller_name
 from podium_serving.security.issuer import Issuer
 from podium_serving.security.jwks import Key, Keys
@@ -44,6 +45,7 @@ class TokenGate:
         self._on_known = on_known
         self._keys: Keys = {}
         self._remembered: dict[bytes, Verified] = {}
+        self._complaints = Allowance(1)
 
     @property
     def known(self) -> bool:
@@ -106,7 +108,8 @@ class TokenGate:
         except jwt.PyJWTError as error:
             return _refused(error)
         except Exception as error:  # RecursionError and OverflowError of what the token says: a refusal, never a way in
-            logger.warning("a token could not be read: %s", type(error).__name__)
+            if self._complaints.take(time.monotonic()):
+                logger.warning("a token could not be read: %s", type(error).__name__)
             return Unauthorized("the token cannot be read")
 
     def _key(self, token: bytes) -> Key | Unauthorized:

@@ -1,8 +1,10 @@
 """The gate at the public port: over real sockets, in front of the lane and of FastAPI."""
 
 import json
+import random
 from collections.abc import AsyncIterator
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
@@ -137,3 +139,42 @@ async def test_a_pod_whose_gate_knows_nobody_is_not_ready_and_says_so(tmp_path: 
         keys.take({"app": KEY})
         made.state.locked = False
         assert (await connection.ask(get("/v2/health/ready"))).status == 200
+
+
+async def test_no_spelling_of_a_path_gets_past(here: Site) -> None:
+    chance = random.Random(20261121)
+    parts = [
+        "",
+        *[
+            "v2",
+            "V2",
+            "v1",
+            "health",
+            "live",
+            "ready",
+            "metrics",
+            "docs",
+            "models",
+            "churn",
+            "infer",
+            "score",
+            "explain",
+            "openapi.json",
+            "repository",
+        ],
+    ]
+    parts += ["..", ".", "?", "#", ";x", "%00", "%2F", "%2e%2e", "%2fmetrics", "health%2f.."]
+    prefixes = ["/", "/", "/v2/health/", "/v2/", "//", "http://pod/", "http://pod/v2/health/"]
+    inside = 0
+    async with client(here.public) as connection:
+        for _ in range(600):
+            target = chance.choice(prefixes) + "/".join(chance.choices(parts, k=chance.randrange(4)))
+            method = chance.choice(["GET", "POST", "PUT", "OPTIONS"])
+            reply = await connection.ask(f"{method} {target} HTTP/1.1\r\nhost: pod\r\ncontent-length: 0\r\n\r\n".encode())
+            if reply.status == 401:
+                continue
+            inside += 1
+            assert unquote(target.removeprefix("http://pod")).startswith("/v2/health/"), target
+            assert reply.status in (200, 307, 404, 405), target  # 307: without its last slash
+            assert reply.status != 200 or set(reply.json) in ({"live"}, {"ready"}), target
+    assert inside > 50, "the test asks for open paths, too"

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import random
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -131,6 +132,36 @@ async def test_the_metrics_of_all_workers_are_one_at_both_ports_and_survive_a_wo
 def _value(text: str, *parts: str) -> float:
     (line,) = (line for line in text.splitlines() if line.startswith(parts[0]) and all(part in line for part in parts))
     return float(line.rpartition(" ")[2])
+
+
+async def test_workers_that_die_at_any_moment_of_swaps_break_connections_and_nothing_else(tmp_path: Path) -> None:
+    async with FakeRegistry().running() as registry:
+        plans = [
+            plan(epoch, digest=registry.add_made(tmp_path / str(epoch), weights=[epoch, epoch]), uri=registry.uri)
+            for epoch in range(1, 6)
+        ]
+        async with pod_of(tmp_path, registry, 3, plans[0]) as pod:
+            watch = Watch(infer_url(pod), worth={one.epoch: 3.0 * one.epoch for one in plans})
+            async with watch.running(keeping=6, coming=3):
+                killing = asyncio.create_task(_kill_now_and_then(pod, random.Random(7)))
+                for to in plans[1:]:
+                    await eventually(lambda: _prepared(pod, to), 60)  # noqa: B023  awaited in this turn
+                    await pod.send(Commit(plan=to))
+                    await _answered(watch, to.epoch, 150)
+                killing.cancel()
+                await asyncio.gather(killing, return_exceptions=True)
+                await eventually(lambda: _members(pod, 3), 60)
+            assert (watch.backwards, watch.wrong) == ([], [])
+            assert not [failure for failure in watch.failed if failure[0].isdigit()], "no answer says that something failed"
+            assert watch.newest == plans[-1].epoch
+
+
+async def _kill_now_and_then(pod: Process, chance: random.Random) -> None:
+    while True:
+        await asyncio.sleep(chance.uniform(0.1, 0.8))
+        if len(workers := children_of(pod.process.pid)) > 1:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(chance.choice(workers), signal.SIGKILL)
 
 
 async def test_a_worker_that_hangs_is_renewed_and_holds_no_swap_up_for_ever(tmp_path: Path) -> None:

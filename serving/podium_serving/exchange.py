@@ -1,10 +1,13 @@
-"""One inference request and its answer, between HTTP, traffic and the model. Data only: no framework, no I/O."""
+"""One inference request and its answer, between HTTP, traffic and the model. Data only: no framework, no I/O.
+
+What is made per request is a Struct: its constructor is C and takes a quarter of a dataclass's time.
+"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy.typing as npt
 
 if TYPE_CHECKING:
@@ -61,8 +64,7 @@ class Overloaded(ServingError):
     retry_after_seconds = 1
 
 
-@dataclass(slots=True)
-class InferRequest:
+class InferRequest(msgspec.Struct, eq=False):
     """A parsed and validated Open Inference Protocol request."""
 
     columns: Columns
@@ -73,7 +75,7 @@ class InferRequest:
     """Monotonic seconds. Later answers are 504."""
     request_id: str
     """The client's id, or one that was made here."""
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
     """Lower-case names. A client's own podium-* headers are not in it."""
     pinned_version: str = ""
     """The version that the client named in the path, which is the champion's. Then only the champion may answer: such a
@@ -82,7 +84,7 @@ class InferRequest:
     """Outputs that the client asked for; empty: all. The answer's columns may hold more: the encoder leaves them out."""
     binary_outputs: frozenset[str] = frozenset()
     """Outputs that the client asked for as binary tensors."""
-    parameters: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = msgspec.field(default_factory=dict)
     recorded: bool = True
     """False: asked for its reasons only, so nobody acts on this answer: it is neither captured nor mirrored, and its time
     is not that of a prediction."""
@@ -111,8 +113,7 @@ class Fallback(StrEnum):
     NO_TIME_LEFT = "NoTimeLeft"
 
 
-@dataclass(slots=True)
-class Answer:
+class Answer(msgspec.Struct, eq=False):
     """What goes back to the client, whoever answered."""
 
     version: str

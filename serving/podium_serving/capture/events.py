@@ -3,7 +3,7 @@
 What is kept of a request is what it holds already (arrays, names); it becomes JSON a moment later, with its neighbours.
 """
 
-from dataclasses import dataclass
+import msgspec
 
 from podium_crds.plan import PlannedRoute
 from podium_serving.capture.texts import PlanText, json_text
@@ -14,8 +14,7 @@ from podium_serving.traffic.mirror import Shadowed
 _BYTES_PER_ROW = 400
 
 
-@dataclass(slots=True)
-class CapturedPrediction:
+class CapturedPrediction(msgspec.Struct, eq=False):
     """An answered request. `event` is the stem of its rows' event ids."""
 
     event: bytes
@@ -59,8 +58,7 @@ class CapturedPrediction:
         return [asked_by.one_row(asked)], [said_by.row_of(said, answer.texts, answer.row)]
 
 
-@dataclass(slots=True)
-class CapturedShadow:
+class CapturedShadow(msgspec.Struct, eq=False):
     """What a shadow made of a captured prediction."""
 
     event: bytes

@@ -63,13 +63,9 @@ class Answering(Connection):
         if exchange.refusal is not None or admitted is None:
             self._fail(exchange, exchange.refusal or ServingError("admitted by nobody"))
             return
-        port = self.lane.port
-        calls, head = port.calls, exchange.head
-        exchange.admitted = admitted
-        exchange.model = calls.model_named(exchange.target.model)
+        port, head = self.lane.port, exchange.head
         exchange.deadline = exchange.body_at + port.seconds(head, admitted)
-        exchange.outside_training = port.outside_training
-        exchange.request_id = head.request_id or calls.request_ids()
+        exchange.request_id = head.request_id or port.calls.request_ids()
         chunks, exchange.chunks = exchange.chunks, []
         exchange.body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         if head.content_encoding:

@@ -9,7 +9,7 @@ is read there, once, and answers it whatever flips meanwhile. Relies on these pa
 import asyncio
 import logging
 import time
-from typing import Any
+from typing import Any, cast
 
 import httptools
 from uvicorn.config import Config
@@ -23,6 +23,7 @@ from podium_serving.http.lane_state import Exchange, Lane
 from podium_serving.http.requests import Head, RawHeaders, read_head, without_offer
 from podium_serving.http.responses import BodyTooLarge, BodyTooSlow, HeadTooLarge, error_bytes
 from podium_serving.http.routes import Target, target_of
+from podium_serving.state import Serving
 
 logger = logging.getLogger(__name__)
 
@@ -223,10 +224,24 @@ class LaneProtocol(Answering):
 
     def _admit(self, target: Target, headers: RawHeaders, head: Head) -> Exchange:
         lane = self.lane
-        calls = lane.port.calls
-        admitted = calls.enter(calls.model_named(target.model))
-        exchange = Exchange(target, headers, head, admitted)
-        exchange.refusal = lane.port.refusal(head, target, admitted)
+        port = lane.port
+        model = port.calls.model_named(target.model)
+        entered = port.calls.enter(model)
+        exchange = Exchange(
+            head,
+            headers,
+            cast(Serving, entered),  # who has none is refused before a dialect sees it
+            model,
+            target.version,
+            time.monotonic(),
+            0.0,
+            "",
+            b"",
+            port.outside_training,
+            target=target,
+            entered=entered,
+            refusal=port.refusal(head, target, entered),
+        )
         lane.open_requests += 1
         self._open.append(exchange)
         return exchange

@@ -1,14 +1,14 @@
 """What the lane keeps: per port (Lane) and per request (Exchange)."""
 
 import asyncio
-import time
 from dataclasses import dataclass, field
+
+import msgspec
 
 from podium_serving.exchange import InferRequest, ServingError
 from podium_serving.http.dialects.dialect import Arrived
 from podium_serving.http.known_heads import KnownHeads
 from podium_serving.http.ports import Port
-from podium_serving.http.requests import Head, RawHeaders
 from podium_serving.http.routes import Target
 from podium_serving.inference import Cancel
 from podium_serving.settings import HttpSettings
@@ -53,39 +53,29 @@ class _NoEvent:
     def set(self) -> None: ...
 
 
-class Exchange(Arrived):
+class Exchange(Arrived, eq=False, kw_only=True):
     """One inference request and its response; stands where uvicorn's protocol keeps its request cycle.
 
-    What has arrived and what the lane keeps of it are one object, for one is made per request. `entered` is the plan that
-    it holds open; `model`, `deadline`, `request_id` and `body` are there once it is whole.
+    What has arrived and what the lane keeps of it are one object, for one is made per request.
     """
-
-    __slots__ = (
-        "begun", "body_at", "chunks", "complete", "disconnected", "entered", "front", "keep_alive", "refusal", "released",
-        "request", "response_complete", "size", "target", "wants_continue",
-    )  # fmt: skip
 
     message_event = _NoEvent()
 
-    def __init__(self, target: Target, headers: RawHeaders, head: Head, entered: Serving | None) -> None:
-        # Not by the parent's own: it takes a second over a million requests longer.
-        self.head = head
-        self.headers = headers
-        self.version = target.version
-        self.admitted_at = time.monotonic()
-        self.id_in_body = ""
-        self.target = target
-        self.entered = entered
-        self.body_at = 0.0
-        self.chunks: list[bytes] = []
-        self.size = 0
-        self.complete = False
-        self.front = False
-        self.keep_alive = True
-        self.wants_continue = False
-        self.refusal: ServingError | None = None
-        self.response_complete = False
-        self.disconnected = False
-        self.released = False
-        self.begun: Cancel | None = None
-        self.request: InferRequest | None = None
+    target: Target
+    entered: Serving | None
+    """The plan that it holds open."""
+    refusal: ServingError | None
+    """What its head says already."""
+    body_at: float = 0.0
+    """Monotonic seconds of the end of its body."""
+    chunks: list[bytes] = msgspec.field(default_factory=list)
+    size: int = 0
+    complete: bool = False
+    front: bool = False
+    keep_alive: bool = True
+    wants_continue: bool = False
+    response_complete: bool = False
+    disconnected: bool = False
+    released: bool = False
+    begun: Cancel | None = None
+    request: InferRequest | None = None

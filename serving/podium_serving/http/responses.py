@@ -10,6 +10,7 @@ from podium_serving.http.dialects.dialect import Written
 from podium_serving.http.requests import header_safe
 
 _json = msgspec.json.Encoder().encode
+_CLOSE = b"connection: close\r\n"
 
 
 class BodyTooLarge(ServingError):
@@ -40,10 +41,12 @@ class Unauthorized(ServingError):
 
 
 @lru_cache(maxsize=64)
-def _answer_head(version: str, epoch: int, arm: str) -> bytes:
+def _answer_head(version: str, epoch: int, arm: str, fallback: str) -> bytes:
+    extra = f"podium-fallback: {fallback}\r\n" if fallback else ""
     return (
         "HTTP/1.1 200 OK\r\n"
-        f"podium-version: {header_safe(version)}\r\npodium-epoch: {epoch}\r\npodium-arm: {header_safe(arm)}\r\n"
+        f"podium-version: {header_safe(version)}\r\npodium-epoch: {epoch}\r\npodium-arm: {header_safe(arm)}\r\n{extra}"
+        "podium-request-id: "
     ).encode("ascii")
 
 
@@ -58,17 +61,20 @@ def _status_line(status: int) -> bytes:
 
 def answer_bytes(answer: Answer, written: Written, request_id: str, *, close: bool, timings: bool = False) -> bytes:
     """A whole 200 response. `timings` adds what the forwarding pod wants to know."""
-    extra = f"podium-fallback: {answer.fallback}\r\n" if answer.fallback else ""
+    extra = _CLOSE if close else b""
     if timings:
-        extra += (
-            f"podium-inference-microseconds: {answer.inference_seconds * 1e6:.0f}\r\n"
-            f"podium-queue-microseconds: {answer.queue_seconds * 1e6:.0f}\r\n"
-        )
-    if close:
-        extra += "connection: close\r\n"
-    tail = f"podium-request-id: {header_safe(request_id)}\r\n{extra}content-length: {len(written.body)}\r\ncontent-type: "
-    head = _answer_head(answer.version, answer.epoch, answer.arm_answered)
-    return b"%b%b%b\r\n%b\r\n%b" % (head, tail.encode("ascii"), written.content_type, written.headers, written.body)
+        extra += b"podium-inference-microseconds: %d\r\npodium-queue-microseconds: %d\r\n" % (
+            round(answer.inference_seconds * 1e6), round(answer.queue_seconds * 1e6),
+        )  # fmt: skip
+    return b"%b%b\r\n%bcontent-length: %d\r\ncontent-type: %b\r\n%b\r\n%b" % (
+        _answer_head(answer.version, answer.epoch, answer.arm_answered, answer.fallback),
+        header_safe(request_id).encode("ascii"),
+        extra,
+        len(written.body),
+        written.content_type,
+        written.headers,
+        written.body,
+    )
 
 
 def error_bytes(error: ServingError, request_id: str, *, close: bool) -> bytes:

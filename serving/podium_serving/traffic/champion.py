@@ -70,10 +70,10 @@ class LocalChampion:
         if error is not None:
             return error
         return Answer(
-            version=self._version,
-            version_digest=self._digest,
-            epoch=self._epoch,
-            columns=inference.outputs,
+            self._version,
+            self._digest,
+            self._epoch,
+            inference.outputs,
             queue_seconds=inference.queue_seconds,
             inference_seconds=inference.inference_seconds,
             texts=inference.texts,

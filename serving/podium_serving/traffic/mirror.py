@@ -10,8 +10,8 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 
+import msgspec
 import numpy as np
 
 from podium_serving.exchange import Columns, InferRequest
@@ -22,8 +22,7 @@ from podium_serving.traffic.forward import Errand, ForwardFailed, Peer, check_fi
 from podium_serving.traffic.limits import TrafficLimits
 
 
-@dataclass(slots=True)
-class Shadowed:
+class Shadowed(msgspec.Struct, eq=False):
     """What came of a copy: outputs, or None and why."""
 
     columns: Columns | None
@@ -36,8 +35,7 @@ class Shadowed:
 Report = Callable[[Shadowed], None]
 
 
-@dataclass(slots=True)
-class Shadow:
+class Shadow(msgspec.Struct, eq=False):
     """A copy of one request. `report` is called once, unless the copy is shed."""
 
     errand: Errand
@@ -210,7 +208,7 @@ def joined(copies: list[Shadow]) -> InferRequest:
     """One request of all their rows, for all outputs, under the first one's id and trace."""
     first = copies[0].request
     if len(copies) == 1:
-        return replace(first, wanted_outputs=()) if first.wanted_outputs else first
+        return msgspec.structs.replace(first, wanted_outputs=()) if first.wanted_outputs else first
     columns = {name: np.concatenate([shadow.request.columns[name] for shadow in copies]) for name in first.columns}
     return InferRequest(
         columns=columns,

@@ -1,8 +1,9 @@
 """What the lane and its dialects agree on. Data and protocols only."""
 
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from typing import Any, Protocol
+
+import msgspec
 
 from podium_serving.exchange import Answer, InferRequest
 from podium_serving.http.requests import Head, RawHeaders
@@ -12,8 +13,7 @@ from podium_serving.state import Serving
 JSON = b"application/json"
 
 
-@dataclass(slots=True)
-class Arrived:
+class Arrived(msgspec.Struct, eq=False):
     """A request as it came, whole. Content-Encoding is undone already."""
 
     head: Head
@@ -35,8 +35,7 @@ class Arrived:
     """Set by the dialect that finds one: only then an answer repeats it."""
 
 
-@dataclass(slots=True)
-class Written:
+class Written(msgspec.Struct, eq=False):
     """The body of a 200 response, and header lines that only this dialect has, each ended by CRLF."""
 
     body: bytes

@@ -1,9 +1,10 @@
 """`POST /score`: named columns in, label, probabilities by class and warnings out; reasons too where they are asked for."""
 
 from collections.abc import Coroutine
-from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
+
+import msgspec
 
 from podium_serving.exchange import Answer, InferRequest, NotServing
 from podium_serving.explain.explainer import Explainer
@@ -20,10 +21,9 @@ EXPLAINER = Explainer()
 """One for all dialects of a process: they share its limit."""
 
 
-@dataclass(slots=True)
-class ScoreRequest(InferRequest):
+class ScoreRequest(InferRequest, eq=False):
     single: bool = True
-    warnings: list[list[str]] = field(default_factory=list)
+    warnings: list[list[str]] = msgspec.field(default_factory=list)
     """Per row."""
     explain: Options | None = None
     reasons: list[dict[str, Any]] | None = None

@@ -61,10 +61,9 @@ class Outlet(Generic[Item]):
         self._dropped.inc(len(self._items))
 
     def _run(self) -> None:
-        while not self._closing.is_set():
-            # What is there when the end is told is written below, in the same way.
-            self._closing.wait(self._pause)
+        while not self._closing.wait(self._pause):
             self._empty()
+        self._empty()  # what came before the end was told, perhaps during the last write
 
     def _empty(self) -> None:
         items: list[Item] = []

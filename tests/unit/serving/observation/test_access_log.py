@@ -153,6 +153,29 @@ def _read_until(pipe: Pipe, count: int, into: list[object]) -> None:
         time.sleep(0.005)
 
 
+async def test_what_comes_during_the_last_write_is_written_too() -> None:
+    metrics = Metrics("retention", "churn", process=False)
+    written: list[int] = []
+    writing, go_on = threading.Event(), threading.Event()
+
+    def write(items: list[int], closing: threading.Event) -> int:
+        writing.set()
+        go_on.wait(5)
+        written.extend(items)
+        return len(items)
+
+    outlet: Outlet[int] = Outlet("numbers", write, metrics.access_log_lines, most=10, pause_seconds=0.01)
+    outlet.start()
+    outlet.put(1)
+    await asyncio.to_thread(writing.wait, 5)
+    outlet.put(2)
+    closing = asyncio.create_task(outlet.close(5.0))
+    await asyncio.sleep(0)
+    go_on.set()
+    await closing
+    assert written == [1, 2]
+
+
 async def test_an_outlet_survives_what_its_write_raises(caplog: pytest.LogCaptureFixture) -> None:
     metrics = Metrics("retention", "churn", process=False)
     written: list[int] = []

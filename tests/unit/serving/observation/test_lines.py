@@ -29,7 +29,9 @@ def seen(**changes: Any) -> Seen:
 
 def test_a_line_says_what_was_asked_who_answered_and_how_long_it_took() -> None:
     request = InferRequest({}, 3, admitted_at=10.0, deadline=11.0, request_id="r-1")
-    answer = Answer("churn-4", "sha256:1", 7, columns={}, arm_assigned="boosting", fallback=Fallback.TIMEOUT, queue_seconds=0.0001)
+    answer = Answer(
+        "churn-4", "sha256:1", 7, columns={}, arm_assigned="boosting", fallback=Fallback.TIMEOUT, queue_seconds=0.0001
+    )
     answer.inference_seconds, answer.forward_seconds = 0.0002, 0.001
     trace = Trace("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331")
     known = {"request_id": "r-1", "model": "churn", "caller": "app", "bytes_in": 99, "bytes_out": 77}

@@ -1,19 +1,16 @@
 """The peers and limits beside Podium: peers in venvs of their own from pinned requirements, all started alike."""
 
 import json
-import shutil
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.serving.generator import cache_folder
 from bench.serving.messages import MODEL, grpc_answer
 from bench.serving.models import Version
 from bench.serving.processes import Started, answers_http, free_ports, listens, started, wait_until
-from cluster.build import exclusive, fingerprint
+from venvs import programs_of
 
 PEERS = Path(__file__).parent / "peers"
 TESTS = Path(__file__).parent.parent.parent
@@ -33,20 +30,8 @@ class Server:
 
 
 def venv(name: str) -> Path:
-    """The Python of the venv with `peers/<name>.txt`, made once. A half-made one is made again."""
-    requirements = PEERS / f"{name}.txt"
-    cache = cache_folder()
-    key = fingerprint([requirements.read_bytes(), sys.version.encode()])
-    folder = cache / f"bench-{name}-{key}"
-    with exclusive(cache / f"bench-{name}.lock"):
-        if not (folder / "complete").exists():
-            print(f"installing {name} into a venv of its own (once)", file=sys.stderr)
-            shutil.rmtree(folder, ignore_errors=True)
-            subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-            install = ["install", "--quiet", "--disable-pip-version-check", "--no-deps", "-r"]
-            subprocess.run([folder / "bin" / "pip", *install, requirements], check=True)
-            (folder / "complete").touch()
-    return folder / "bin"
+    """The programs of the venv with `peers/<name>.txt`."""
+    return programs_of(PEERS / f"{name}.txt", "bench")
 
 
 @contextmanager

@@ -81,7 +81,7 @@ class Setting:
 
     def note(self, who: str, report: Report) -> None:
         if not report.count:
-            self.failures.append(f"{who}: no answer within {report.wall:.2f} s ({report})")
+            self.failures.append(f"{who}: not one right answer within {report.wall:.2f} s")
             say(f"  {self.failures[-1]}")
         if report.failed:
             self.failures.append(f"{who}: {report.failed} of {report.count + report.failed} failed: {report.examples[:2]}")

@@ -176,11 +176,16 @@ class Fleet:
         return why
 
     async def _join(self, worker: WorkerProcess, *, first: bool) -> None:
-        held: set[int] = set()
-        while missing := [wanted for epoch, wanted in self._wanted.items() if epoch not in held]:
+        held: dict[int, Wanted] = {}
+        while missing := [wanted for epoch, wanted in self._wanted.items() if held.get(epoch) is not wanted]:
             for wanted in missing:
-                await worker.channel.ask(await wanted.provide(), _HOLD_SECONDS)
-                held.add(wanted.plan.epoch)
+                held[wanted.plan.epoch] = wanted
+                try:
+                    await worker.channel.ask(await wanted.provide(), _HOLD_SECONDS)
+                except Exception:
+                    if self._wanted.get(wanted.plan.epoch) is wanted:
+                        raise
+                    # It was let go meanwhile, and its package pruned.
         self._members.add(worker)  # in the turn in which nothing was missing
         self._joined.set()
         await worker.channel.ask(Listen(first and worker.number == 0), _HOLD_SECONDS)

@@ -83,7 +83,8 @@ class Follower:
         self._make_responder = make_responder
         self._metrics = metrics
         self._held: dict[int, Serving] = {}
-        self._holding: dict[int, asyncio.Task[Serving]] = {}
+        self._holding: dict[int, asyncio.Task[None]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
         self._admissions: dict[int, tuple[float | None, float | None]] = {}
         self._retirement = Retirement(state, self._models_in_use)
         state.follow = self.follow
@@ -95,6 +96,7 @@ class Follower:
             if plan.epoch in self._held or self._answers(plan.epoch):
                 return
             task = self._holding[plan.epoch] = asyncio.create_task(self._assembled(plan, folder, descriptor))
+            self._tasks.add(task)
             task.add_done_callback(lambda done: self._assembly_ended(plan.epoch, done))
         try:
             await asyncio.shield(task)
@@ -103,9 +105,7 @@ class Follower:
 
     def drop(self, epoch: int) -> None:
         self.follow()
-        if (task := self._holding.get(epoch)) is not None:
-            # A load cannot be stopped halfway: what comes of it is dropped then.
-            task.add_done_callback(lambda done: self.drop(epoch))
+        self._holding.pop(epoch, None)  # a load cannot be stopped halfway: what comes of it is let go then
         if (serving := self._held.pop(epoch, None)) is not None:
             self._retirement.drop(serving.responder, serving.model)
 
@@ -148,10 +148,9 @@ class Follower:
 
     async def close(self) -> None:
         """After the drain: drops all that is held."""
-        tasks = list(self._holding.values())
-        for task in tasks:
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         for epoch in list(self._held):
             self.drop(epoch)
         if (current := self._state._current) is not None:
@@ -163,7 +162,7 @@ class Follower:
         current = self._state._current
         return current is not None and current.plan.epoch == epoch
 
-    async def _assembled(self, plan: Plan, folder: str, content: bytes) -> Serving:
+    async def _assembled(self, plan: Plan, folder: str, content: bytes) -> None:
         model, descriptor = self._known(plan)
         if descriptor is None and plan.champion.pool == self._pool:
             if not folder:
@@ -173,8 +172,11 @@ class Follower:
         if descriptor is None:
             descriptor = await asyncio.to_thread(self._read_descriptor, content)
         serving = Serving(plan, _UNSIGNED, model, descriptor, self._make_responder(plan, model, descriptor))
-        self._held[plan.epoch] = serving  # in this turn: a model that is used is not closed
-        return serving
+        # In this turn: a model that is used is not closed.
+        if self._holding.get(plan.epoch) is asyncio.current_task():
+            self._held[plan.epoch] = serving
+        else:
+            self._retirement.drop(serving.responder, model)
 
     def _known(self, plan: Plan) -> tuple[Model | None, Descriptor | None]:
         """New routes, percentages or capture of a champion that is held: its model, where it lives here, and descriptor."""
@@ -198,8 +200,10 @@ class Follower:
         finally:
             del loading  # as in `hold`
 
-    def _assembly_ended(self, epoch: int, task: asyncio.Task[Serving]) -> None:
-        del self._holding[epoch]
+    def _assembly_ended(self, epoch: int, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if self._holding.get(epoch) is task:
+            del self._holding[epoch]
         if not task.cancelled() and task.exception() is None:
             self._state.epoch = -1  # this epoch may answer already
             self.follow()

@@ -1,7 +1,5 @@
 """Stock clients of the Open Inference Protocol: pinned, each in a venv of its own, against a server process of their own."""
 
-import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -12,8 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.error import URLError
 
-from cluster.build import exclusive, fingerprint
-from cluster.layout import paths
+from venvs import programs_of
 
 HOST = "127.0.0.1"
 _CLIENTS = Path(__file__).parent / "clients"
@@ -22,19 +19,8 @@ _START_SECONDS = 60.0
 
 
 def venv_of(name: str) -> Path:
-    """The programs of the venv with `pinned/<name>.txt`, made once. A half-made one is made again."""
-    pinned = _CLIENTS / "pinned" / f"{name}.txt"
-    cache = paths(os.environ).cache
-    folder = cache / f"clients-{fingerprint([pinned.read_bytes(), sys.version.encode()])}"
-    with exclusive(cache / f"clients-{name}.lock"):
-        if not (folder / "complete").exists():
-            print(f"installing {name} into a venv of its own (once)", file=sys.stderr)
-            shutil.rmtree(folder, ignore_errors=True)
-            subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-            install = ["install", "--quiet", "--disable-pip-version-check", "--no-deps", "-r"]
-            subprocess.run([folder / "bin" / "pip", *install, pinned], check=True)
-            (folder / "complete").touch()
-    return folder / "bin"
+    """The programs of the venv with `pinned/<name>.txt`."""
+    return programs_of(_CLIENTS / "pinned" / f"{name}.txt", "clients")
 
 
 def program(name: str) -> Path:

@@ -57,7 +57,10 @@ class Calls:
 
     @property
     def draining(self) -> bool:
-        return True in [state.draining for state in self.states.values()]  # no generator: it is asked for every response
+        for state in self.states.values():  # noqa: SIM110  it is asked for every response, and a generator costs
+            if state.draining:
+                return True
+        return False
 
     def model_named(self, model: str) -> str:
         """`model`, or the only one that is here where none was named."""
@@ -128,9 +131,8 @@ class Calls:
         return self._metrics
 
     def _tally(self, admitted: Serving, version: str, role: str) -> Tally:
-        tally = admitted.tallies.get((version, role))
-        if tally is None:
-            tally = admitted.tallies[version, role] = Tally(self.metrics_of(admitted), version, role)
+        """The first time; then it is in `admitted.tallies`."""
+        tally = admitted.tallies[version, role] = Tally(self.metrics_of(admitted), version, role)
         return tally
 
 
@@ -144,7 +146,8 @@ class PublicCalls(Calls):
 
     def answered(self, request: InferRequest, admitted: Serving, answer: Answer, protocol: str) -> None:
         by_champion = answer.arm_answered == CHAMPION
-        tally = self._tally(admitted, answer.version, CHAMPION if by_champion else "challenger")
+        role = CHAMPION if by_champion else "challenger"
+        tally = admitted.tallies.get((answer.version, role)) or self._tally(admitted, answer.version, role)
         tally.requests.value += 1
         tally.rows.value += request.rows
         if request.recorded:
@@ -189,7 +192,8 @@ class ForwardedCalls(Calls):
         return entry
 
     def answered(self, request: InferRequest, admitted: Serving, answer: Answer, protocol: str) -> None:
-        tally = self._tally(admitted, answer.version, "shadow" if request.mirror else admitted.plan.role)
+        role = "shadow" if request.mirror else admitted.plan.role
+        tally = admitted.tallies.get((answer.version, role)) or self._tally(admitted, answer.version, role)
         tally.forwarded_requests.value += 1
         tally.queue_seconds.observe(answer.queue_seconds)
         tally.inference_seconds.observe(answer.inference_seconds)

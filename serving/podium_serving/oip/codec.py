@@ -26,8 +26,7 @@ _LONGEST_KEPT = 8192
 _NOTHING: frozenset[str] = frozenset()
 
 
-@dataclass(slots=True)
-class Decoded:
+class Decoded(msgspec.Struct, eq=False):
     """A request's body: everything of it that is not HTTP's."""
 
     columns: Columns
@@ -35,7 +34,7 @@ class Decoded:
     id: str = ""
     """Empty when the client sent none."""
     wanted_outputs: tuple[str, ...] = ()
-    parameters: Parameters = field(default_factory=dict)
+    parameters: Parameters = {}
     binary_outputs: frozenset[str] = _NOTHING
     """Outputs that the client wants as binary tensors."""
 
@@ -149,13 +148,7 @@ class Codec:
         `texts`, where they are there, are the rows of the run that made `columns`, which are its row `row`."""
         beginnings = self._output_beginnings
         if texts is not None:
-            outputs = b",".join(
-                [
-                    b'%b%b,"data":[%b]}' % (beginnings[name], shape_json(columns[name].shape), texts.of(name)[row])
-                    for name in wanted or beginnings
-                ]
-            )
-            return answer_head(model, version, request_id) + outputs + b"]}"
+            return b"%b%b]}" % (answer_head(model, version, request_id), texts.outputs(row, wanted, beginnings))
         outputs = b",".join(
             [
                 beginnings[name] + shape_json(columns[name].shape) + b',"data":' + data_json(columns[name]) + b"}"

@@ -3,7 +3,8 @@
 Whatever is different, or wrong, is for `columns`, which takes the same messages and more, and has a word for each fault.
 """
 
-from collections.abc import Mapping, Sequence
+import struct
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from podium_serving.exchange import Columns
 from podium_serving.oip.messages import Tensor
-from podium_serving.oip.tensors import TensorSchema, packed
+from podium_serving.oip.tensors import TensorSchema, packed, packer
 
 
 class _Group(NamedTuple):
@@ -23,6 +24,8 @@ class _Group(NamedTuple):
     positions: list[int]
     shape: list[int]
     """Of the array of all of them."""
+    pack: Callable[..., bytes] | None
+    """None: strings are no numbers."""
 
 
 class OneRow:
@@ -32,18 +35,21 @@ class OneRow:
         self._datatypes = [str(schema.datatype) for schema in tensors]
         self._shapes = [schema.one_row for schema in tensors]
         self._lengths = [schema.row_values for schema in tensors]
-        # A single input has no order, and is read as fast by the general road.
-        self._possible = len(tensors) > 1 and None not in self._shapes
+        self._possible = None not in self._shapes
         alike: dict[tuple[str, tuple[int, ...]], list[int]] = {}
         for position, schema in enumerate(tensors):
             alike.setdefault((schema.datatype, tuple(schema.tail)), []).append(position)
-        self._groups = [_group(tensors, positions) for positions in alike.values()]
+        self._groups = [_group(tensors, positions) for positions in alike.values()] if self._possible else []
+        self._single = len(tensors) == 1
 
     def columns(self, tensors: Sequence[Tensor], *, typed: bool) -> Columns | None:
         """None: the request is another one. `typed`: all values are of accepted types, or lists of them."""
+        if not self._possible:
+            return None
+        if self._single:
+            return self._only_column(tensors, typed)
         if (
-            not self._possible
-            or [tensor.name for tensor in tensors] != self._names
+            [tensor.name for tensor in tensors] != self._names
             or [tensor.datatype for tensor in tensors] != self._datatypes
             or [tensor.shape for tensor in tensors] != self._shapes
         ):
@@ -56,9 +62,28 @@ class OneRow:
             for group in self._groups:
                 if not _fill(columns, group, values, typed):
                     return None
-        except (TypeError, OverflowError):  # no values at all, or one that does not fit
+        except (TypeError, OverflowError, struct.error):  # no values at all, or one that does not fit
             return None
         return columns
+
+    def _only_column(self, tensors: Sequence[Tensor], typed: bool) -> Columns | None:
+        """Of the model that has a single input: the same as above, without lists of one."""
+        tensor, group = tensors[0] if len(tensors) == 1 else None, self._groups[0]
+        if (
+            tensor is None
+            or tensor.name != self._names[0]
+            or tensor.datatype != self._datatypes[0]
+            or tensor.shape != self._shapes[0]
+            or type(tensor.data) is not list
+            or len(tensor.data) != self._lengths[0]
+            or group.pack is None
+            or (not typed and not set(map(type, tensor.data)) <= group.accepted)
+        ):
+            return None
+        try:
+            return {tensor.name: np.ndarray(tensor.shape, group.dtype, group.pack(*tensor.data))}
+        except struct.error:  # a list among them, or a number beyond its type
+            return None
 
 
 def _group(tensors: list[TensorSchema], positions: list[int]) -> _Group:
@@ -69,6 +94,7 @@ def _group(tensors: list[TensorSchema], positions: list[int]) -> _Group:
         [tensors[position].name for position in positions],
         positions,
         [len(positions), 1, *first.tail],
+        None if first.dtype.kind == "O" else packer(first.dtype, len(positions) * first.row_values),
     )
 
 
@@ -83,7 +109,10 @@ def _fill(columns: Columns, group: _Group, values: list[Any], typed: bool) -> bo
         flat = list(chain.from_iterable([values[position] for position in positions]))
     if not typed and not set(map(type, flat)) <= group.accepted:
         return False
-    array = packed(group.dtype, flat).reshape(group.shape)
+    if group.pack is None:
+        array = packed(group.dtype, flat).reshape(group.shape)
+    else:
+        array = np.ndarray(group.shape, group.dtype, group.pack(*flat))
     for name, view in zip(group.names, array, strict=True):
         columns[name] = view
     return True

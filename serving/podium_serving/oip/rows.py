@@ -3,6 +3,7 @@
 What a client reads and what capture keeps of a row are the same numbers, so they are written once. Pure.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,17 +11,18 @@ import numpy.typing as npt
 import orjson
 
 from podium_serving.exchange import Columns
-from podium_serving.oip.writing import data_json
+from podium_serving.oip.writing import data_json, shape_json
 
 
 class RowTexts:
     """Rows of outputs as JSON. Made when first asked for: gRPC and binary tensors want none."""
 
-    __slots__ = ("_columns", "_made")
+    __slots__ = ("_all", "_columns", "_made")
 
     def __init__(self, columns: Columns) -> None:
         self._columns = columns
         self._made: dict[str, list[bytes]] = {}
+        self._all: list[bytes] | None = None
 
     def of(self, name: str) -> list[bytes]:
         """Per row its values in row-major order, comma-separated, without brackets. NaN and infinities are null."""
@@ -28,6 +30,20 @@ class RowTexts:
         if made is None:
             made = self._made[name] = row_texts(self._columns[name])
         return made
+
+    def outputs(self, row: int, wanted: tuple[str, ...], beginnings: Mapping[str, bytes]) -> bytes:
+        """The outputs of one row as the protocol writes them, comma-separated: those `wanted`, or all, which are written
+        for all rows at once. `beginnings` is the JSON of each up to its shape."""
+        if wanted:
+            return b",".join([b"%b%b]}" % (self._frame(name, beginnings), self.of(name)[row]) for name in wanted])
+        if self._all is None:
+            frames = [(self._frame(name, beginnings), self.of(name)) for name in beginnings]
+            parts = [[b"%b%b]}" % (frame, text) for text in texts] for frame, texts in frames]
+            self._all = [b",".join(outputs) for outputs in zip(*parts, strict=True)]
+        return self._all[row]
+
+    def _frame(self, name: str, beginnings: Mapping[str, bytes]) -> bytes:
+        return b'%b%b,"data":[' % (beginnings[name], shape_json((1, *self._columns[name].shape[1:])))
 
 
 def row_texts(column: npt.NDArray[Any]) -> list[bytes]:

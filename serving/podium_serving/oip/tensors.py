@@ -1,7 +1,7 @@
 """One tensor: what the model takes, and how JSON values become its array. Every error names tensor, shape and datatype."""
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from math import prod
@@ -213,6 +213,11 @@ def packed(dtype: np.dtype[Any], values: list[Any]) -> npt.NDArray[Any]:
         return np.frombuffer(struct.pack(f"={len(values)}{_STRUCT_CODES[dtype]}", *values), dtype)
     except struct.error as error:
         raise OverflowError(str(error)) from error
+
+
+def packer(dtype: np.dtype[Any], values: int) -> Callable[..., bytes]:
+    """What `packed` does to so many values, prepared: takes them as arguments, gives bytes. Raises struct.error."""
+    return struct.Struct(f"={values}{_STRUCT_CODES[dtype]}").pack
 
 
 def _wrong_value(schema: TensorSchema, values: list[Any]) -> InvalidRequest:

@@ -204,6 +204,9 @@ def _environment(site: Site, first: Plan, host: str, folder: Path) -> dict[str, 
         "PODIUM_BIND": host,
         "PODIUM_CPU_LIMIT": "1",
         "PODIUM_DRAIN_SECONDS": "0",
+        # Modules are compiled once, as they are in the image.
+        "PYTHONDONTWRITEBYTECODE": "",
+        "PYTHONPYCACHEPREFIX": str(site.folder.parent / "compiled"),
     }
 
 

@@ -96,9 +96,6 @@ class UnaryCall:
     def ended(self) -> None:
         if not self.open:
             return
-        if self._load.calls > self._load.max_calls:
-            self.fail(Overloaded(f"more than {self._load.max_calls} calls are open; try again"))
-            return
         content = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
         self._chunks = []
         try:

@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 from grpc_health.v1 import health_pb2 as wire
 
-from podium_serving.exchange import NotFound
+from podium_serving.exchange import InvalidRequest, NotFound
 from podium_serving.rpc.call import Load, Method
 from podium_serving.rpc.http2.stream import Receiver, Stream
 from podium_serving.rpc.metadata import CallHead
@@ -63,6 +63,8 @@ class _Watch(StreamingCall):
 
     def on_end(self) -> None:
         """The client says no more than one message; it is told until it leaves."""
+        if self._service is None:
+            self.fail(InvalidRequest("the call has no message"))
 
     def sweep(self, now: float) -> None:
         self._tell()

@@ -14,7 +14,6 @@ from podium_serving.oip.codec import Codec
 from podium_serving.rpc.call import Reply
 from podium_serving.rpc.envelope_pb2 import Envelope
 from podium_serving.rpc.metadata import CallHead
-from podium_serving.observation.observer import pass_on
 from podium_serving.rpc.observing import RpcObserver
 from podium_serving.rpc.reading import RequestReader, opened
 from podium_serving.rpc.status import answer_head

@@ -5,7 +5,7 @@ import logging
 import ssl
 
 from podium_serving.calls import Calls
-from podium_serving.exchange import ServingError
+from podium_serving.exchange import Overloaded, ServingError
 from podium_serving.http.gate import Gate
 from podium_serving.repository import IN_A_CLUSTER, Repository
 from podium_serving.rpc.call import Load, Method, Refused, UnaryCall
@@ -122,7 +122,7 @@ class RpcServer:
             path = head.path[:200].decode("latin-1")
             return self._refused(stream, Unimplemented(f"nothing is called {path} here"))
         refusal = None if method.open_to_all else self._gate.refusal(head.authorization, head.api_key)
-        refusal = refusal or head.refusal
+        refusal = refusal or head.refusal or self._too_many(method)
         if refusal is not None:
             self._inferences.refused(head, "", self._loop.time(), refusal)
             return self._refused(stream, refusal)
@@ -130,6 +130,12 @@ class RpcServer:
             return UnaryCall(head, stream, method.unary, self.load, self._loop.time())
         assert method.streaming is not None, "one of the two"
         return method.streaming(head, stream)
+
+    def _too_many(self, method: Method) -> ServingError | None:
+        """Health is asked and answered whatever the load is."""
+        if self.load.calls < self.load.max_calls or (method.open_to_all and method.unary is not None):
+            return None
+        return Overloaded(f"{self.load.max_calls} calls are open; try again")
 
     def _refused(self, stream: Stream, error: ServingError) -> Receiver:
         return Refused(stream, HEAD + trailers(error))

@@ -14,8 +14,9 @@ from podium_serving.rpc.http2.frames import ConnectionFault, ErrorCode
 RawHeaders = list[tuple[bytes, bytes]]
 Read = TypeVar("Read")
 
-MAX_LIST_BYTES = 65_536
-"""Names and values of one request's headers, with 32 bytes for each, as the protocol counts them."""
+MAX_LIST_BYTES = 16_384
+"""Names and values of one request's headers, with 32 bytes for each, as the protocol counts them: as much as grpcio takes.
+A byte may stand for a whole field, so a larger list would make small blocks dear to read."""
 _MAX_KEPT = 64
 _MAX_KEPT_BYTES = 2048
 

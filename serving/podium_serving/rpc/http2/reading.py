@@ -27,6 +27,9 @@ from podium_serving.rpc.http2.frames import (
 from podium_serving.rpc.http2.headers import HeaderReader
 from podium_serving.rpc.http2.stream import Head, Limits, Listener
 
+_SETTINGS_WEIGHT = 10
+"""Of a SETTINGS among the frames that are counted: it may change the window of every stream."""
+
 
 class FrameReader(asyncio.Protocol, Generic[Head]):
     """Calls the `on_…` methods below. They may raise ConnectionFault and StreamFault."""
@@ -131,9 +134,9 @@ class FrameReader(asyncio.Protocol, Generic[Head]):
         except StreamFault as fault:
             self.on_stream_fault(fault)
 
-    def count_idle(self) -> None:
+    def count_idle(self, weight: int = 1) -> None:
         """A frame that carries no call on."""
-        self._idle_frames += 1
+        self._idle_frames += weight
         if self._idle_frames > self.limits.frames_per_second:
             raise ConnectionFault(ErrorCode.ENHANCE_YOUR_CALM, "too many frames that carry no call on")
 
@@ -186,7 +189,7 @@ class FrameReader(asyncio.Protocol, Generic[Head]):
         self.on_reset(number)
 
     def _settings_frame(self, number: int, flags: int, payload: bytes) -> None:
-        self.count_idle()
+        self.count_idle(_SETTINGS_WEIGHT)
         if number != 0:
             raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "SETTINGS on a stream")
         self._settled = True
@@ -194,7 +197,7 @@ class FrameReader(asyncio.Protocol, Generic[Head]):
             if payload:
                 raise ConnectionFault(ErrorCode.FRAME_SIZE_ERROR, "an acknowledgement of SETTINGS is empty")
             return
-        for name, value in read_settings(payload):
+        for name, value in dict(read_settings(payload)).items():  # the last of each counts
             self.on_setting(name, value)
         self.on_settings_end()
 

@@ -107,10 +107,12 @@ class Sender:
     def window_grew(self, amount: int, out: Outgoing | None, stream: int) -> None:
         """`out` is None where the connection's window is meant, or a stream that is gone."""
         if stream == 0:
+            was_closed = self._window <= 0
             self._window += amount
             if self._window > MAX_WINDOW:
                 raise ConnectionFault(ErrorCode.FLOW_CONTROL_ERROR, "the connection's window is larger than 2^31-1")
-            self._advance_all()
+            if was_closed:  # else nobody waits for it
+                self._advance_all()
         elif out is not None:
             out.window += amount
             if out.window > MAX_WINDOW:
@@ -149,6 +151,10 @@ class Sender:
 
     def _advance_all(self) -> None:
         for out in list(self._blocked.values()):
+            if self._window <= 0 or self._paused:
+                return
+            # To the end of the line: windows that open bit by bit are for all, and no look at each costs more than it gives.
+            self._blocked[out.stream] = self._blocked.pop(out.stream)
             self._advance(out)
 
     def _advance(self, out: Outgoing) -> None:

@@ -380,3 +380,32 @@ async def test_a_client_that_never_answers_does_not_hold_the_servers_end_up(tmp_
         await asyncio.wait_for(pod.server.stop(1.5), 5)
         assert pod.server.load.calls == 0
         assert await client.closed()
+
+
+async def test_windows_that_open_byte_by_byte_are_shared_and_cost_little(tmp_path: Path) -> None:
+    async with rpc_site(tmp_path) as pod, http2_client(pod.server, greet=False) as client:
+        await pod.site.serve("1")
+        await client.greet({Setting.INITIAL_WINDOW_SIZE: 1_000_000})
+        big = framed(raw_request(*[[1.0, 2.0]] * 2000).SerializeToString())
+        numbers = range(1, 41, 2)  # 160 KB of answers for a window of 64 KB
+        for number in numbers:
+            parts = [data(number, big[at : at + 16_384]) for at in range(0, len(big), 16_384)]
+            await client.send(client.head(number), *parts, data(number, b"", Flag.END_STREAM))
+            await until(lambda: len(pod.site.responder.after) * 2 > number)  # noqa: B023 - it is called at once
+        got = dict.fromkeys(numbers, b"")
+        while sum(map(len, got.values())) < 65_535:
+            part = await client.until(Kind.DATA)
+            got[part.stream] += part.payload
+        waiting = {number for number, content in got.items() if len(content) < 8000}
+        await client.send(window_update(0, 1) * len(waiting))
+        moved = {(await client.until(Kind.DATA)).stream for _ in waiting}
+        assert moved == waiting
+
+
+async def test_health_is_answered_when_no_other_call_is(tmp_path: Path) -> None:
+    async with rpc_site(tmp_path) as pod:
+        await pod.site.serve("1")
+        pod.server.load.max_calls = 0
+        error = await pod.refusal(raw_request([1, 2]))
+        assert (error.code().name, error.details()) == ("UNAVAILABLE", "0 calls are open; try again")
+        assert (await pod.call("ServerReady", wire.ServerReadyRequest(), wire.ServerReadyResponse)).ready

@@ -6,12 +6,13 @@ What is kept of a request is what it holds already (arrays, names); it becomes J
 import msgspec
 
 from podium_crds.plan import PlannedRoute
-from podium_serving.capture.texts import PlanText, json_text
+from podium_serving.capture.texts import PlanText, RowWriter, json_text
 from podium_serving.exchange import Answer, InferRequest
 from podium_serving.traffic.keys import key_of_header, row_keys
 from podium_serving.traffic.mirror import Shadowed
 
 _BYTES_PER_ROW = 400
+_PREDICTION = b'%b,"request_id":%b,"latency_seconds":%.6f,"row":%d,"join_key":%b,"inputs":%b,"outputs":%b},"id":"%b-%d"}'
 
 
 class CapturedPrediction(msgspec.Struct, eq=False):
@@ -24,6 +25,8 @@ class CapturedPrediction(msgspec.Struct, eq=False):
     request: InferRequest
     answer: Answer
     latency_seconds: float
+    asked_by: RowWriter | None = None
+    said_by: RowWriter | None = None
 
     @property
     def rows(self) -> int:
@@ -31,31 +34,29 @@ class CapturedPrediction(msgspec.Struct, eq=False):
 
     def estimated_bytes(self) -> int:
         text, rows, asked, said = self.text, self.request.rows, self.request.columns, self.answer.columns
-        return rows * _BYTES_PER_ROW + text.writer(asked).size(asked, rows) + text.writer(said).size(said, rows)
+        self.asked_by, self.said_by = text.writer(asked), text.writer(said)
+        return rows * _BYTES_PER_ROW + self.asked_by.size(asked, rows) + self.said_by.size(said, rows)
 
     def events(self, start: int, end: int) -> list[bytes]:
         """Events of rows `start` to before `end`. The join key is the sticky key if the row has one, else the request id."""
-        text, request = self.text, self.request
-        beginning = text.prediction(self.at, self.answer)
+        text, request, answer = self.text, self.request, self.answer
+        asked_by, said_by = self.asked_by or text.writer(request.columns), self.said_by or text.writer(answer.columns)
+        beginning = text.prediction(self.at, answer)
         request_id = json_text(request.request_id)
-        inputs, outputs = self._values(start, end)
-        keys = join_keys(text, request, request_id, start, end)
+        keys = [request_id] if text.plain_keys else join_keys(text, request, request_id, start, end)
         event, latency = self.event, self.latency_seconds
+        if request.rows == 1:
+            asked = asked_by.one_row(request.columns)
+            texts = answer.texts
+            said = said_by.one_row(answer.columns) if texts is None else said_by.row_of(answer.columns, texts, answer.row)
+            return [_PREDICTION % (beginning, request_id, latency, 0, keys[0], asked, said, event, 0)]
+        if text.plain_keys:
+            keys *= end - start
+        inputs, outputs = asked_by.rows(request.columns, start, end), said_by.rows(answer.columns, start, end)
         return [
-            b'%b,"request_id":%b,"latency_seconds":%.6f,"row":%d,"join_key":%b,"inputs":%b,"outputs":%b},"id":"%b-%d"}'
-            % (beginning, request_id, latency, row, key, asked, said, event, row)
+            _PREDICTION % (beginning, request_id, latency, row, key, asked, said, event, row)
             for row, key, asked, said in zip(range(start, end), keys, inputs, outputs, strict=True)
         ]
-
-    def _values(self, start: int, end: int) -> tuple[list[bytes], list[bytes]]:
-        text, answer = self.text, self.answer
-        asked, said = self.request.columns, answer.columns
-        asked_by, said_by = text.writer(asked), text.writer(said)
-        if self.request.rows > 1:
-            return asked_by.rows(asked, start, end), said_by.rows(said, start, end)
-        if answer.texts is None:
-            return [asked_by.one_row(asked)], [said_by.one_row(said)]
-        return [asked_by.one_row(asked)], [said_by.row_of(said, answer.texts, answer.row)]
 
 
 class CapturedShadow(msgspec.Struct, eq=False):

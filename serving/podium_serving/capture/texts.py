@@ -59,12 +59,12 @@ class RowWriter:
             return self.rows(columns, 0, 1)[0]
         cells = []
         for name, column in columns.items():
-            text = texts.of(name)[row]
             if column.ndim > 2:
-                text = cell_texts(column)[0]
+                cells.append(cell_texts(column)[0])
             elif column.size != 1:
-                text = b"[%b]" % text
-            cells.append(text)
+                cells.append(b"[%b]" % texts.of(name)[row])
+            else:
+                cells.append(texts.of(name)[row])
         return self._frame % tuple(cells)
 
     def size(self, columns: Columns, rows: int) -> int:
@@ -144,6 +144,8 @@ class PlanText:
 
     def __init__(self, plan: Plan) -> None:
         self.sticky = plan.sticky
+        self.plain_keys = plan.sticky.type == "Request"
+        """Rows have no key of their own."""
         self.url = plan.capture.url
         source = f"/namespaces/{plan.deployment.namespace}/modeldeployments/{plan.deployment.name}"
         head = b'{"specversion":"1.0","datacontenttype":"application/json","source":%b,"type":' % json_text(source)

@@ -8,6 +8,7 @@ A caller that is cancelled or late leaves its batch-mates alone, and a row that 
 """
 
 import asyncio
+import logging
 import time
 from collections import deque
 from collections.abc import Callable
@@ -20,6 +21,8 @@ from podium_serving.exchange import Columns, DeadlineExceeded, NotServing, Overl
 from podium_serving.inference import Inference
 from podium_serving.oip.rows import RowTexts
 from podium_serving.state import Timing
+
+logger = logging.getLogger(__name__)
 
 Results = list[Columns | ServingError] | Columns | ServingError
 """One for the whole batch, or, where that failed, one per entry."""
@@ -146,7 +149,7 @@ class Batcher:
         return batch, rows
 
     def _run_in_thread(self, batch: list[Inference], rows: int) -> None:
-        for entry in batch:
+        for entry in (*batch, *self._waiting):  # and those of this turn for whom there was no room
             self._expire_later(entry)
         # Joining is done over there too: it copies.
         self._running = running = self._loop.run_in_executor(self._thread, self._timed, batch, rows)
@@ -171,11 +174,15 @@ class Batcher:
         """When a joined run fails, each runs alone: the fault is one row's."""
         if len(batch) == 1:
             return self._attempt(batch[0].columns, rows)
-        joined = {name: np.concatenate([entry.columns[name] for entry in batch]) for name in batch[0].columns}
-        result = self._attempt(joined, rows)
-        if isinstance(result, ServingError):
-            return [self._attempt(entry.columns, entry.rows) for entry in batch]
-        return result
+        try:
+            joined = {name: np.concatenate([entry.columns[name] for entry in batch]) for name in batch[0].columns}
+        except Exception as error:  # no memory for it, say: nobody may be left without an answer
+            logger.warning("%d requests could not be joined and run one by one: %r", len(batch), error)
+        else:
+            result = self._attempt(joined, rows)
+            if not isinstance(result, ServingError):
+                return result
+        return [self._attempt(entry.columns, entry.rows) for entry in batch]
 
     def _attempt(self, columns: Columns, rows: int) -> Columns | ServingError:
         try:

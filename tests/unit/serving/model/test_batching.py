@@ -174,6 +174,29 @@ async def test_a_deadline_ends_waiting_while_the_model_runs_and_before_it_does()
     await batches.close()
 
 
+async def test_deadlines_hold_for_those_of_one_turn_who_did_not_fit_into_its_run() -> None:
+    run = Doubling(threading.Event())
+    assert run.gate is not None
+    batches = batcher(run, inline_rows=0, max_batch_rows=1)
+    running, left_over = (submit(batches, column(value), 1, time.monotonic() + 0.05) for value in (1, 2))
+    async with asyncio.timeout(5):
+        for late in (running, left_over):
+            with pytest.raises(DeadlineExceeded):
+                await late
+    run.gate.set()
+    await batches.close()
+    assert run.batches == [[1]]
+
+
+@pytest.mark.parametrize("inline_rows", [0, 1000])
+async def test_requests_that_cannot_be_joined_are_answered_one_by_one(inline_rows: int) -> None:
+    batches = batcher(Doubling(), inline_rows=inline_rows)
+    flat = {"x": np.array([3.0], np.float32)}
+    waiting = [submit(batches, column(1, 2), 2, LATER), submit(batches, flat, 1, LATER)]
+    assert [await answer(one) for one in waiting] == [[2, 4], [6]]
+    await batches.close()
+
+
 async def test_too_many_waiting_rows_are_refused_and_an_empty_queue_takes_any_size() -> None:
     run = Doubling(threading.Event())
     assert run.gate is not None

@@ -37,6 +37,8 @@ class Node:
         """Pods for which this is true are not started yet."""
         self.hold_mounts = False
         """ConfigMap volumes of running pods are not refreshed: a kubelet may lag by a minute."""
+        self.selectors: dict[tuple[str, str], dict[str, str]] = {}
+        """By namespace and name of a Service, as last seen: a deleted one's connections stay where they are."""
         self._task: asyncio.Task[None] | None = None
         self._last_beat = 0.0
 
@@ -134,6 +136,7 @@ class Node:
             selector = service["spec"].get("selector")
             if not selector:
                 continue
+            self.selectors[service["metadata"]["namespace"], service["metadata"]["name"]] = selector
             unready_too = service["spec"].get("publishNotReadyAddresses", False)
             found = [
                 self.pods[pod["metadata"]["uid"]].address

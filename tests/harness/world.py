@@ -213,8 +213,9 @@ class World:
         ]
 
     def any_pod_url(self, name: str = "demo") -> str:
-        """The next ready champion pod's inference URL: what a Service would have chosen."""
-        ready = [pod for pod in self.pods(name=name) if pod.ready]
+        """The inference URL of the next ready pod that the public Service leads to."""
+        selector = self.node.selectors.get((self.namespace, name), {}).items()
+        ready = [pod for pod in self.pods(name=name) if pod.ready and selector <= pod.manifest["metadata"]["labels"].items()]
         if not ready:
             raise LookupError(f"{name} has no ready pod")
         self._turn = getattr(self, "_turn", 0) + 1

@@ -63,7 +63,7 @@ class Load:
 class UnaryCall:
     """One message, one answer: a Receiver for the connection, a Reply for the method."""
 
-    __slots__ = ("_chunks", "_head", "_load", "_method", "_size", "_started_at", "_stream", "_work", "open")
+    __slots__ = ("_chunks", "_head", "_load", "_method", "_size", "_started_at", "_stream", "_unread", "_work", "open")
 
     def __init__(self, head: CallHead, stream: Stream, method: Unary, load: Load, now: float) -> None:
         self._head = head
@@ -73,6 +73,8 @@ class UnaryCall:
         self._started_at = now
         self._chunks: list[bytes] = []
         self._size = 0
+        self._unread = 0
+        """Bytes of the answer that the client has no room for yet."""
         self._work: Cancel | None = None
         self.open = True
         load.calls += 1
@@ -108,6 +110,7 @@ class UnaryCall:
             self.fail(ServingError("this server failed; its log says more"))
 
     def gone(self) -> None:
+        self.drained()
         if self.open:
             self._close()
             if self._work is not None:
@@ -118,7 +121,9 @@ class UnaryCall:
         if not self._stream.half_closed and waited > self._load.message_seconds:
             self.fail(DeadlineExceeded(f"the message did not arrive within {waited:.0f} s of its head"))
 
-    def drained(self) -> None: ...
+    def drained(self) -> None:
+        self._load.buffered_bytes -= self._unread
+        self._unread = 0
 
     def leave(self) -> None: ...
 
@@ -131,6 +136,9 @@ class UnaryCall:
         if self.open:
             self._close()
             self._stream.unary(head, framed(message), OK)
+            if self._stream.waiting:  # it is kept until the client makes room for it
+                self._unread = len(message)
+                self._load.buffered_bytes += self._unread
 
     def fail(self, error: ServingError, request_id: str = "") -> None:
         if self.open:
@@ -161,12 +169,3 @@ class Refused:
     def sweep(self, now: float) -> None: ...
 
     def leave(self) -> None: ...
-
-
-def plain(answer: Callable[[bytes], bytes]) -> Unary:
-    """A method that answers at once and looks at the message alone."""
-
-    def method(head: CallHead, message: bytes, reply: Reply, started_at: float) -> None:
-        reply.answer(answer(message))
-
-    return method

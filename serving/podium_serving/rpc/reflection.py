@@ -6,12 +6,13 @@ Its two versions differ in their names only. The descriptors are imported when s
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from podium_serving.exchange import Overloaded
 from podium_serving.rpc.call import Load, Method
 from podium_serving.rpc.http2.stream import Receiver, Stream
 from podium_serving.rpc.metadata import CallHead
 from podium_serving.rpc.models import parsed
 from podium_serving.rpc.status import Code
-from podium_serving.rpc.streaming import StreamingCall
+from podium_serving.rpc.streaming import UNREAD, StreamingCall
 
 REFLECTION = "grpc.reflection.v1alpha.ServerReflection"
 REFLECTION_V1 = "grpc.reflection.v1.ServerReflection"
@@ -37,6 +38,9 @@ class _Info(StreamingCall):
         self._services = services
 
     def on_message(self, message: bytes) -> None:
+        if self.stream.waiting >= UNREAD:  # an answer is hundreds of times as large as its question
+            self.fail(Overloaded("the answers so far are not read; read them before you ask more"))
+            return
         from grpc_reflection.v1alpha import reflection_pb2 as wire
 
         request = parsed(wire.ServerReflectionRequest, message)

@@ -29,6 +29,9 @@ logger = logging.getLogger(__name__)
 INFERENCE = "inference.GRPCInferenceService"
 SWEEP_SECONDS = 1.0
 _POLL_SECONDS = 0.02
+_OPEN_MESSAGE_BYTES = 65_536
+_OPEN_BUFFERED_BYTES = 4 * 1024 * 1024
+_OPEN_CALLS = 1024
 _BACKLOG = 2048
 
 
@@ -50,6 +53,8 @@ class RpcServer:
         self._inferences = Inferences(calls, observer)
         self._tls = tls
         self.load = Load(settings.max_body_bytes, settings.max_buffered_bytes, settings.body_timeout_seconds)
+        # Whoever has no key must not use up what those who have one may hold.
+        self.open_load = Load(_OPEN_MESSAGE_BYTES, _OPEN_BUFFERED_BYTES, settings.body_timeout_seconds, _OPEN_CALLS)
         self._methods = self._all_methods(Models(calls, repository))
         self.links: set[Link] = set()
         self._server: asyncio.Server | None = None
@@ -127,15 +132,17 @@ class RpcServer:
             self._inferences.refused(head, "", self._loop.time(), refusal)
             return self._refused(stream, refusal)
         if method.unary is not None:
-            return UnaryCall(head, stream, method.unary, self.load, self._loop.time())
+            load = self.open_load if method.open_to_all else self.load
+            return UnaryCall(head, stream, method.unary, load, self._loop.time())
         assert method.streaming is not None, "one of the two"
         return method.streaming(head, stream)
 
     def _too_many(self, method: Method) -> ServingError | None:
         """Health is asked and answered whatever the load is."""
-        if self.load.calls < self.load.max_calls or (method.open_to_all and method.unary is not None):
+        load = self.open_load if method.open_to_all else self.load
+        if load.calls < load.max_calls or (method.open_to_all and method.unary is not None):
             return None
-        return Overloaded(f"{self.load.max_calls} calls are open; try again")
+        return Overloaded(f"{load.max_calls} calls are open; try again")
 
     def _refused(self, stream: Stream, error: ServingError) -> Receiver:
         return Refused(stream, HEAD + trailers(error))
@@ -151,7 +158,7 @@ class RpcServer:
             "ModelInfer": Method(inferences.infer),
             "ModelStreamInfer": Method(streaming=infer_stream),
         }
-        health = Health(self._ready, (INFERENCE, HEALTH), self.load)
+        health = Health(self._ready, (INFERENCE, HEALTH), self.open_load)
         reflection = Reflection((INFERENCE, HEALTH, REFLECTION), self.load).methods()
         services = {INFERENCE: inference, HEALTH: health.methods(), REFLECTION: reflection, REFLECTION_V1: reflection}
         return {f"/{service}/{name}".encode(): method for service in services for name, method in services[service].items()}

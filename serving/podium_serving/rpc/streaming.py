@@ -14,7 +14,7 @@ from podium_serving.rpc.writing import stream_error, streamed
 
 _IN_FLIGHT = 16
 """Requests of one stream that are worked on; further ones wait, and the client is not told to send more."""
-_UNREAD = 64
+UNREAD = 64
 """Frames that wait for a client that does not read. Then its requests wait, too."""
 
 
@@ -149,7 +149,7 @@ class InferStream(StreamingCall):
         if self._advancing or not self.open:
             return
         self._advancing = True  # what fails at once calls this again
-        while self._waiting and len(self._places) < _IN_FLIGHT and self.stream.waiting < _UNREAD:
+        while self._waiting and len(self._places) < _IN_FLIGHT and self.stream.waiting < UNREAD:
             message = self._waiting.popleft()
             self.waiting_bytes -= len(message)
             place = _Place(self)

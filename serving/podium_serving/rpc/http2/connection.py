@@ -100,7 +100,6 @@ class Connection(FrameReader[Head]):
             raise ConnectionFault(ErrorCode.STREAM_CLOSED, f"stream {number} is closed")
         self._last_stream = number
         if len(self._streams) >= self.limits.streams or self._refusing:
-            self.count_idle()
             raise StreamFault(ErrorCode.REFUSED_STREAM, number)
         stream = Stream(self, number, self._sender.opened(number), self.limits.stream_window)
         stream.half_closed = ended
@@ -121,7 +120,6 @@ class Connection(FrameReader[Head]):
         if stream is None or stream.half_closed:
             if number > self._last_stream:
                 raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, f"DATA on stream {number}, which is idle")
-            self.count_idle()
             raise StreamFault(ErrorCode.STREAM_CLOSED, number)
         stream.room -= size
         stream.owed += size
@@ -266,9 +264,8 @@ class Connection(FrameReader[Head]):
 
     def _drained(self, number: int) -> None:
         stream = self._streams.get(number)
-        if stream is not None and stream.open:
+        if stream is not None:
             stream.receiver.drained()
-        elif stream is not None:
             self._forget_if_done(stream)
 
     def _forget_if_done(self, stream: Stream) -> None:

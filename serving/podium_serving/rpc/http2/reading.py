@@ -133,6 +133,7 @@ class FrameReader(asyncio.Protocol, Generic[Head]):
                 handle(self, number, flags, payload)
         except StreamFault as fault:
             self.on_stream_fault(fault)
+            self.count_idle()  # a client that has its calls reset by us (CVE-2025-8671) costs what one that resets them does
 
     def count_idle(self, weight: int = 1) -> None:
         """A frame that carries no call on."""

@@ -201,7 +201,7 @@ async def test_a_transform_that_no_longer_starts_fails_its_callers_at_once_and_i
 async def test_a_process_that_writes_no_messages_is_replaced(tmp_path: Path) -> None:
     code = (
         "import os\ndef before(columns):\n"
-        "    for number in range(3, 20):\n        try:\n            os.write(number, b'\\xff' * 64)\n"
+        "    for number in range(3, 4096):\n        try:\n            os.write(number, b'\\xff' * 64)\n"
         "        except OSError:\n            pass\n    return columns\n"
     )
     async with running(tmp_path, code) as hooks:

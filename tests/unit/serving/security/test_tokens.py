@@ -39,7 +39,8 @@ async def gate() -> TokenGate:
 
 
 def signed(key: Any = RSA, kid: str = "rsa", algorithm: str = "RS256", **changes: Any) -> bytes:
-    """An Authorization header."""
+    """An Authorization header, good for a day: cases are made when tests are collected, which may be long before they run."""
+    changes = {"exp": int(time.time()) + 86_400} | changes
     header = {"kid": kid} if kid else {}
     return b"Bearer " + jwt.encode(claims(ISSUER, **changes), key, algorithm, headers=header).encode()
 
@@ -112,7 +113,7 @@ def _hmac_with_the_public_key() -> bytes:
         ),
         pytest.param(forged({"alg": "RS256", "kid": "rsa", "crit": ["exp"]}), "", id="critical-extension"),
         pytest.param(signed(exp=NOW - LEEWAY_SECONDS - 5), "has expired", id="expired"),
-        pytest.param(signed(nbf=NOW + 600), "not valid yet", id="not-yet"),
+        pytest.param(signed(nbf=NOW + 40_000), "not valid yet", id="not-yet"),
         pytest.param(signed(exp=None), "lacks the claim 'exp'", id="for-ever"),
         pytest.param(signed(exp="soon"), "no valid JSON Web Token", id="exp-is-no-number"),
         pytest.param(signed(exp=10**400), "cannot be read", id="exp-beyond-all-clocks"),

@@ -39,7 +39,7 @@ async def gate() -> TokenGate:
 
 
 def signed(key: Any = RSA, kid: str = "rsa", algorithm: str = "RS256", **changes: Any) -> bytes:
-    """An Authorization header, good for a day: cases are made when tests are collected, which may be long before they run."""
+    """An Authorization header, good for a day: cases are made when tests are collected, long before they run."""
     changes = {"exp": int(time.time()) + 86_400} | changes
     header = {"kid": kid} if kid else {}
     return b"Bearer " + jwt.encode(claims(ISSUER, **changes), key, algorithm, headers=header).encode()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from podium_serving.exchange import DeadlineExceeded, Overloaded, ServingError
+from podium_serving.http.bodies import add_part
 from podium_serving.inference import Cancel
 from podium_serving.rpc.framing import PREFIX_BYTES, MessageTooLarge, declared_size, framed, only_message
 from podium_serving.rpc.http2.stream import Receiver, Stream
@@ -84,7 +85,7 @@ class UnaryCall:
     def received(self, content: bytes) -> None:
         if not self.open:
             return
-        self._chunks.append(content)
+        add_part(self._chunks, content)
         self._size += len(content)
         load = self._load
         load.buffered_bytes += len(content)

@@ -37,9 +37,7 @@ class AnswerWriter:
             output = response.outputs.add(name=name, datatype=self._datatypes[name], shape=column.shape)
             values = column.ravel().tolist()
             if column.dtype.kind == "O":
-                values = [
-                    value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogatepass") for value in values
-                ]
+                values = [_bytes(value) for value in values]
             getattr(output.contents, CONTENTS[self._datatypes[name]]).extend(values)
         return response.SerializeToString()
 

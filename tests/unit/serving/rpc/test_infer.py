@@ -1,19 +1,14 @@
 """Inference over a real gRPC connection, as the stock client makes it."""
 
 import asyncio
-import gzip
-import struct
 from pathlib import Path
 from typing import Any
 
 import grpc
-import numpy as np
 import pytest
 
 from podium_serving.http.gate import Gate
 from podium_serving.rpc import inference_pb2 as wire
-from podium_serving.rpc.framing import framed
-from podium_serving.rpc.http2.frames import Flag, Kind, frame
 from podium_serving.rpc.server import INFERENCE
 from podium_serving.security.upkeep import Upkeep
 from rpc_fixtures import http2_client, raw_request, raw_scores, rpc_site, typed_request
@@ -172,89 +167,6 @@ async def test_a_client_that_gives_up_is_waited_for_no_longer(tmp_path: Path) ->
         assert pod.server.load.calls == 0
         assert pod.server.load.buffered_bytes == 0
         assert b'code="499"' in pod.site.metrics.exposition()
-
-
-async def test_large_messages_go_both_ways_beyond_every_window(tmp_path: Path) -> None:
-    rows = 700_000
-    async with rpc_site(tmp_path) as pod:
-        await pod.site.serve("1", weights=[1, 2])
-        request = wire.ModelInferRequest(model_name="churn")
-        columns = [np.arange(rows, dtype=np.float32), np.full(rows, 0.5, np.float32)]
-        for index, column in enumerate(columns):
-            request.inputs.add(name=f"x{index}", datatype="FP32", shape=[rows, 1])
-            request.raw_input_contents.append(column.tobytes())
-        for _ in range(3):
-            answer = await pod.infer(request)
-            np.testing.assert_array_equal(np.frombuffer(answer.raw_output_contents[0], np.float32), columns[0] + 1)
-        assert pod.server.load.buffered_bytes == 0
-
-
-async def test_a_message_above_the_limit_is_refused_and_the_connection_lives(tmp_path: Path) -> None:
-    async with rpc_site(tmp_path, max_body_bytes=100_000) as pod:
-        await pod.site.serve("1")
-        error = await pod.refusal(raw_request(*[[1.0, 1.0]] * 20_000))
-        assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-        assert "at most 100000 are taken" in str(error.details())
-        assert raw_scores(await pod.infer(raw_request([1, 2]))) == [3]
-
-
-async def test_many_large_messages_at_once_are_refused_before_memory_is_full(tmp_path: Path) -> None:
-    async with rpc_site(tmp_path, max_buffered_bytes=300_000) as pod:
-        await pod.site.serve("1")
-        errors = await asyncio.gather(
-            *(pod.infer(raw_request(*[[1.0, 1.0]] * 20_000)) for _ in range(6)), return_exceptions=True
-        )
-        refused = [error for error in errors if isinstance(error, grpc.aio.AioRpcError)]
-        assert refused
-        assert {error.code() for error in refused} == {grpc.StatusCode.UNAVAILABLE}
-        assert pod.server.load.buffered_bytes == 0
-
-
-@pytest.mark.parametrize("compression", [grpc.Compression.Gzip, grpc.Compression.Deflate])
-async def test_compressed_messages_are_read(compression: grpc.Compression, tmp_path: Path) -> None:
-    async with rpc_site(tmp_path) as pod:
-        await pod.site.serve("1")
-        assert raw_scores(await pod.infer(raw_request([1, 2]), compression=compression)) == [3]
-
-
-async def test_a_compressed_message_that_grows_beyond_the_limit_is_refused(tmp_path: Path) -> None:
-    async with rpc_site(tmp_path, max_body_bytes=100_000) as pod:
-        await pod.site.serve("1")
-        async with http2_client(pod.server) as client:
-            bomb = gzip.compress(b"\0" * 10_000_000)
-            content = b"\1" + struct.pack(">I", len(bomb)) + bomb
-            await client.send(client.head(1, grpc_encoding="gzip"), b"".join(_data_frames(1, content)))
-            fields, _ = await client.answer(1)
-            assert fields["grpc-status"] == str(grpc.StatusCode.RESOURCE_EXHAUSTED.value[0])
-
-
-def _data_frames(stream: int, content: bytes) -> list[bytes]:
-    parts = [content[at : at + 16_384] for at in range(0, len(content), 16_384)]
-    return [
-        frame(Kind.DATA, Flag.END_STREAM if index == len(parts) - 1 else 0, stream, part) for index, part in enumerate(parts)
-    ]
-
-
-@pytest.mark.parametrize(
-    ("content", "text"),
-    [
-        pytest.param(b"", "the call has no message", id="none"),
-        pytest.param(b"\0\0", "ended within its message", id="half-a-prefix"),
-        pytest.param(b"\0\0\0\0\x09abc", "ended within its message", id="half-a-message"),
-        pytest.param(framed(b"") * 2, "more than one message", id="two"),
-        pytest.param(b"\1\0\0\0\1x", "has the flag 1", id="compressed-by-nothing"),
-        pytest.param(b"\7\0\0\0\1x", "has the flag 7", id="unknown-flag"),
-        pytest.param(framed(b"\xff" * 20), "not a ModelInferRequest", id="no-protobuf"),
-    ],
-)
-async def test_a_call_that_is_no_single_message_is_refused(content: bytes, text: str, tmp_path: Path) -> None:
-    async with rpc_site(tmp_path) as pod:
-        await pod.site.serve("1")
-        async with http2_client(pod.server) as client:
-            await client.send(client.head(1), frame(Kind.DATA, Flag.END_STREAM, 1, content))
-            fields, _ = await client.answer(1)
-            assert fields["grpc-status"] == "3"
-            assert text in fields["grpc-message"].replace("%25", "%")
 
 
 async def test_answers_of_calls_at_the_same_time_are_not_mixed_up(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from podium_serving.exchange import Answer, ServingError
+from podium_serving.exchange import Answer, Overloaded, ServingError
 from podium_serving.http.bodies import unpacked
 from podium_serving.http.connection import Connection
 from podium_serving.http.lane_state import Exchange, Lane
@@ -77,11 +77,21 @@ class Answering(Connection):
         """In a thread, for a kilobyte may become megabytes; zlib lets the interpreter go meanwhile."""
         limit = self.lane.settings.max_body_bytes
         try:
-            exchange.body = await asyncio.to_thread(unpacked, exchange.body, encoding, limit)
+            body = await asyncio.to_thread(unpacked, exchange.body, encoding, limit)
+            self._keep_unpacked(exchange, body)
         except Exception as error:
             self._fail(exchange, self._as_serving_error(error, exchange.request_id), exchange.request_id)
         else:
             self._read(exchange)
+
+    def _keep_unpacked(self, exchange: Exchange, body: bytes) -> None:
+        """Raises Overloaded: what came out is of the port's buffer, as what came in is."""
+        lane = self.lane
+        if lane.buffered_bytes + len(body) > lane.settings.max_buffered_bytes:
+            raise Overloaded("too many large requests are being received; try again")
+        exchange.body = body
+        exchange.unpacked_size = len(body)
+        lane.buffered_bytes += len(body)
 
     def _read(self, exchange: Exchange) -> None:
         port = self.lane.port
@@ -127,12 +137,12 @@ class Answering(Connection):
             return
         try:
             written = exchange.target.dialect.write(exchange, request, answer)
+            close = self._closes_after(exchange)
+            port = self.lane.port
+            response = answer_bytes(answer, written, request.request_id, close=close, timings=port.timings)
         except Exception as error:
             self._fail(exchange, self._as_serving_error(error, request.request_id), request.request_id)
             return
-        close = self._closes_after(exchange)
-        port = self.lane.port
-        response = answer_bytes(answer, written, request.request_id, close=close, timings=port.timings)
         self._write(exchange, response, close)
         port.calls.answered(request, exchange.admitted, answer, PROTOCOL)
         if port.observer is not None:
@@ -145,7 +155,7 @@ class Answering(Connection):
         return ServingError("this server failed; its log says more")
 
     def _fail(self, exchange: Exchange, error: ServingError, request_id: str = "") -> None:
-        if exchange.disconnected:
+        if exchange.released:  # its client is gone, or what failed came after its answer
             return
         close = self._closes_after(exchange)
         port, request = self.lane.port, exchange.request
@@ -179,7 +189,7 @@ class Answering(Connection):
         self._open.remove(exchange)
         lane = self.lane
         lane.open_requests -= 1
-        lane.buffered_bytes -= exchange.size
+        lane.buffered_bytes -= exchange.size + exchange.unpacked_size
         exchange.begun = exchange.request = None
         exchange.chunks = []
         exchange.body = b""

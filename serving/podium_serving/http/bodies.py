@@ -1,4 +1,5 @@
-"""Bodies that are packed by gzip or deflate (Content-Encoding). Pure, and bounded: a kilobyte can unpack to a gigabyte."""
+"""Bodies in parts, and those that are packed by gzip or deflate (Content-Encoding). Pure, and bounded: a kilobyte can unpack
+to a gigabyte."""
 
 import zlib
 
@@ -8,6 +9,16 @@ from podium_serving.http.responses import BodyTooLarge
 _GZIP = 16 + zlib.MAX_WBITS
 _ZLIB = zlib.MAX_WBITS
 _RAW_DEFLATE = -zlib.MAX_WBITS
+_LEAST_PART = 4096
+
+
+def add_part(parts: list[bytes], part: bytes) -> None:
+    """Keeps the next part of a body. Small ones are joined: as an object of its own a part of two bytes takes fifty, and a
+    client could have us keep many times what it is counted for."""
+    if parts and len(parts[-1]) < _LEAST_PART:
+        parts[-1] += part
+    else:
+        parts.append(part)
 
 
 def unpacked(body: bytes, encoding: bytes, limit: int) -> bytes:

@@ -17,6 +17,7 @@ from uvicorn.server import ServerState
 
 from podium_serving.exchange import InvalidRequest, Overloaded, ServingError
 from podium_serving.http.answering import Answering
+from podium_serving.http.bodies import add_part
 from podium_serving.http.known_heads import END
 from podium_serving.http.known_heads import MAX_HEAD_BYTES as LONGEST_KNOWN
 from podium_serving.http.lane_state import Exchange, Lane
@@ -80,7 +81,7 @@ class LaneProtocol(Answering):
         if type(exchange) is not Exchange:
             super().on_body(body)
         elif not exchange.complete and exchange.refusal is None:  # who may not ask has nothing kept for him
-            exchange.chunks.append(body)
+            add_part(exchange.chunks, body)
             exchange.size += len(body)
             self.lane.buffered_bytes += len(body)
             if exchange.size > self.lane.settings.max_body_bytes:

@@ -70,6 +70,8 @@ class Exchange(Arrived, eq=False, kw_only=True):
     """Monotonic seconds of the end of its body."""
     chunks: list[bytes] = msgspec.field(default_factory=list)
     size: int = 0
+    unpacked_size: int = 0
+    """Bytes of what a packed body became."""
     complete: bool = False
     front: bool = False
     keep_alive: bool = True

@@ -8,7 +8,7 @@ import zlib
 import pytest
 
 from podium_serving.exchange import InvalidRequest
-from podium_serving.http.bodies import unpacked
+from podium_serving.http.bodies import add_part, unpacked
 from podium_serving.http.responses import BodyTooLarge
 
 BODY = b'{"inputs": []}' * 50
@@ -29,6 +29,18 @@ def test_a_packed_body_is_unpacked(packed: bytes, encoding: bytes) -> None:
     assert unpacked(packed, encoding, len(BODY)) == BODY
     with pytest.raises(BodyTooLarge, match=f"has {len(BODY)} bytes or more, at most {len(BODY) - 1} are taken"):
         unpacked(packed, encoding, len(BODY) - 1)
+
+
+def test_a_body_in_tiny_parts_takes_no_more_memory_than_its_bytes() -> None:
+    parts: list[bytes] = []
+    content = random.Random(7).randbytes(200_000)
+    tracemalloc.start()
+    for start in range(0, len(content), 2):
+        add_part(parts, content[start : start + 2])
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert b"".join(parts) == content
+    assert kept < 1.2 * len(content)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The lane over real sockets: who is answered, in which order, and what a client reads when it is not."""
 
 import asyncio
+import gzip
 import json
 from pathlib import Path
 
@@ -256,6 +257,17 @@ async def test_many_large_bodies_together_are_refused_as_overload(tmp_path: Path
             assert (reply.status, reply.headers["retry-after"]) == (503, "1")
             await first.send(b"x")
             assert (await first.reply()).status == 400
+
+
+async def test_what_a_packed_body_becomes_is_of_the_ports_buffer(tmp_path: Path) -> None:
+    packed = gzip.compress(b" " * 100_000)
+    async with site(tmp_path, max_buffered_bytes=50_000) as here:
+        await here.serve("3")
+        async with client(here.public) as connection:
+            reply = await connection.ask(infer_request(packed, content_encoding="gzip"))
+            assert (reply.status, reply.headers["retry-after"]) == (503, "1")
+        await until(lambda: here.public.lane.open_requests == 0)
+        assert here.public.lane.buffered_bytes == 0
 
 
 async def test_a_client_that_asks_before_it_sends_is_told_to_go_on_or_refused(tmp_path: Path) -> None:

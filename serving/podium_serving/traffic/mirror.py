@@ -7,6 +7,7 @@ is tried once more copy by copy, for the fault may be one row's, but not again a
 """
 
 import asyncio
+import logging
 import time
 from collections import deque
 from collections.abc import Callable
@@ -14,12 +15,14 @@ from collections.abc import Callable
 import msgspec
 import numpy as np
 
-from podium_serving.exchange import Columns, InferRequest
+from podium_serving.exchange import Columns, Fallback, InferRequest
 from podium_serving.metrics import Value, Values
 from podium_serving.oip.codec import Codec
 from podium_serving.oip.rows import RowTexts
 from podium_serving.traffic.forward import Errand, ForwardFailed, Peer, check_finite, size_of
 from podium_serving.traffic.limits import TrafficLimits
+
+logger = logging.getLogger(__name__)
 
 
 class Shadowed(msgspec.Struct, eq=False):
@@ -130,7 +133,7 @@ class Mirror:
         if failure is None:
             return
         now = time.monotonic()
-        if len(copies) > 1 and failure.status in _PERHAPS_ONE_ROWS_FAULT and now >= self._apart_after:
+        if len(copies) > 1 and _perhaps_one_rows_fault(failure) and now >= self._apart_after:
             self._apart_after = now + self._limits.mirror_apart_seconds
             for shadow in copies:
                 failed = await self._send([shadow])
@@ -159,19 +162,22 @@ class Mirror:
         except ForwardFailed as failure:
             self._failed([shadow], failure)
             return
-        self._settle(shadow, "Answered")
-        if shadow.report is not None:
-            shadow.report(Shadowed(columns, texts=texts, row=row))
+        self._settle(shadow, "Answered", Shadowed(columns, texts=texts, row=row))
 
     def _failed(self, copies: list[Shadow], failure: ForwardFailed) -> None:
         for shadow in copies:
-            self._settle(shadow, failure.reason.value)
-            if shadow.report is not None:
-                shadow.report(Shadowed(None, f"{failure.reason.value}: {failure}"[:500]))
+            reason = failure.reason.value
+            self._settle(shadow, reason, Shadowed(None, f"{reason}: {failure}"[:500]))
 
-    def _settle(self, shadow: Shadow, outcome: str) -> None:
+    def _settle(self, shadow: Shadow, outcome: str, shadowed: Shadowed) -> None:
         shadow.settled = True
         self._count(outcome)
+        if shadow.report is None:
+            return
+        try:
+            shadow.report(shadowed)
+        except Exception:  # the others of its exchange are to be told, too
+            logger.exception("what a shadow made of request %.128r was not captured", shadow.request.request_id)
 
     def _count(self, outcome: str, copies: int = 1) -> None:
         count = self._counts.get(outcome)
@@ -201,7 +207,9 @@ class Mirror:
         self._waiting_bytes = self._waiting_rows = 0
 
 
-_PERHAPS_ONE_ROWS_FAULT = {400, 413, 422, 500}
+def _perhaps_one_rows_fault(failure: ForwardFailed) -> bool:
+    """Or that of their number: an answer that is too large for all of them may not be for each."""
+    return failure.status in {400, 413, 422, 500} or failure.reason is Fallback.BAD_ANSWER
 
 
 def joined(copies: list[Shadow]) -> InferRequest:

@@ -1,6 +1,7 @@
 """Shadows: after the answer, bounded, counted, never waited for."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -191,6 +192,36 @@ async def test_a_row_that_is_refused_harms_itself_only_and_is_looked_for_once_in
         assert {str(one)[:6] for one in mirrored.scores().values()} == {"Error:"}
         assert len(pod.seen) == 7
         await mirrored.close()
+
+
+async def test_copies_whose_joined_answer_is_too_large_are_answered_alone(bench: Bench) -> None:
+    mirrored = Mirrored(bench, mirror_apart_seconds=60, mirror_rows=10_000)
+    mirrored.errand = replace(mirrored.errand, max_answer_bytes=400)
+    async with challenger_pod(HOST, bench.port) as pod:
+        for number in range(2):
+            mirrored.offer(number, *((float(number), 1.0),) * 2500)
+        await until(lambda: len(mirrored.came) == 2)
+        await mirrored.close()
+    assert mirrored.scores() == {number: [10.0 * (number + 1)] * 2500 for number in range(2)}
+    assert len(pod.seen) == 3
+
+
+async def test_a_copy_that_cannot_be_captured_leaves_the_others_alone(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    mirrored = Mirrored(bench)
+
+    def no_room(said: Shadowed) -> None:
+        raise OSError("no room")
+
+    async with challenger_pod(HOST, bench.port):
+        mirrored.mirror.offer(Shadow(mirrored.errand, request((0.0, 1.0)), mirrored.codec, 1.0, no_room))
+        mirrored.offer(1)
+        await until(lambda: len(mirrored.came) == 1)
+        await mirrored.close()
+    assert mirrored.scores() == {1: [20.0]}
+    assert "was not captured" in caplog.text
+    assert bench.shadows() == {("boosting", "Answered"): 2}
 
 
 async def test_closing_sends_what_waits_for_company(bench: Bench) -> None:

@@ -11,6 +11,10 @@ PREFIX_BYTES = _prefix.size
 _WINDOW_BITS = {b"gzip": 31, b"deflate": 15}
 
 
+MAX_INLINE_BYTES = 4 * 1024 * 1024
+"""Of a compressed message of a stream, once undone: that is done in the loop, where others wait."""
+
+
 class MessageTooLarge(ServingError):
     http_status = 413
     reason = "MessageTooLarge"
@@ -30,6 +34,10 @@ def framed(message: bytes) -> bytes:
 def declared_size(content: bytes) -> int:
     """Bytes of the message that `content` begins with."""
     return int.from_bytes(content[1:PREFIX_BYTES], "big")
+
+
+def is_compressed(content: bytes) -> bool:
+    return content[:1] == b"\x01"
 
 
 def only_message(content: bytes, encoding: bytes, limit: int) -> bytes:
@@ -63,7 +71,7 @@ class Messages:
                 return
             message = bytes(self._content[PREFIX_BYTES:end])
             del self._content[:end]
-            yield _plain(flag, message, self._encoding, self._limit)
+            yield _plain(flag, message, self._encoding, min(self._limit, MAX_INLINE_BYTES))
 
     @property
     def kept_bytes(self) -> int:

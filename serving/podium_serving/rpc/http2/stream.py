@@ -49,7 +49,7 @@ class Limits:
     """Silence after which a client is asked whether it is still there."""
     answer_seconds: float = 20.0
     """How long it may take to say so, or to take bytes that wait for it."""
-    leave_seconds: float = 1.0
+    leave_seconds: float = 5.0
     """How long a client may still open streams after it was told that the server is leaving, if it does not say that it
     heard so."""
 

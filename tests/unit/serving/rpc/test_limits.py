@@ -96,3 +96,30 @@ async def test_a_call_that_is_no_single_message_is_refused(content: bytes, text:
             fields, _ = await client.answer(1)
             assert fields["grpc-status"] == "3"
             assert text in fields["grpc-message"].replace("%25", "%")
+
+
+async def test_a_large_compressed_message_is_undone_beside_the_loop(tmp_path: Path) -> None:
+    rows = 4000
+    async with rpc_site(tmp_path) as pod:
+        await pod.site.serve("1")
+        values = [[float(n), 0.5] for n in range(rows)]
+        answer = await pod.infer(raw_request(*values), compression=grpc.Compression.Gzip)
+        assert raw_scores(answer) == [n + 0.5 for n in range(rows)]
+        async with http2_client(pod.server) as client:
+            broken = gzip.compress(np.random.default_rng(0).bytes(20_000))[:-9]
+            content = b"\1" + struct.pack(">I", len(broken)) + broken
+            await client.send(client.head(1, grpc_encoding="gzip"), b"".join(_data_frames(1, content)))
+            fields, _ = await client.answer(1)
+            assert (fields["grpc-status"], fields["grpc-message"]) == ("3", "a message is not one whole gzip stream")
+        assert pod.server.load.calls == 0
+
+
+async def test_a_compressed_message_of_a_stream_is_bounded_more_tightly(tmp_path: Path) -> None:
+    async with rpc_site(tmp_path) as pod, http2_client(pod.server) as client:
+        await pod.site.serve("1")
+        bomb = gzip.compress(b"\0" * 5_000_000)
+        content = b"\1" + struct.pack(">I", len(bomb)) + bomb
+        head = client.head(1, grpc_encoding="gzip", _path="/inference.GRPCInferenceService/ModelStreamInfer")
+        await client.send(head, b"".join(_data_frames(1, content)))
+        fields, _ = await client.answer(1)
+        assert fields["grpc-status"] == str(grpc.StatusCode.RESOURCE_EXHAUSTED.value[0])

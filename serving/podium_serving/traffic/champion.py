@@ -22,8 +22,11 @@ from podium_serving.traffic.link import Link
 
 _FIRST_PAUSE_SECONDS = 0.005
 _LONGEST_PAUSE_SECONDS = 0.1
-_WORTH_ANOTHER_TRY = {None, 404, 502, 503}
-"""No answer at all, not yet (or no longer) this version, not serving or overloaded."""
+_NOT_HERE = {None, 404, 415}
+"""No answer at all, not yet (or no longer) this version, a pod of an earlier release, which takes no binary tensors. The
+client's own media type was judged by this pod."""
+_WORTH_ANOTHER_TRY = _NOT_HERE | {502, 503}
+"""Also: not serving, or overloaded."""
 
 
 class RelayedError(ServingError):
@@ -127,7 +130,7 @@ class RemoteChampion:
     def _error(self, failure: ForwardFailed) -> ServingError:
         if failure.reason is Fallback.TIMEOUT:
             return DeadlineExceeded(f"the champion's pool gave no answer in time: {failure}")
-        if failure.status is None or failure.status == 404:
+        if failure.status in _NOT_HERE:
             return NotServing(f"the champion's pool {self._plan.champion.host} cannot be asked: {failure}")
         return RelayedError(failure.status, error_sentence(str(failure)))
 

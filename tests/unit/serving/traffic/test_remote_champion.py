@@ -60,6 +60,17 @@ async def test_a_champion_pod_that_comes_a_moment_late_is_waited_for(bench: Benc
         assert (await asking).version == "churn-3"
 
 
+async def test_a_pod_of_an_earlier_release_is_not_taken_for_the_clients_fault(bench: Bench) -> None:
+    async with challenger_pod(CHAMPION_HOST, bench.port, Challenger(factor=1, status=415)) as pod:
+        with pytest.raises(NotServing, match="not now"):
+            await answer_of_another_pool(bench, request((1, 2), seconds=0.2))
+        asking = asyncio.ensure_future(answer_of_another_pool(bench, request((1, 2))))
+        pod.seen.clear()
+        await until(lambda: bool(pod.seen))
+        pod.status = 200
+        assert (await asking).version == "churn-3"
+
+
 async def test_a_pooled_connection_to_a_champion_pod_that_went_is_replaced(bench: Bench) -> None:
     of = plan(pool="green", champion_host=CHAMPION_HOST)
     responder = bench.factory(of, None, descriptor())

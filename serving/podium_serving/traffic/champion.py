@@ -130,7 +130,7 @@ class RemoteChampion:
     def _error(self, failure: ForwardFailed) -> ServingError:
         if failure.reason is Fallback.TIMEOUT:
             return DeadlineExceeded(f"the champion's pool gave no answer in time: {failure}")
-        if failure.status in _NOT_HERE:
+        if failure.status is None or failure.status in _NOT_HERE:
             return NotServing(f"the champion's pool {self._plan.champion.host} cannot be asked: {failure}")
         return RelayedError(failure.status, error_sentence(str(failure)))
 

@@ -43,7 +43,7 @@ bench: cluster-up images ## Measure what the documents claim: hot swap under loa
 	$(IN_CLUSTER) PYTHONPATH=hack:tests $(PYTHON) tests/bench/hot_swap.py
 	$(IN_CLUSTER) PYTHONPATH=hack:tests $(PYTHON) tests/bench/fifty.py
 
-fuzz: install ## Send damaged requests to a server of this machine; COUNT=100000 SEED=0
+fuzz: install ## Send damaged HTTP requests and gRPC calls to a server of this machine; COUNT=100000 SEED=0
 	PYTHONPATH=tests $(PYTHON) -m fuzz --count $(or $(COUNT),100000) --seed $(or $(SEED),0)
 
 bench-serving: install ## The serving process beside its peers and limits, in one run; ARGS="--only http1 --quick"

@@ -6,7 +6,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from fuzz.http_fuzz import Finding, run
+from fuzz import grpc_fuzz, http_fuzz
+from fuzz.http_fuzz import Finding
 from fuzz.local_server import LocalServer, local_server
 
 GROWTH_BYTES = 32 * 1024 * 1024
@@ -16,7 +17,7 @@ WARM_SHARE = 0.1
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="fuzz", description="Sends damaged requests to a server that it starts.")
-    parser.add_argument("--count", type=int, default=100_000)
+    parser.add_argument("--count", type=int, default=100_000, help="damaged messages for each of HTTP and gRPC")
     parser.add_argument("--seed", type=int, default=0, help="the first seed; a finding names the one that repeats it")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, local_server(Path(folder)) as server:
@@ -31,9 +32,11 @@ def main() -> int:
 def _run(server: LocalServer, seed: int, count: int) -> int:
     warm = max(1, int(count * WARM_SHARE))
     started = time.monotonic()
-    print(f"warm-up {run(server.address, seed, warm)}", flush=True)
+    for port, fuzz in ((server.address, http_fuzz.run), (server.grpc_address, grpc_fuzz.run)):
+        print(f"warm-up {fuzz(port, seed, warm)}", flush=True)
     memory, files = server.resident_bytes(), server.open_files()
-    print(f"then    {run(server.address, seed + warm, count - warm)}")
+    for port, fuzz in ((server.address, http_fuzz.run), (server.grpc_address, grpc_fuzz.run)):
+        print(f"then    {fuzz(port, seed + warm, count - warm)}", flush=True)
     grown, left = server.resident_bytes() - memory, server.open_files() - files
     seconds = time.monotonic() - started
     print(f"{seconds:.0f} s; resident memory {memory / 1e6:.1f} MB {grown / 1e6:+.1f} MB; open files {files} {left:+d}")

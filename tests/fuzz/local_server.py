@@ -19,6 +19,7 @@ _START_SECONDS = 60.0
 class LocalServer:
     pid: int
     address: tuple[str, int]
+    grpc_address: tuple[str, int]
 
     def resident_bytes(self) -> int:
         with open(f"/proc/{self.pid}/statm", encoding="ascii") as file:
@@ -31,13 +32,15 @@ class LocalServer:
 @contextmanager
 def local_server(folder: Path, *arguments: str) -> Iterator[LocalServer]:
     make_package(folder / "sum", name="sum", version="1")
-    port = _free_port()
+    port, grpc_port = _free_port(), _free_port()
     log = (folder / "server.log").open("wb")
-    command = (sys.executable, "-m", "podium_serving", "local", "--package", str(folder / "sum"), "--port", str(port))
-    with log, subprocess.Popen([*command, *arguments], stdout=log, stderr=log) as process:
+    command = (sys.executable, "-m", "podium_serving", "local", "--package", str(folder / "sum"))
+    ports = ("--port", str(port), "--grpc-port", str(grpc_port))
+    with log, subprocess.Popen([*command, *ports, *arguments], stdout=log, stderr=log) as process:
         try:
-            _until_it_listens(process, port, folder / "server.log")
-            yield LocalServer(process.pid, ("127.0.0.1", port))
+            for one in (port, grpc_port):
+                _until_it_listens(process, one, folder / "server.log")
+            yield LocalServer(process.pid, ("127.0.0.1", port), ("127.0.0.1", grpc_port))
         finally:
             process.terminate()
             try:

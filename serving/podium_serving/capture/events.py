@@ -25,6 +25,8 @@ class CapturedPrediction(msgspec.Struct, eq=False):
     request: InferRequest
     answer: Answer
     latency_seconds: float
+    size: int = 0
+    """Estimated bytes, once `weigh` was called."""
     asked_by: RowWriter | None = None
     said_by: RowWriter | None = None
 
@@ -32,10 +34,11 @@ class CapturedPrediction(msgspec.Struct, eq=False):
     def rows(self) -> int:
         return self.request.rows
 
-    def estimated_bytes(self) -> int:
+    def weigh(self) -> int:
         text, rows, asked, said = self.text, self.request.rows, self.request.columns, self.answer.columns
         self.asked_by, self.said_by = text.writer(asked), text.writer(said)
-        return rows * _BYTES_PER_ROW + self.asked_by.size(asked, rows) + self.said_by.size(said, rows)
+        self.size = rows * _BYTES_PER_ROW + self.asked_by.size(asked, rows) + self.said_by.size(said, rows)
+        return self.size
 
     def events(self, start: int, end: int) -> list[bytes]:
         """Events of rows `start` to before `end`. The join key is the sticky key if the row has one, else the request id."""
@@ -69,10 +72,13 @@ class CapturedShadow(msgspec.Struct, eq=False):
     route: PlannedRoute
     rows: int
     shadowed: Shadowed
+    size: int = 0
+    """Estimated bytes, once `weigh` was called."""
 
-    def estimated_bytes(self) -> int:
+    def weigh(self) -> int:
         columns = self.shadowed.columns or {}
-        return self.rows * _BYTES_PER_ROW + self.text.writer(columns).size(columns, self.rows)
+        self.size = self.rows * _BYTES_PER_ROW + self.text.writer(columns).size(columns, self.rows)
+        return self.size
 
     def events(self, start: int, end: int) -> list[bytes]:
         shadowed, columns = self.shadowed, self.shadowed.columns

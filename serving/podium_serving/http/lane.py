@@ -22,7 +22,7 @@ from podium_serving.http.known_heads import END
 from podium_serving.http.known_heads import MAX_HEAD_BYTES as LONGEST_KNOWN
 from podium_serving.http.lane_state import Exchange, Lane
 from podium_serving.http.requests import Head, RawHeaders, read_head, without_offer
-from podium_serving.http.responses import BodyTooLarge, BodyTooSlow, HeadTooLarge, error_bytes
+from podium_serving.http.responses import BodyTooSlow, HeadTooLarge, error_bytes
 from podium_serving.http.routes import Target, target_of
 from podium_serving.state import Serving
 
@@ -84,8 +84,8 @@ class LaneProtocol(Answering):
             add_part(exchange.chunks, body)
             exchange.size += len(body)
             self.lane.buffered_bytes += len(body)
-            if exchange.size > self.lane.settings.max_body_bytes:
-                self._refuse_rest(exchange, BodyTooLarge(exchange.size, self.lane.settings.max_body_bytes))
+            if exchange.size > self.lane.most_bytes(exchange.head):
+                self._refuse_rest(exchange, self.lane.too_large(exchange.head, exchange.size))
             elif self.lane.buffered_bytes > self.lane.settings.max_buffered_bytes:
                 self._refuse_rest(exchange, Overloaded("too many large requests are being received; try again"))
 

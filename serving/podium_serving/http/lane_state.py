@@ -9,8 +9,11 @@ from podium_serving.exchange import InferRequest, ServingError
 from podium_serving.http.dialects.dialect import Arrived
 from podium_serving.http.known_heads import KnownHeads
 from podium_serving.http.ports import Port
+from podium_serving.http.requests import Head
+from podium_serving.http.responses import BodyTooLarge, JsonTooLarge
 from podium_serving.http.routes import Target
 from podium_serving.inference import Cancel
+from podium_serving.reading import Reading
 from podium_serving.settings import HttpSettings
 from podium_serving.state import Serving
 
@@ -33,9 +36,21 @@ class Lane:
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     """Of requests whose dialect has more to do than to read and write."""
     known: KnownHeads = field(init=False)
+    reading: Reading = field(init=False)
+    max_json_bytes: int = field(init=False)
 
     def __post_init__(self) -> None:
-        self.known = KnownHeads(forwarded=self.port.forwarded, max_body_bytes=self.settings.max_body_bytes)
+        self.max_json_bytes = min(self.settings.max_json_bytes, self.settings.max_body_bytes)
+        self.known = KnownHeads(forwarded=self.port.forwarded, max_body_bytes=self.max_json_bytes)
+        self.reading = Reading(self)
+
+    def most_bytes(self, head: Head) -> int:
+        """Of a body. One without the header that says where its JSON ends is JSON."""
+        return self.max_json_bytes if head.inference_header_length is None else self.settings.max_body_bytes
+
+    def too_large(self, head: Head, size: int) -> BodyTooLarge:
+        limit = self.most_bytes(head)
+        return (JsonTooLarge if limit < self.settings.max_body_bytes else BodyTooLarge)(size, limit)
 
     @property
     def closing(self) -> bool:

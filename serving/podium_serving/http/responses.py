@@ -25,6 +25,16 @@ class BodyTooLarge(ServingError):
         return f"the body has {self.size} bytes or more, at most {self.limit} are taken; send fewer rows at a time"
 
 
+class JsonTooLarge(BodyTooLarge):
+    reason = "JsonTooLarge"
+
+    def __str__(self) -> str:
+        return (
+            f"the body's JSON has {self.size} bytes or more, at most {self.limit} are taken; send fewer rows at a time, or "
+            f"send binary tensors (Inference-Header-Content-Length) to /v2/models/{{model}}/infer, which takes more of them"
+        )
+
+
 class HeadTooLarge(ServingError):
     http_status = 431
     reason = "HeadTooLarge"

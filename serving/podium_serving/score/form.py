@@ -12,6 +12,8 @@ from podium_serving.settings import OutsideTraining
 
 MAX_WARNINGS = 20
 """Of one row."""
+MAX_VALUES = 500_000
+"""Of one request, absent ones too: a row of two bytes may ask for hundreds, at a microsecond each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,11 @@ class Form:
         A nullable column that is not there is missing, with a warning. `outside`: what is done about values that
         training never saw.
         """
+        if len(rows) * len(self._fields) > MAX_VALUES:
+            raise InvalidRequest(
+                f"{len(rows)} rows of {len(self._fields)} columns are more than {MAX_VALUES} values; "
+                "send fewer rows at a time"
+            )
         warnings: list[list[str]] = [[] for _ in rows]
         columns = self._quickly(rows)
         if columns is None:

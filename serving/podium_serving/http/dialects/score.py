@@ -6,7 +6,7 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 
-from podium_serving.exchange import Answer, InferRequest, NotServing
+from podium_serving.exchange import Answer, InferRequest, InvalidRequest, NotServing
 from podium_serving.explain.explainer import Explainer
 from podium_serving.explain.quantity import Options
 from podium_serving.http.dialects.dialect import Arrived, Finish, Written
@@ -41,6 +41,8 @@ class Score:
         self.finish: Finish | None = self._explain
 
     def read(self, arrived: Arrived) -> ScoreRequest:
+        if arrived.head.inference_header_length is not None:
+            raise InvalidRequest("this path takes JSON only; binary tensors are taken by /v2/models/{model}/infer")
         form = self._form(arrived.admitted)
         message = self._message(arrived, form)
         filled = form.filled(message.rows, arrived.outside_training, numbered=not message.single)

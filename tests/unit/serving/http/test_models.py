@@ -79,3 +79,9 @@ async def test_an_index_request_that_is_none_is_refused(body: bytes, tmp_path: P
     async with site(tmp_path) as here, client(here.public) as connection:
         reply = await connection.ask(infer_request(body, "/v2/repository/index"))
         assert (reply.status, "the body is not what this path takes" in reply.error) == (400, True)
+
+
+async def test_no_path_leads_elsewhere_by_the_clients_own_host_header(tmp_path: Path) -> None:
+    async with site(tmp_path) as here, client(here.public) as connection:
+        reply = await connection.ask(get("/v2/health/live/"))
+        assert (reply.status, "location" in reply.headers) == (404, False)

@@ -189,3 +189,8 @@ def test_few_and_many_rows_are_looked_at_alike(count: int) -> None:
     assert warned == [number % 6 == 3 for number in range(count)]
     wide = [{"x": [0, 10, 11 * (number == count - 1)]} for number in range(count)]
     assert [bool(said) for said in form(WIDE).filled(wide, "Warn").warnings] == [False] * (count - 1) + [True]
+
+
+def test_rows_that_ask_for_more_values_than_a_body_could_hold_are_refused() -> None:
+    with pytest.raises(InvalidRequest, match="are more than 500000 values; send fewer rows at a time"):
+        form().filled([{}] * 400_000, "Accept")

@@ -86,14 +86,16 @@ class Tasks:
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def start(self, work: Coroutine[Any, Any, None]) -> Cancel:
+    def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
-    def answer(self, work: Coroutine[Any, Any, Answer], done: Done) -> Cancel:
-        return self.start(_told(work, done))
+    def answer(self, work: Coroutine[Any, Any, Answer], done: Done) -> asyncio.Task[None]:
+        task = self.start(_told(work, done))
+        task.add_done_callback(lambda _: work.close())  # one that was called off before it began was never awaited
+        return task
 
 
 async def _told(work: Coroutine[Any, Any, Answer], done: Done) -> None:

@@ -18,7 +18,6 @@ from podium_serving.http.connection import Connection
 from podium_serving.http.dialects.dialect import Arrived
 from podium_serving.http.lane_state import Exchange, Lane
 from podium_serving.http.responses import BodyTooLarge, JsonTooLarge, answer_bytes, error_bytes
-from podium_serving.inference import Cancel
 
 logger = logging.getLogger(__name__)
 
@@ -139,9 +138,10 @@ class Answering(Connection):
         elif finish is None or (work := finish(exchange, request, result)) is None:
             self._answer(exchange, result)
         else:
-            exchange.begun = self._start(self._finish(work, exchange, result))
+            exchange.begun = task = self._start(self._finish(work, exchange, result))
+            task.add_done_callback(lambda _: work.close())  # one that was called off before it began was never awaited
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> Cancel:
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self.loop.create_task(work)
         self.lane.tasks.add(task)
         task.add_done_callback(self.lane.tasks.discard)

@@ -98,8 +98,11 @@ class RemoteChampion:
 
     async def _answer(self, request: InferRequest) -> Answer:
         started = time.monotonic()
-        with self._link.in_flight:
+        self._link.in_flight.enter()
+        try:
             forwarded = await self._until_the_deadline(request)
+        finally:
+            self._link.in_flight.leave()
         now = time.monotonic()
         self._recent.observe(now - started, now)
         return Answer(

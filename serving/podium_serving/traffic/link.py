@@ -8,10 +8,11 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 
 from podium_serving.exchange import Fallback, InferRequest
 from podium_serving.oip.codec import Codec
-from podium_serving.traffic.breaker import Breaker
+from podium_serving.traffic.breaker import Breaker, Pass
 from podium_serving.traffic.forward import Errand, Forwarded, ForwardFailed, Peer, size_of
 from podium_serving.traffic.limits import TrafficLimits
 from podium_serving.traffic.mirror import Mirror
@@ -28,14 +29,22 @@ class InFlight:
         self.idle = asyncio.Event()
         self.idle.set()
 
-    def __enter__(self) -> None:
+    def enter(self) -> None:
         self.count += 1
         self.idle.clear()
 
-    def __exit__(self, *_: object) -> None:
+    def leave(self) -> None:
         self.count -= 1
         if self.count == 0:
             self.idle.set()
+
+
+@dataclass(slots=True, eq=False)
+class Leave:
+    """To forward one request. It counts as in flight until it is handed back."""
+
+    passed: Pass
+    handed_back: bool = False
 
 
 class Link:
@@ -57,28 +66,44 @@ class Link:
             return Fallback.TOO_MANY_IN_FLIGHT
         return Fallback.NONE
 
-    async def forward(self, errand: Errand, request: InferRequest, codec: Codec, seconds: float, *, fair: bool) -> Forwarded:
-        """Asks the challenger. Raises ForwardFailed, with BREAKER_OPEN when it was not asked.
+    def enter(self, now: float) -> Leave | None:
+        """None: the breaker is open. Else `forward` or `leave` hands it back."""
+        passed = self.breaker.admit(now)
+        if passed is None:
+            return None
+        self.in_flight.enter()
+        return Leave(passed)
+
+    def leave(self, leave: Leave) -> None:
+        """Nothing became known about the challenger. Does nothing to one that was handed back."""
+        if not leave.handed_back:
+            self.breaker.forgive(leave.passed)
+            self._hand_back(leave)
+
+    def _hand_back(self, leave: Leave) -> None:
+        leave.handed_back = True
+        self.in_flight.leave()
+
+    async def forward(
+        self, leave: Leave, errand: Errand, request: InferRequest, codec: Codec, seconds: float, *, fair: bool
+    ) -> Forwarded:
+        """Asks the challenger. Raises ForwardFailed.
 
         `fair` says that `seconds` are what the challenger may expect; running out of less is not held against it.
         """
-        leave = self.breaker.admit(time.monotonic())
-        if leave is None:
-            raise ForwardFailed(Fallback.BREAKER_OPEN, "the breaker is open")
         try:
-            with self.in_flight:
-                answer = await self.peer.ask(errand, request, codec, seconds)
+            answer = await self.peer.ask(errand, request, codec, seconds)
         except ForwardFailed as failure:
-            if failure.status in _REFUSES_THE_REQUEST or (failure.reason is Fallback.TIMEOUT and not fair):
-                self.breaker.forgive(leave)
-            else:
-                self.breaker.settle(leave, good=False, now=time.monotonic())
+            if failure.status not in _REFUSES_THE_REQUEST and (failure.reason is not Fallback.TIMEOUT or fair):
+                self.breaker.settle(leave.passed, good=False, now=time.monotonic())
+                self._hand_back(leave)
             raise
-        except asyncio.CancelledError:
-            self.breaker.forgive(leave)  # the client left: nothing is known about the challenger
-            raise
-        self.breaker.settle(leave, good=True, now=time.monotonic())
-        return answer
+        else:
+            self.breaker.settle(leave.passed, good=True, now=time.monotonic())
+            self._hand_back(leave)
+            return answer
+        finally:
+            self.leave(leave)  # the client left, or it was the client's fault
 
     async def close(self) -> None:
         await self.mirror.close()

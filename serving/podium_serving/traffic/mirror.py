@@ -135,12 +135,20 @@ class Mirror:
         now = time.monotonic()
         if len(copies) > 1 and _perhaps_one_rows_fault(failure) and now >= self._apart_after:
             self._apart_after = now + self._limits.mirror_apart_seconds
-            for shadow in copies:
-                failed = await self._send([shadow])
-                if failed is not None:
-                    self._failed([shadow], failed)
+            await self._send_apart(copies)
         else:
             self._failed(copies, failure)
+
+    async def _send_apart(self, copies: list[Shadow]) -> None:
+        """One by one, until one is not answered in time: each of the others would take as long, and others wait."""
+        for number, shadow in enumerate(copies, start=1):
+            failed = await self._send([shadow])
+            if failed is None:
+                continue
+            self._failed([shadow], failed)
+            if failed.reason is Fallback.TIMEOUT:
+                self._failed(copies[number:], failed)
+                return
 
     async def _send(self, copies: list[Shadow]) -> ForwardFailed | None:
         first = copies[0]

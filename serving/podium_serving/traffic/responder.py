@@ -13,8 +13,8 @@ from podium_serving.oip.codec import Codec
 from podium_serving.state import Serving
 from podium_serving.traffic.budget import LEAST_USEFUL_SECONDS, RecentP99, forward_budget
 from podium_serving.traffic.champion import Champion
-from podium_serving.traffic.forward import Errand, Forwarded, ForwardFailed, left_until
-from podium_serving.traffic.link import Link
+from podium_serving.traffic.forward import Errand, ForwardFailed
+from podium_serving.traffic.link import Leave, Link
 from podium_serving.traffic.mirror import Report, Shadow, Shadowed
 from podium_serving.traffic.splitter import Splitter
 
@@ -78,10 +78,25 @@ class PlanResponder:
             return self._champion.begin(request, done)
         assignment = self._splitter.assign(request)
         if assignment.arm is not None:
-            return self._tasks.answer(self._from_challenger(request, self._canaries[assignment.arm]), done)
+            return self._begin_at(self._canaries[assignment.arm], request, done)
         if assignment.kept:
             return self._champion.begin(request, self._kept(assignment.kept, done))
         return self._champion.begin(request, done)
+
+    def _begin_at(self, arm: Arm, request: InferRequest, done: Done) -> Cancel:
+        """What need not be tried is known at once: a challenger that is down costs no task."""
+        now = time.monotonic()
+        left = request.deadline - now
+        seconds = forward_budget(left, self._recent.seconds(), arm.timeout)
+        refusal = arm.link.refusal(request)
+        if not refusal and seconds is None:
+            refusal = Fallback.NO_TIME_LEFT
+        leave = None if refusal or seconds is None else arm.link.enter(now)
+        if leave is None or seconds is None:
+            return self._champion.begin(request, self._fallen_back(arm, refusal or Fallback.BREAKER_OPEN, 0.0, done))
+        task = self._tasks.answer(self._from_challenger(request, arm, leave, seconds, arm.is_fair(seconds, left)), done)
+        task.add_done_callback(lambda _: arm.link.leave(leave))  # called off before it ran, it could not say so
+        return task
 
     def _kept(self, reason: Fallback, done: Done) -> Done:
         def answered(result: Answer | ServingError) -> None:
@@ -92,13 +107,13 @@ class PlanResponder:
 
         return answered
 
-    async def _from_challenger(self, request: InferRequest, arm: Arm) -> Answer:
+    async def _from_challenger(self, request: InferRequest, arm: Arm, leave: Leave, seconds: float, fair: bool) -> Answer:
         started = time.monotonic()
         try:
-            forwarded = await self._forward(request, arm)
+            forwarded = await arm.link.forward(leave, arm.errand, request, self._codec, seconds, fair=fair)
         except ForwardFailed as failure:
-            spent = time.monotonic() - started
-            return await self._fall_back(request, arm, failure.reason, spent)
+            reason, spent = failure.reason, time.monotonic() - started
+            return await awaited(lambda done: self._champion.begin(request, self._fallen_back(arm, reason, spent, done)))
         spent = time.monotonic() - started
         self._metrics.forward_seconds.labels(arm.route.name).observe(spent)
         return Answer(
@@ -113,25 +128,20 @@ class PlanResponder:
             forward_seconds=spent,
         )
 
-    async def _forward(self, request: InferRequest, arm: Arm) -> Forwarded:
-        refusal = arm.link.refusal(request)
-        if refusal:
-            raise ForwardFailed(refusal, refusal.value)
-        left = left_until(request.deadline)
-        seconds = forward_budget(left, self._recent.seconds(), arm.timeout)
-        if seconds is None:
-            raise ForwardFailed(Fallback.NO_TIME_LEFT, f"{left * 1000:.0f} ms are left")
-        return await arm.link.forward(arm.errand, request, self._codec, seconds, fair=arm.is_fair(seconds, left))
-
-    async def _fall_back(self, request: InferRequest, arm: Arm, reason: Fallback, spent: float) -> Answer:
+    def _fallen_back(self, arm: Arm, reason: Fallback, spent: float, done: Done) -> Done:
+        """The champion answers in the challenger's place, `spent` seconds after it might have begun."""
         self._metrics.fallbacks.labels(arm.route.name, reason.value).inc()
         if spent > LEAST_USEFUL_SECONDS:
             self._metrics.forward_seconds.labels(arm.route.name).observe(spent)
-        answer = await awaited(lambda done: self._champion.begin(request, done))
-        answer.arm_assigned = arm.route.name
-        answer.fallback = reason
-        answer.forward_seconds += spent
-        return answer
+
+        def answered(result: Answer | ServingError) -> None:
+            if isinstance(result, Answer):
+                result.arm_assigned = arm.route.name
+                result.fallback = reason
+                result.forward_seconds += spent
+            done(result)
+
+        return answered
 
     def answered(self, request: InferRequest, answer: Answer, admitted: Serving) -> None:
         """Captures the prediction and mirrors the request. Returns at once."""

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from podium_serving.exchange import Fallback
+from podium_serving.exchange import Answer, Fallback, ServingError
 from traffic_fixtures import (
     HOST,
     LIMITS,
@@ -132,3 +132,32 @@ async def test_a_client_that_leaves_frees_its_place_and_blames_nobody(bench: Ben
     async with challenger_pod(HOST, bench.port):
         assert (await answer_of(responder, request(), admitted)).arm_answered == "neural-net"
         await responder.close()
+
+
+async def test_a_challenger_that_is_down_costs_no_task_once_that_is_known(bench: Bench) -> None:
+    model = SumModel()
+    of = plan(route("neural-net", HOST))
+    responder = bench.factory(of, model, descriptor())
+    admitted = serving(of, responder, model)
+    for _ in range(5):
+        assert (await answer_of(responder, request(), admitted)).fallback is Fallback.ERROR
+    begun: list[Answer | ServingError] = []
+    before = asyncio.all_tasks()
+    responder.begin(request(), begun.append)
+    assert len(asyncio.all_tasks() - before) == 1  # the model of this test is one; the challenger is not asked
+    await until(lambda: bool(begun))
+    (answer,) = begun
+    assert isinstance(answer, Answer)
+    assert (answer.arm_assigned, answer.fallback) == ("neural-net", Fallback.BREAKER_OPEN)
+    await responder.close()
+
+
+async def test_a_client_that_leaves_before_its_forward_began_holds_nothing(bench: Bench) -> None:
+    model = SumModel()
+    of = plan(route("neural-net", HOST))
+    responder = bench.factory(of, model, descriptor())
+    begun: list[Answer | ServingError] = []
+    responder.begin(request(), begun.append).cancel()
+    async with asyncio.timeout(0.2):
+        await responder.close()  # it waits for what is in flight
+    assert begun == []

@@ -103,4 +103,8 @@ class HttpServer:
             now = time.monotonic()
             for connection in list(self._uvicorn.connections):
                 if isinstance(connection, LaneProtocol):
-                    connection.sweep(now)
+                    try:
+                        connection.sweep(now)
+                    except Exception:  # of one connection; the others still have to be looked after
+                        logger.exception("a connection is cut off, for it cannot be swept")
+                        connection.transport.abort()

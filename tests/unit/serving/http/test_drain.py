@@ -87,3 +87,17 @@ async def test_a_client_that_does_not_read_its_answers_is_cut_off_in_time(tmp_pa
             connection.writer.write(b"GET /docs HTTP/1.1\r\nhost: t\r\n\r\n" * 1000)
             await until(lambda: here.public.connections == 1)
             await until(lambda: here.public.connections == 0, seconds=20)
+
+
+async def test_a_connection_that_cannot_be_swept_is_cut_off_and_the_others_still_are_swept(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with site(tmp_path) as here, client(here.public) as broken, client(here.public) as other:
+        await here.serve("3", weights=[1, 1])
+        await broken.ask(infer_request(infer_body(1, 1)))
+        (connection,) = [one for one in here.public._uvicorn.connections if getattr(one, "cycle", None) is not None]
+        connection.quiet_since = None  # type: ignore[union-attr]
+        assert await broken.closed()
+        await other.send(infer_request(infer_body(1, 1))[:-1])
+        assert (await other.reply()).status == 408
+    assert "cannot be swept" in caplog.text

@@ -3,12 +3,14 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from podium_serving.exchange import DeadlineExceeded, Overloaded, ServingError
 from podium_serving.http.bodies import add_part
 from podium_serving.inference import Cancel
+from podium_serving.reading import Reading
 from podium_serving.rpc.framing import PREFIX_BYTES, MessageTooLarge, declared_size, framed, is_compressed, only_message
 from podium_serving.rpc.http2.stream import Receiver, Stream
 from podium_serving.rpc.metadata import CallHead
@@ -62,6 +64,10 @@ class Load:
     max_calls: int = 4096
     buffered_bytes: int = 0
     calls: int = 0
+    reading: Reading = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.reading = Reading(self)
 
 
 class UnaryCall:
@@ -111,26 +117,37 @@ class UnaryCall:
             return
         try:
             self._ask(only_message(content, self._head.encoding, self._load.max_message_bytes))
-        except ServingError as error:
-            self.fail(error)
+        except Exception as error:
+            self._fail(error)
 
     async def _inflate(self, content: bytes) -> None:
-        limit = self._load.max_message_bytes
+        load = self._load
+        work = partial(only_message, content, self._head.encoding, load.max_message_bytes)
         try:
-            message = await asyncio.to_thread(only_message, content, self._head.encoding, limit)
-        except ServingError as error:
-            self.fail(error)
-        else:
+            message = await load.reading.read(work, len(content))
             self._work = None
             self._ask(message)
+        except Exception as error:
+            self._fail(error)
 
     def _ask(self, message: bytes) -> None:
-        try:
-            self._method(self._head, message, self, self._started_at)
-        except ServingError as error:
+        self._count_inflated(len(message))
+        self._method(self._head, message, self, self._started_at)
+
+    def _count_inflated(self, size: int) -> None:
+        """Raises Overloaded. What a compressed message became is of the port's buffer until the call is over."""
+        grown = max(0, size + PREFIX_BYTES - self._size)
+        load = self._load
+        if grown and load.buffered_bytes + grown > load.max_buffered_bytes:
+            raise Overloaded("too many large requests are being received; try again")
+        self._size += grown
+        load.buffered_bytes += grown
+
+    def _fail(self, error: Exception) -> None:
+        if isinstance(error, ServingError):
             self.fail(error)
-        except Exception:
-            logger.exception("a call of %s failed", self._head.path.decode("latin-1"))
+        else:
+            logger.error("a call of %s failed", self._head.path.decode("latin-1"), exc_info=error)
             self.fail(ServingError("this server failed; its log says more"))
 
     def gone(self) -> None:

@@ -67,6 +67,7 @@ class _Watch(StreamingCall):
             self.fail(InvalidRequest("the call has no message"))
 
     def sweep(self, now: float) -> None:
+        super().sweep(now)
         self._tell()
 
     def _tell(self) -> None:

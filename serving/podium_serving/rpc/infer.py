@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from functools import partial
 from weakref import WeakKeyDictionary
 
 from podium_serving.calls import Calls
@@ -11,6 +12,7 @@ from podium_serving.http.requests import ClientHeaders
 from podium_serving.inference import Cancel
 from podium_serving.observation.observer import pass_on
 from podium_serving.oip.codec import Codec
+from podium_serving.reading import Reading
 from podium_serving.rpc.call import Reply
 from podium_serving.rpc.envelope_pb2 import Envelope
 from podium_serving.rpc.metadata import CallHead
@@ -41,11 +43,12 @@ class _Forms:
 class Inferences:
     """All that one port is asked to infer."""
 
-    def __init__(self, calls: Calls, observer: RpcObserver | None) -> None:
+    def __init__(self, calls: Calls, observer: RpcObserver | None, reading: Reading) -> None:
         self.calls = calls
         self.observer = observer
         self._forms: WeakKeyDictionary[Codec, dict[str, _Forms]] = WeakKeyDictionary()
-        self._reading: set[asyncio.Task[None]] = set()
+        self._reading = reading
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def infer(self, head: CallHead, message: bytes, reply: Reply, started_at: float) -> None:
         """Answers `reply` once, now or later. A request is admitted when its message is complete: that names its model."""
@@ -64,8 +67,9 @@ class Inferences:
         reply.begun(asked)
         if len(message) > _IN_THREAD_BYTES:
             task = asyncio.get_running_loop().create_task(self._read_in_thread(asked, message))
-            self._reading.add(task)
-            task.add_done_callback(self._reading.discard)
+            asked.work = task
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
             return
         try:
             asked.begin(asked.read(message))
@@ -80,7 +84,7 @@ class Inferences:
 
     async def _read_in_thread(self, asked: "_Asked", message: bytes) -> None:
         try:
-            asked.begin(await asyncio.to_thread(asked.read, message))
+            asked.begin(await self._reading.read(partial(asked.read, message), len(message)))
         except Exception as error:
             asked.fail(_as_serving_error(error, asked.request_id))
 
@@ -98,8 +102,8 @@ class _Asked:
     """One inference between its message and its answer. Cancelled when its client is gone."""
 
     __slots__ = (
-        "_over", "_raw", "_work", "admitted", "complete_at", "envelope", "forms", "head", "model", "port", "reply",
-        "request", "request_id", "size", "started_at",
+        "_over", "_raw", "admitted", "complete_at", "envelope", "forms", "head", "model", "port", "reply",
+        "request", "request_id", "size", "started_at", "work",
     )  # fmt: skip
 
     def __init__(
@@ -130,7 +134,8 @@ class _Asked:
         self.request: InferRequest | None = None
         self._raw = False
         self._over = False
-        self._work: Cancel | None = None
+        self.work: Cancel | None = None
+        """What is under way for it."""
 
     def read(self, message: bytes) -> InferRequest:
         """Raises ServingError."""
@@ -156,7 +161,7 @@ class _Asked:
             elif self.head.traceparent:
                 pass_on(request, None, self.head.traceparent, self.head.tracestate)
             work = self.port.calls.begin(request, self.admitted, self._settle)
-            self._work = None if self._over else work
+            self.work = None if self._over else work
 
     def fail(self, error: ServingError) -> None:
         if self._end():
@@ -166,8 +171,8 @@ class _Asked:
     def cancel(self) -> None:
         if self._end():
             self._count_failure(CLIENT_GONE, "ClientGone")
-            if self._work is not None:
-                self._work.cancel()
+            if self.work is not None:
+                self.work.cancel()
 
     def _deadline(self) -> float:
         """Raises DeadlineExceeded when it is over."""

@@ -50,9 +50,9 @@ class RpcServer:
         self.limits = Limits(idle_seconds=settings.keep_alive_seconds)
         self._calls = calls
         self._gate = gate
-        self._inferences = Inferences(calls, observer)
         self._tls = tls
         self.load = Load(settings.max_body_bytes, settings.max_buffered_bytes, settings.body_timeout_seconds)
+        self._inferences = Inferences(calls, observer, self.load.reading)
         # Whoever has no key must not use up what those who have one may hold.
         self.open_load = Load(_OPEN_MESSAGE_BYTES, _OPEN_BUFFERED_BYTES, settings.body_timeout_seconds, _OPEN_CALLS)
         self._methods = self._all_methods(Models(calls, repository))
@@ -171,4 +171,8 @@ class RpcServer:
             await asyncio.sleep(SWEEP_SECONDS)
             now = self._loop.time()
             for link in list(self.links):
-                link.sweep(now)
+                try:
+                    link.sweep(now)
+                except Exception:  # of one connection; the others still have to be looked after
+                    logger.exception("a connection is cut off, for it cannot be swept")
+                    link.abort()

@@ -26,7 +26,8 @@ class StreamingCall:
         self.stream = stream
         self._load = load
         self._messages = Messages(head.encoding, load.max_message_bytes)
-        self._kept_bytes = 0
+        self._counted_bytes = 0
+        """Of the port's buffer: what is kept of messages, and answers that nobody has read."""
         self.waiting_bytes = 0
         """Of messages that a subclass keeps back."""
         self._started = False
@@ -41,6 +42,10 @@ class StreamingCall:
 
     def on_close(self) -> None:
         """Nothing more can be sent."""
+
+    def answer_bytes(self) -> int:
+        """Of answers that a subclass keeps back."""
+        return 0
 
     def received(self, content: bytes) -> None:
         try:
@@ -57,10 +62,13 @@ class StreamingCall:
 
     def gone(self) -> None:
         self._close()
+        self._count()
 
-    def drained(self) -> None: ...
+    def drained(self) -> None:
+        self._count()
 
-    def sweep(self, now: float) -> None: ...
+    def sweep(self, now: float) -> None:
+        self._count()
 
     def leave(self) -> None:
         self.fail(NotServing(LEAVING))
@@ -72,6 +80,7 @@ class StreamingCall:
             self._started = True
             self.stream.headers(HEAD)
         self.stream.data(framed(message))
+        self._count()
 
     def finish(self) -> None:
         self._last(OK)
@@ -93,10 +102,10 @@ class StreamingCall:
             self._count()
 
     def _count(self) -> None:
-        """What is kept of messages is of the port's buffer, as it is of the calls with one."""
-        kept = self._messages.kept_bytes + self.waiting_bytes
-        self._load.buffered_bytes += kept - self._kept_bytes
-        self._kept_bytes = kept
+        """What is kept for a call is of the port's buffer, as it is of the calls with one message."""
+        kept = self._messages.kept_bytes + self.waiting_bytes + self.answer_bytes() + self.stream.waiting_bytes
+        self._load.buffered_bytes += kept - self._counted_bytes
+        self._counted_bytes = kept
         if kept and self._load.buffered_bytes > self._load.max_buffered_bytes:
             self.fail(Overloaded("too many large requests are being received; try again"))
 
@@ -121,7 +130,11 @@ class InferStream(StreamingCall):
         self._advance()
 
     def drained(self) -> None:
+        super().drained()
         self._advance()
+
+    def answer_bytes(self) -> int:
+        return sum(len(place.content) for place in self._places if place.content is not None)
 
     def on_end(self) -> None:
         self._ended = True
@@ -135,6 +148,7 @@ class InferStream(StreamingCall):
             place.cancel()
 
     def sweep(self, now: float) -> None:
+        super().sweep(now)
         if self._ends_at is not None and now > self._ends_at:
             self.fail(DeadlineExceeded("the stream's deadline is over"))
 
@@ -143,6 +157,7 @@ class InferStream(StreamingCall):
         while self._places and (answer := self._places[0].content) is not None:
             self._places.popleft()
             self.send(answer)
+        self._count()
         self._advance()
 
     def _advance(self) -> None:

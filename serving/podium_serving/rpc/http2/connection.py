@@ -40,6 +40,8 @@ class Connection(FrameReader[Head]):
         self._listener = listener
         self._streams: dict[int, Stream] = {}
         self._last_stream = 0
+        self._resets: dict[int, None] = {}
+        """Streams that were reset here lately, the oldest first."""
         self._room = self.limits.connection_window
         self._owed = 0
         self._asked_at = 0.0
@@ -95,6 +97,9 @@ class Connection(FrameReader[Head]):
             if not ended:
                 raise StreamFault(ErrorCode.PROTOCOL_ERROR, number)
             self._half_close(known)
+            return
+        if number in self._resets:  # trailers that were under way when the client was told (RFC 9113, 5.1)
+            self.count_idle()
             return
         if number <= self._last_stream:
             raise ConnectionFault(ErrorCode.STREAM_CLOSED, f"stream {number} is closed")
@@ -252,11 +257,17 @@ class Connection(FrameReader[Head]):
             self._hang_up_if_done()
 
     def _cancel(self, number: int, code: ErrorCode) -> None:
-        self._sender.control(reset(number, code))
+        self._reset(number, code)
         stream = self._streams.pop(number, None)
         if stream is not None:
             self._gone(stream)
             self._hang_up_if_done()
+
+    def _reset(self, number: int, code: ErrorCode) -> None:
+        self._sender.control(reset(number, code))
+        self._resets[number] = None
+        if len(self._resets) > self.limits.streams:
+            del self._resets[next(iter(self._resets))]
 
     def _gone(self, stream: Stream) -> None:
         self._sender.forget(stream.out)
@@ -274,7 +285,7 @@ class Connection(FrameReader[Head]):
             return
         del self._streams[stream.number]
         if not stream.half_closed:
-            self._sender.control(reset(stream.number, ErrorCode.NO_ERROR))
+            self._reset(stream.number, ErrorCode.NO_ERROR)
         self._hang_up_if_done()
 
     def _hang_up_if_done(self) -> None:

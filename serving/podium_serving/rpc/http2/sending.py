@@ -18,6 +18,10 @@ from podium_serving.rpc.http2.frames import (
     frame,
 )
 
+LEAST_PROGRESS = 65_536
+"""Bytes of a waiting answer that a client takes in the time that it has, or the rest of the answer if that is less. Else
+a byte now and then would have us keep it for ever."""
+
 
 @dataclass(slots=True, eq=False)
 class Outgoing:
@@ -28,7 +32,9 @@ class Outgoing:
     waiting: deque[tuple[int, bytes | memoryview]] = field(default_factory=deque)
     """(kind, content) of frames that the client has no room for yet: DATA, and what has to follow it."""
     waits_since: float = 0.0
-    """Monotonic seconds since when nothing of `waiting` could be sent."""
+    """Monotonic seconds since when less than LEAST_PROGRESS of what waits could be sent; 0: nothing waits."""
+    progress: int = 0
+    """Bytes that were sent since."""
     ended: bool = False
     """All that will ever be sent is sent or waits."""
 
@@ -170,8 +176,8 @@ class Sender:
                 self._blocked.setdefault(out.stream, out)
                 out.waits_since = out.waits_since or self._loop.time()
                 return
-            out.waits_since = 0.0
             part = content[:room]
+            self._progressed(out, len(part))
             out.window -= len(part)
             self._window -= len(part)
             self.control(frame(Kind.DATA, 0, out.stream, bytes(part)))
@@ -179,8 +185,14 @@ class Sender:
                 out.waiting.popleft()
             else:
                 out.waiting[0] = (kind, content[room:])
+        out.waits_since, out.progress = 0.0, 0
         if self._blocked.pop(out.stream, None) is not None:
             self._drained(out.stream)
+
+    def _progressed(self, out: Outgoing, size: int) -> None:
+        out.progress = out.progress + size if out.waits_since else 0
+        if out.progress >= LEAST_PROGRESS:
+            out.waits_since, out.progress = self._loop.time(), 0
 
     def _send_headers(self, out: Outgoing, block: bytes, end: bool) -> None:
         flags = Flag.END_HEADERS | Flag.END_STREAM if end else Flag.END_HEADERS

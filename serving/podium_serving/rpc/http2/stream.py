@@ -94,6 +94,11 @@ class Stream:
         """Frames that the client has no room for yet."""
         return len(self.out.waiting)
 
+    @property
+    def waiting_bytes(self) -> int:
+        """Of the same frames."""
+        return sum(len(content) for _, content in self.out.waiting)
+
     def unary(self, head: bytes, message: bytes, trailers: bytes) -> None:
         """A whole answer. Nothing may have been sent before."""
         self._place.send_unary(self, head, message, trailers)

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import struct
+import threading
 from pathlib import Path
 
 import grpc
@@ -11,8 +12,9 @@ import pytest
 
 from podium_serving.rpc import inference_pb2 as wire
 from podium_serving.rpc.framing import framed
-from podium_serving.rpc.http2.frames import Flag, Kind, frame
+from podium_serving.rpc.http2.frames import Flag, Kind, Setting, frame, window_update
 from rpc_fixtures import http2_client, raw_request, raw_scores, rpc_site
+from serving_lane_fixtures import until
 
 
 async def test_large_messages_go_both_ways_beyond_every_window(tmp_path: Path) -> None:
@@ -123,3 +125,53 @@ async def test_a_compressed_message_of_a_stream_is_bounded_more_tightly(tmp_path
         await client.send(head, b"".join(_data_frames(1, content)))
         fields, _ = await client.answer(1)
         assert fields["grpc-status"] == str(grpc.StatusCode.RESOURCE_EXHAUSTED.value[0])
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+async def test_a_large_message_that_is_called_off_before_it_is_read_is_forgotten(compressed: bool, tmp_path: Path) -> None:
+    async with rpc_site(tmp_path) as pod, http2_client(pod.server, greet=False) as client:
+        await pod.site.serve("1")
+        await client.greet({Setting.INITIAL_WINDOW_SIZE: 1 << 20})
+        await client.send(window_update(0, 1 << 20))
+        load, busy = pod.server.load, threading.Event()
+        reading = asyncio.ensure_future(load.reading.read(busy.wait, 0))
+        message = raw_request(*[[float(n), 0.5] for n in range(140_000)]).SerializeToString()
+        packed = gzip.compress(message, 1)
+        content = b"\1" + struct.pack(">I", len(packed)) + packed if compressed else framed(message)
+        for number in (1, 3, 5):
+            await client.send(client.head(number, grpc_encoding="gzip"), b"".join(_data_frames(number, content)))
+        await until(lambda: load.buffered_bytes == 3 * len(content))
+        await client.send(*(frame(Kind.RST_STREAM, 0, number, b"\0\0\0\x08") for number in (1, 3)))
+        await until(lambda: load.buffered_bytes == len(content))
+        busy.set()
+        await reading
+        fields, _ = await client.answer(5)
+        assert fields["grpc-status"] == "0"
+        await until(lambda: load.buffered_bytes == 0)
+
+
+async def test_a_message_that_is_called_off_while_it_is_read_counts_until_the_thread_is_done(
+    tmp_path: Path,
+) -> None:
+    async with rpc_site(tmp_path) as pod:
+        load, busy = pod.server.load, threading.Event()
+        reading = asyncio.ensure_future(load.reading.read(busy.wait, 1000))
+        await until(lambda: load.buffered_bytes == 1000)
+        reading.cancel()
+        await asyncio.wait([reading])
+        assert load.buffered_bytes == 1000
+        busy.set()
+        await until(lambda: load.buffered_bytes == 0)
+        assert await load.reading.read(int, 1000) == 0
+
+
+async def test_what_a_compressed_message_becomes_is_of_the_ports_buffer(tmp_path: Path) -> None:
+    async with rpc_site(tmp_path, max_buffered_bytes=100_000) as pod:
+        await pod.site.serve("1")
+        zeros = [[0.0, 0.0]] * 20_000
+        error = await pod.refusal(raw_request(*zeros), compression=grpc.Compression.Gzip)
+        assert error.code() is grpc.StatusCode.UNAVAILABLE
+        assert pod.server.load.buffered_bytes == 0
+        small = await pod.infer(raw_request(*zeros[:5000]), compression=grpc.Compression.Gzip)
+        assert raw_scores(small) == [0.0] * 5000
+    assert pod.server.load.buffered_bytes == 0

@@ -194,6 +194,26 @@ async def test_a_row_that_is_refused_harms_itself_only_and_is_looked_for_once_in
         await mirrored.close()
 
 
+class Hanging(Challenger):
+    """Refuses what goes together, and does not answer what goes alone."""
+
+    async def infer(self, asked: web.Request) -> web.Response:
+        columns = self.codec.decode(await asked.read(), int(asked.headers["Inference-Header-Content-Length"])).columns
+        self.status, self.seconds = (500, 0.0) if len(columns["x0"]) > 1 else (200, 30.0)
+        return await super().infer(asked)
+
+
+async def test_copies_are_not_tried_one_by_one_at_a_pod_that_does_not_answer(bench: Bench) -> None:
+    mirrored = Mirrored(bench, mirror_apart_seconds=60, close_seconds=0.1)
+    async with challenger_pod(HOST, bench.port, Hanging()) as pod:
+        for number in range(20):
+            mirrored.offer(number)
+        await until(lambda: len(mirrored.came) == 20)
+        await mirrored.close()
+    assert {str(one)[:8] for one in mirrored.scores().values()} == {"Timeout:"}
+    assert len(pod.seen) == 2
+
+
 async def test_copies_whose_joined_answer_is_too_large_are_answered_alone(bench: Bench) -> None:
     mirrored = Mirrored(bench, mirror_apart_seconds=60, mirror_rows=10_000)
     mirrored.errand = replace(mirrored.errand, max_answer_bytes=400)

@@ -5,13 +5,10 @@ What is made per request is a Struct: its constructor is C and takes a quarter o
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import msgspec
 import numpy.typing as npt
-
-if TYPE_CHECKING:
-    from podium_serving.oip.rows import RowTexts
 
 Columns = dict[str, npt.NDArray[Any]]
 """Tensors by name; the first axis of each is rows. BYTES are object arrays of str (or bytes where not UTF-8)."""
@@ -113,6 +110,16 @@ class Fallback(StrEnum):
     NO_TIME_LEFT = "NoTimeLeft"
 
 
+class RowTexts(Protocol):
+    """JSON of a run's rows, written once for whoever reads them and whoever keeps them (podium_serving.oip.rows)."""
+
+    def of(self, name: str) -> list[bytes]:
+        """Per row the values of output `name`, comma-separated, without brackets."""
+
+    def outputs(self, row: int, wanted: tuple[str, ...], beginnings: Mapping[str, bytes]) -> bytes:
+        """The outputs of one row as the protocol writes them, comma-separated."""
+
+
 class Answer(msgspec.Struct, eq=False):
     """What goes back to the client, whoever answered."""
 
@@ -127,6 +134,6 @@ class Answer(msgspec.Struct, eq=False):
     queue_seconds: float = 0.0
     inference_seconds: float = 0.0
     forward_seconds: float = 0.0
-    texts: "RowTexts | None" = None
+    texts: RowTexts | None = None
     """JSON of the run that answered this one row, which is `row` of it. None: `columns` are all there is."""
     row: int = 0

@@ -8,14 +8,11 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import msgspec
 
-from podium_serving.exchange import Answer, Columns, ServingError
-
-if TYPE_CHECKING:
-    from podium_serving.oip.rows import RowTexts
+from podium_serving.exchange import Answer, Columns, RowTexts, ServingError
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +47,7 @@ class Inference(msgspec.Struct, eq=False):
     """One row per row of `columns`; empty where there is an error."""
     queue_seconds: float = 0.0
     inference_seconds: float = 0.0
-    texts: "RowTexts | None" = None
+    texts: RowTexts | None = None
     """Of the run that this was a part of, if all of its parts were single rows: `row` is this one's place in it."""
     row: int = 0
 

@@ -14,8 +14,7 @@ import orjson
 
 from podium_crds.capture import PREDICTION, SHADOW
 from podium_crds.plan import Plan, PlannedRoute
-from podium_serving.exchange import Answer, Columns
-from podium_serving.oip.rows import RowTexts
+from podium_serving.exchange import Answer, Columns, RowTexts
 
 _MOST_KEPT = 256
 _PLAIN = "biuf"

@@ -19,7 +19,7 @@ import numpy as np
 
 from podium_serving.exchange import Columns, DeadlineExceeded, NotServing, Overloaded, ServingError
 from podium_serving.inference import Inference
-from podium_serving.oip.rows import RowTexts
+from podium_serving.oip.rows import RunTexts
 from podium_serving.state import Timing
 
 logger = logging.getLogger(__name__)
@@ -215,7 +215,7 @@ class Batcher:
 
 def _hand_out(batch: list[Inference], rows: int, outputs: Columns) -> None:
     """Cuts a run's outputs into those of its parts."""
-    texts = RowTexts(outputs) if rows == len(batch) else None
+    texts = RunTexts(outputs) if rows == len(batch) else None
     start = 0
     for entry in batch:
         end = start + entry.rows

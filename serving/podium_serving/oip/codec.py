@@ -1,22 +1,19 @@
 """Messages of the protocol against one model's schema: in JSON, in binary tensors, or in both. On the hot path."""
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 from msgspec import UNSET
 
 from podium_crds.package import Descriptor
-from podium_serving.exchange import Columns, InvalidRequest
+from podium_serving.exchange import Columns, InvalidRequest, RowTexts
 from podium_serving.oip.binary import Framed, Layout, bytes_of_array, split
 from podium_serving.oip.columns import binary_layout, json_columns, mixed_columns
 from podium_serving.oip.messages import Parameters, Request, WantedOutput, quick_reader, read_request, read_response
 from podium_serving.oip.one_row import OneRow
 from podium_serving.oip.tensors import check_names, kind_of, listed, tensor_schema
 from podium_serving.oip.writing import aligned, answer_head, beginning, data_json, framed, shape_json
-
-if TYPE_CHECKING:
-    from podium_serving.oip.rows import RowTexts
 
 _json = msgspec.json.Encoder().encode
 
@@ -140,7 +137,7 @@ class Codec:
         version: str,
         request_id: str,
         wanted: tuple[str, ...] = (),
-        texts: "RowTexts | None" = None,
+        texts: RowTexts | None = None,
         row: int = 0,
     ) -> bytes:
         """An answer in JSON. `request_id` is left out when empty, outputs that were not asked for too. NaN becomes null.

@@ -14,8 +14,8 @@ from podium_serving.exchange import Columns
 from podium_serving.oip.writing import data_json, shape_json
 
 
-class RowTexts:
-    """Rows of outputs as JSON. Made when first asked for: gRPC and binary tensors want none."""
+class RunTexts:
+    """exchange.RowTexts of one run's outputs. Made when first asked for: gRPC and binary tensors want none."""
 
     __slots__ = ("_all", "_columns", "_made")
 

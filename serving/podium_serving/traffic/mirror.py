@@ -15,10 +15,10 @@ from collections.abc import Callable
 import msgspec
 import numpy as np
 
-from podium_serving.exchange import Columns, Fallback, InferRequest
+from podium_serving.exchange import Columns, Fallback, InferRequest, RowTexts
 from podium_serving.metrics import Value, Values
 from podium_serving.oip.codec import Codec
-from podium_serving.oip.rows import RowTexts
+from podium_serving.oip.rows import RunTexts
 from podium_serving.traffic.forward import Errand, ForwardFailed, Peer, check_finite, size_of
 from podium_serving.traffic.limits import TrafficLimits
 
@@ -156,7 +156,7 @@ class Mirror:
             forwarded = await self._peer.ask(first.errand, joined(copies), first.codec, first.seconds)
         except ForwardFailed as failure:
             return failure
-        texts = RowTexts(forwarded.columns) if all(shadow.request.rows == 1 for shadow in copies) else None
+        texts = RunTexts(forwarded.columns) if all(shadow.request.rows == 1 for shadow in copies) else None
         start = 0
         for shadow in copies:
             end = start + shadow.request.rows

@@ -12,7 +12,7 @@ from podium_crds.plan import PlannedSticky
 from podium_serving.capture.events import CapturedPrediction, CapturedShadow
 from podium_serving.capture.texts import PlanText, RowWriter, rfc3339
 from podium_serving.exchange import Answer, Columns, Fallback, InferRequest
-from podium_serving.oip.rows import RowTexts
+from podium_serving.oip.rows import RunTexts
 from podium_serving.traffic.mirror import Shadowed
 from traffic_fixtures import plan, request, route
 
@@ -128,13 +128,13 @@ RUN: Columns = {
 
 
 def test_a_row_of_a_joined_run_is_written_as_if_it_had_run_alone() -> None:
-    writer, texts = RowWriter(RUN), RowTexts(RUN)
+    writer, texts = RowWriter(RUN), RunTexts(RUN)
     whole = writer.rows(RUN, 0, 3)
     for row in range(3):
         alone = {name: column[row : row + 1] for name, column in RUN.items()}
         assert writer.row_of(alone, texts, row) == writer.one_row(alone) == whole[row]
     plain = {name: column for name, column in RUN.items() if name not in ("half", "name")}
-    writer, texts = RowWriter(plain), RowTexts(plain)
+    writer, texts = RowWriter(plain), RunTexts(plain)
     for row in range(3):
         alone = {name: column[row : row + 1] for name, column in plain.items()}
         assert writer.row_of(alone, texts, row) == writer.one_row(alone) == writer.rows(plain, 0, 3)[row]

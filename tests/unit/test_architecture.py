@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parents[2]
-FOLDERS = {"podium_crds": "crds", "podium_operator": "operator", "podium_serving": "serving", "podium_monitor": "monitor"}
+FOLDERS = {
+    "podium_crds": "crds",
+    "podium_evaluation": "evaluation",
+    "podium_operator": "operator",
+    "podium_serving": "serving",
+    "podium_monitor": "monitor",
+}
 CONTRACT = "Builders and decisions do no I/O"
 
 IMPURE_MODULES = {"random", "secrets", "time", "uuid", "os", "platform", "getpass"}

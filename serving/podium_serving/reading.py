@@ -29,12 +29,16 @@ class Reading:
         """What `work` returns or raises. `size`: bytes that it holds meanwhile, beside those that its caller counts."""
         await self._free.acquire()
         buffer, free = self._buffer, self._free
+        try:
+            reading = asyncio.get_running_loop().run_in_executor(None, work)
+        except BaseException:  # no thread can be had
+            free.release()
+            raise
         buffer.buffered_bytes += size
 
         def over(_: "asyncio.Future[Any]") -> None:
             buffer.buffered_bytes -= size
             free.release()
 
-        reading = asyncio.get_running_loop().run_in_executor(None, work)
         reading.add_done_callback(over)
         return await asyncio.shield(reading)

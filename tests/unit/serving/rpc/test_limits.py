@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import struct
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import grpc
@@ -175,3 +176,20 @@ async def test_what_a_compressed_message_becomes_is_of_the_ports_buffer(tmp_path
         small = await pod.infer(raw_request(*zeros[:5000]), compression=grpc.Compression.Gzip)
         assert raw_scores(small) == [0.0] * 5000
     assert pod.server.load.buffered_bytes == 0
+
+
+async def test_a_call_that_no_thread_can_read_is_answered_and_the_next_one_too(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with rpc_site(tmp_path) as pod:
+        await pod.site.serve("1")
+        request = raw_request(*[[float(n), 0.5] for n in range(4000)])
+        loop, ended = asyncio.get_running_loop(), ThreadPoolExecutor(1)
+        ended.shutdown()
+        loop.set_default_executor(ended)
+        error = await pod.refusal(request, compression=grpc.Compression.Gzip)
+        assert (error.code(), error.details()) == (grpc.StatusCode.INTERNAL, "this server failed; its log says more")
+        loop.set_default_executor(ThreadPoolExecutor(1))
+        assert len(raw_scores(await pod.infer(request, compression=grpc.Compression.Gzip))) == 4000
+        assert (pod.server.load.calls, pod.server.load.buffered_bytes) == (0, 0)
+    assert "a call of /inference.GRPCInferenceService/ModelInfer failed" in caplog.text

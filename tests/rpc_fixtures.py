@@ -198,3 +198,8 @@ async def http2_client(server: RpcServer, *, greet: bool = True) -> AsyncIterato
         writer.close()
         with suppress(ConnectionError):
             await writer.wait_closed()
+
+
+def has_left(details: str) -> bool:
+    """Whether a failed call says that it was never taken: nobody listens, or its stream came after GOAWAY's last one."""
+    return "onnect" in details or "GOAWAY" in details

@@ -6,6 +6,8 @@ import statistics
 import subprocess
 import sys
 
+import numpy as np
+
 from bench.serving.generator import Report
 from bench.serving.judgement import Interval, Row, at_least, ratio_interval
 from bench.serving.servers import PEERS
@@ -54,9 +56,10 @@ def _asked(setting: Setting, one: Contender, rounds: int) -> list[Report]:
 
 
 def _in_process(setting: Setting) -> dict[str, float]:
-    model = setting.version("rf-1").model_file
+    model, rows = setting.version("rf-1").model_file, setting.folder / "rows.npy"
+    np.save(rows, setting.asked.rows)
     done = subprocess.run(
-        [sys.executable, str(PEERS / "onnx_rows.py"), str(model), str(setting.seconds(1.0))],
+        [sys.executable, str(PEERS / "onnx_rows.py"), str(model), str(rows), str(setting.seconds(1.0))],
         capture_output=True,
         check=True,
         preexec_fn=lambda: os.sched_setaffinity(0, {setting.cores.server}),

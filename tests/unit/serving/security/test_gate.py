@@ -102,7 +102,7 @@ async def test_the_repository_index_asks_too(here: Site) -> None:
 
 async def test_a_refused_body_is_not_kept(here: Site) -> None:
     async with client(here.public) as connection:
-        body = b"x" * 5_000_000
+        body = b"x" * 3_000_000
         await connection.send(infer_request(body)[:-1_000_000])
         await until(lambda: here.public.lane.open_requests == 1)
         assert here.public.lane.buffered_bytes == 0

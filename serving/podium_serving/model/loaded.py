@@ -10,6 +10,7 @@ from podium_crds.package import GoldenRow
 from podium_serving.exchange import Columns, HookFailed, InvalidRequest, ServingError
 from podium_serving.inference import Inference, Tasks
 from podium_serving.model.aside import Aside
+from podium_serving.model.background import in_background
 from podium_serving.model.batching import Batcher
 from podium_serving.model.golden import GoldenResult, compare, golden_columns
 from podium_serving.model.hooks import Hooks
@@ -51,9 +52,11 @@ class LoadedModel:
         `on_batch` is told the rows of every run.
         """
         before = resident_bytes()
-        package = await asyncio.to_thread(read_package, folder)
-        session = await asyncio.to_thread(Session, package, settings)
-        quick_rows = await asyncio.to_thread(_warmed, package, session)
+        package = await in_background(read_package, folder)
+        # The threads of a session with several would keep the niceness of the one that made them.
+        loaded = in_background if settings.threads == 1 else asyncio.to_thread
+        session = await loaded(Session, package, settings)
+        quick_rows = await in_background(_warmed, package, session)
         hooks = await _hooks(package, settings) if package.descriptor.transform else None
         batcher = Batcher(
             session.run,

@@ -62,9 +62,19 @@ def _row_losses(loss: LossType, truth: Floats, scores: Floats) -> Floats:
     if loss == "ZeroOne":
         return np.asarray((scores >= 0.5) != (truth == 1), dtype=np.float64)
     if loss == "Brier":
-        return (scores - truth) ** 2
-    kept = np.clip(scores, LOG_LOSS_FLOOR, 1 - LOG_LOSS_FLOOR)
-    return np.asarray(-np.where(truth == 1, np.log(kept), np.log1p(-kept)), dtype=np.float64)
+        return squared_errors(truth == 1, scores)
+    return surprises(truth == 1, scores)
+
+
+def squared_errors(truth: npt.NDArray[np.bool_], probability: Floats) -> Floats:
+    """(probability - truth)^2 per row. Arguments are checked already."""
+    return np.asarray((probability - truth) ** 2, dtype=np.float64)
+
+
+def surprises(truth: npt.NDArray[np.bool_], probability: Floats) -> Floats:
+    """-ln of the probability that the truth was given, per row. Arguments are checked already."""
+    kept = np.clip(probability, LOG_LOSS_FLOOR, 1 - LOG_LOSS_FLOOR)
+    return np.asarray(-np.where(truth, np.log(kept), np.log1p(-kept)), dtype=np.float64)
 
 
 def _rank_losses(truth: Floats, scores: Floats) -> Floats:

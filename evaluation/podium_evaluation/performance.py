@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtri
 
-from podium_evaluation.losses import LOG_LOSS_FLOOR
+from podium_evaluation.losses import squared_errors, surprises
 from podium_evaluation.sequences import Floats
 
 
@@ -99,15 +99,14 @@ def log_losses(target: npt.ArrayLike, probability: npt.ArrayLike) -> Floats:
     """-ln of the probability that the truth was given, per row, shape (n,). Good (1952), JRSS B 14, 107-114."""
     truth, p = _binary(target, "target"), _probabilities(probability)
     _same_shape(truth, p)
-    kept = np.clip(p, LOG_LOSS_FLOOR, 1 - LOG_LOSS_FLOOR)
-    return np.asarray(-np.where(truth, np.log(kept), np.log1p(-kept)), dtype=np.float64)
+    return surprises(truth, p)
 
 
 def brier_losses(target: npt.ArrayLike, probability: npt.ArrayLike) -> Floats:
     """(probability - truth)^2 per row, shape (n,). Brier (1950), Monthly Weather Review 78, 1-3."""
     truth, p = _binary(target, "target"), _probabilities(probability)
     _same_shape(truth, p)
-    return np.asarray((p - truth) ** 2, dtype=np.float64)
+    return squared_errors(truth, p)
 
 
 @dataclass(frozen=True)

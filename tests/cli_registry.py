@@ -23,6 +23,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.x509.oid import NameOID
 
+from ports import free_port
+
 USER, PASSWORD = "scientist", "secret"
 _HTPASSWD = f"{USER}:$2b$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a\n"
 _STARTS_WITHIN_SECONDS = 20.0
@@ -41,12 +43,6 @@ class RunningRegistry:
 
     def requests_seen(self, method: str) -> int:
         return self.log.read_text().count(f"http.request.method={method} ")
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 @contextlib.contextmanager

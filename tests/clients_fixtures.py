@@ -1,15 +1,15 @@
 """Stock clients of the Open Inference Protocol: pinned, each in a venv of its own, against a server process of their own."""
 
-import socket
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.error import URLError
 
+from ports import free_ports
 from venvs import programs_of
 
 HOST = "127.0.0.1"
@@ -40,14 +40,6 @@ def run_client(name: str, command: list[str | Path], written: Path, seconds: flo
     (_TRANSCRIPTS / f"{name}.txt").write_text(f"$ {shown}\n{said}\n{written.name}:\n{answers}\n", encoding="utf-8")
     assert done.returncode == 0, said
     return answers
-
-
-def free_ports(count: int) -> list[int]:
-    with ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind((HOST, 0))
-        return [one.getsockname()[1] for one in sockets]
 
 
 @contextmanager

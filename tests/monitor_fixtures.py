@@ -5,7 +5,6 @@ import base64
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ import aiohttp
 import pyarrow.parquet as pq
 
 from podium_crds.capture import capture_token
+from ports import free_port
 
 KEY = b"collector-key-of-32-bytes-------"
 SOURCE = "shop/churn/uid-1"
@@ -76,13 +76,6 @@ def headers(source: str = SOURCE, **changes: str) -> dict[str, str]:
         "Content-Type": "application/cloudevents-batch+json",
         **changes,
     }
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @dataclass

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import socket
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -12,17 +11,10 @@ from pathlib import Path
 import aiohttp
 
 from podium_crds.plan import ControlStatus, Message
+from ports import free_ports
 from swap_fixtures import KEY, UID, FakeRegistry
 
 TOKEN = "pod-token"
-
-
-def free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
 
 
 @dataclass

@@ -5,7 +5,6 @@ All listen on one port of different addresses, as pods do, because a plan names 
 
 import asyncio
 import json
-import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -36,6 +35,7 @@ from podium_serving.settings import Secrets, Settings
 from podium_serving.state import Responder, Serving, Timing
 from podium_serving.traffic.factory import ResponderFactory
 from podium_serving.traffic.limits import TrafficLimits
+from ports import free_port
 from serving_fixtures import weighted_sum_descriptor
 
 DEPLOYMENT = DeploymentKey(namespace="shop", name="churn", uid="uid-1")
@@ -48,13 +48,6 @@ HOST = "127.0.0.2"
 CHAMPION_HOST = "127.0.0.3"
 """Of the champion's pool when it is another one."""
 LIMITS = TrafficLimits(close_seconds=0.3, max_answer_bytes=256 * 1024)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def settings(port: int = 1, **changes: Any) -> Settings:

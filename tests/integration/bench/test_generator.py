@@ -4,10 +4,9 @@ Needs Go or the package index (like the local cluster), not the API server.
 """
 
 import asyncio
-import contextlib
 import json
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from aiohttp import web
 from bench.serving.generator import Generator, Load, Report, build, records
 from bench.serving.messages import line
 from bench.serving.processes import cores
+from ports import HOST, free_ports
 
 Handler = Callable[[web.Request], Any]
 NUMBERS = 50
@@ -136,19 +136,14 @@ async def test_an_open_loop_keeps_its_rate(program: Path, tmp_path: Path, bodies
 
 async def test_a_collector_counts_events_and_trouble_answers_nobody(program: Path, tmp_path: Path) -> None:
     generator = Generator(program, cores().clients, tmp_path)
-
-    @contextlib.contextmanager
-    def both() -> Iterator[None]:
-        with generator.sink("127.0.0.1:39171"), generator.trouble("127.0.0.1:39172", ["hang"]):
-            yield
-
-    with both():
-        reader, writer = await asyncio.open_connection("127.0.0.1", 39172)
+    counting, hanging = free_ports(2)
+    with generator.sink(f"{HOST}:{counting}"), generator.trouble(f"{HOST}:{hanging}", ["hang"]):
+        reader, writer = await asyncio.open_connection(HOST, hanging)
         writer.write(b"POST / HTTP/1.1\r\n\r\n")
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(reader.read(1), 0.3)
         writer.close()
-        reader, writer = await asyncio.open_connection("127.0.0.1", 39171)
+        reader, writer = await asyncio.open_connection(HOST, counting)
         writer.write(b"GET /count HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
         assert b'{"batches": 0, "events": 0}' in await asyncio.wait_for(reader.read(), 5)
         writer.close()

@@ -11,7 +11,8 @@ import pytest
 import requests
 import yaml
 
-from cli_registry import free_port, registry
+from cli_registry import registry
+from ports import free_port
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).parents[3]

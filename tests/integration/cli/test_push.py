@@ -10,11 +10,12 @@ import pytest
 import yaml
 
 from cli_fixtures import sum_model
-from cli_registry import RunningRegistry, docker_config, free_port, password_auth, registry, token_auth
+from cli_registry import RunningRegistry, docker_config, password_auth, registry, token_auth
 from podium_cli.folder import PackageFolder
 from podium_cli.main import main
 from podium_cli.onnx_file import package_onnx
 from podium_cli.package import Identity
+from ports import free_port
 
 pytestmark = pytest.mark.integration
 

@@ -12,7 +12,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from monitor_fixtures import CollectorProcess, batch, event, free_port, headers, rows, running, until
+from monitor_fixtures import CollectorProcess, batch, event, headers, rows, running, until
+from ports import free_port
 
 
 @pytest.fixture

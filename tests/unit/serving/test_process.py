@@ -14,9 +14,10 @@ import aiohttp
 import pytest
 
 from podium_crds.plan import Commit
+from ports import free_ports
 from serving_fixtures import make_package
 from serving_lane_fixtures import infer_body
-from serving_process_fixtures import TOKEN, Process, free_ports, serving
+from serving_process_fixtures import TOKEN, Process, serving
 from swap_fixtures import KEY, FakeRegistry, eventually, plan, prepare
 
 

@@ -19,7 +19,8 @@ from podium_serving.capture.recorder import Recorder
 from podium_serving.capture.sender import Reply, Verdict, reply_to
 from podium_serving.exchange import Answer
 from podium_serving.traffic.mirror import Shadowed
-from traffic_fixtures import free_port, metrics, plan, request, route, settings, until
+from ports import free_port
+from traffic_fixtures import metrics, plan, request, route, settings, until
 
 QUICK = CaptureLimits(
     batch_events=500, linger_seconds=0.01, first_pause_seconds=0.01, longest_pause_seconds=0.05, close_seconds=0.5

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import threading
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,8 +14,9 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from observation_fixtures import FakeCollector, ObservedPod, observed_pod, values
 from podium_crds.plan import PlannedRoute
 from podium_serving.settings import ObservationSettings
+from ports import free_port
 from serving_lane_fixtures import Reply, client, infer_body, infer_request, until
-from traffic_fixtures import HOST, free_port, plan, route
+from traffic_fixtures import HOST, plan, route
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 CALLER = "b7ad6b7169203331"
@@ -189,3 +191,4 @@ async def test_a_collector_that_is_down_or_hangs_costs_no_request_and_ends_with_
     assert caplog.text.count("does not take spans") >= 1
     assert "takes spans again" in caplog.text
     collector.held.set()
+    await until(lambda: all(thread.name != "spans" for thread in threading.enumerate()))

@@ -16,7 +16,8 @@ import pytest
 
 from observation_fixtures import FakeCollector, values
 from podium_crds.plan import Commit
-from security_fixtures import FakeIssuer, Made, free_ports, jwk, make_certificate, mount, rsa_key
+from ports import free_ports
+from security_fixtures import FakeIssuer, Made, jwk, make_certificate, mount, rsa_key
 from serving_fixtures import make_package
 from serving_lane_fixtures import infer_body
 from swap_fixtures import KEY, UID, FakeRegistry, eventually, plan

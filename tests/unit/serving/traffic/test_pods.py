@@ -22,8 +22,9 @@ from podium_serving.model.loaded import LoadedModel
 from podium_serving.settings import HttpSettings, ModelSettings
 from podium_serving.state import Serving, ServingState
 from podium_serving.traffic.factory import ResponderFactory
+from ports import free_port
 from serving_fixtures import make_package
-from traffic_fixtures import CHAMPION_HOST, HOST, TOKEN, body, free_port, metrics, plan, route, settings, until
+from traffic_fixtures import CHAMPION_HOST, HOST, TOKEN, body, metrics, plan, route, settings, until
 
 QUICK = HttpSettings(drain_grace_seconds=0.0, drain_limit_seconds=5.0)
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import aiohttp
 
+from ports import free_ports
 from serving_fixtures import make_package
-from serving_process_fixtures import free_ports
 from swap_fixtures import eventually
 from workers_fixtures import Watch, children_of
 

@@ -64,10 +64,28 @@ class PlannedSticky(_Wire):
     """The header (lower case) or input that holds the key; empty for Request."""
 
 
+class PlannedJoinKey(_Wire):
+    """What labels find a captured row by."""
+
+    type: Literal["Sticky", "Input", "Header", "Request"] = "Sticky"
+    """Sticky: as PlannedSticky says, so that what is one arm's is joined as one. Request: the request's id and, of several
+    rows, the row's number."""
+    name: str = ""
+    """The input, or the header (lower case). Empty for Sticky and Request."""
+
+
 class PlannedCapture(_Wire):
     percent: int = Field(default=0, ge=0, le=100)
     url: str = ""
     """Where batches of events go, e.g. http://podium-monitor.podium:8090/v1/events. Empty: capture is off."""
+    redact: list[str] = Field(default_factory=list)
+    """Inputs and outputs that are left out of events."""
+    hash: list[str] = Field(default_factory=list)
+    """Inputs and outputs (and headers, where a key is made of one) whose values are captured as keyed hashes only."""
+    join_key: PlannedJoinKey = PlannedJoinKey()
+    always: list[Literal["Fallback", "Header"]] = Field(default_factory=list)
+    """What is captured beyond the percentage, and marked so: answers in a challenger's place, and requests with the header
+    Podium-Capture: always."""
 
 
 class Plan(_Wire):

@@ -10,7 +10,7 @@ import msgspec
 from podium_crds.capture import PREDICTION, SHADOW
 from podium_monitor.credentials import Source
 
-Kind = Literal["predictions", "shadows"]
+Kind = Literal["predictions", "shadows", "labels"]
 """Tables of the lake."""
 
 _MAX_ID = 256

@@ -63,6 +63,16 @@ SCHEMAS: dict[Kind, pa.Schema] = {
         ],
         metadata=_METADATA,
     ),
+    "labels": pa.schema(
+        [
+            *_SHARED,
+            ("join_key", pa.string()),
+            ("label", pa.string()),
+            ("outcomes", pa.string()),
+            ("labelled_by", pa.string()),
+        ],
+        metadata=_METADATA,
+    ),
 }
 
 

@@ -1,0 +1,166 @@
+"""Evaluations as they are kept and read: by the dashboard, the reports, the metrics, and the findings.
+
+JSON under `evaluations/namespace=…/deployment=…/` in the lake's store. None stands for "cannot be said" (no label, one
+class, too few rows), never 0.
+"""
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+Severity = Literal["None", "Warning", "Critical"]
+Role = Literal["Champion", "Canary", "Shadow"]
+Period = Literal["Hour", "Day"]
+
+
+class Figure(msgspec.Struct, omit_defaults=True):
+    """A number with its 95 % interval where it has one."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    alert: bool = False
+    """It left its bounds, or the band of the reference."""
+
+
+class ColumnDrift(msgspec.Struct, omit_defaults=True):
+    psi: float | None
+    psi_threshold: float | None = None
+    severity: Severity = "None"
+    alert: bool = False
+    """Severity, after the multiplicity of the window's columns was taken into account."""
+    statistic: float | None = None
+    """Kolmogorov-Smirnov's D of a number, chi-square of a category."""
+    p_value: float | None = None
+    jensen_shannon: float | None = None
+    wasserstein: float | None = None
+
+
+class ColumnQuality(msgspec.Struct, omit_defaults=True):
+    """Shares of the window's rows."""
+
+    missing: float = 0.0
+    out_of_range: float = 0.0
+    unseen: float = 0.0
+    wrong_type: float = 0.0
+
+
+class Group(msgspec.Struct, omit_defaults=True):
+    name: str
+    rows: int
+    labelled: int
+    selection_rate: Figure
+    true_positive_rate: Figure
+    false_positive_rate: Figure
+
+
+class ColumnFairness(msgspec.Struct, omit_defaults=True):
+    column: str
+    groups: list[Group]
+    selection_rate_ratio: Figure
+    equal_opportunity_difference: Figure
+    equalized_odds_difference: Figure
+    alert: bool = False
+
+
+class Segment(msgspec.Struct, omit_defaults=True):
+    column: str
+    value: str
+    rows: int
+    labelled: int
+    performance: dict[str, Figure]
+
+
+class Histogram(msgspec.Struct, omit_defaults=True):
+    """A column then and now, in the reference's bins; `names`, `reference` and `current` have one entry per bin."""
+
+    column: str
+    names: list[str]
+    reference: list[int]
+    current: list[int]
+
+
+class Curve(msgspec.Struct, omit_defaults=True):
+    """At most 101 points."""
+
+    x: list[float]
+    y: list[float]
+
+
+class Window(msgspec.Struct, omit_defaults=True):
+    """One version in one role, from `start` to before `end`, by prediction time."""
+
+    start: datetime
+    end: datetime
+    rows: int
+    labelled: int
+    performance: dict[str, Figure] = {}
+    """Keyed accuracy, balanced_accuracy, f1, log_loss, brier, auc, gini, calibration_error, lift; rmse, mae, r_squared, …"""
+    estimated: dict[str, Figure] = {}
+    """Before labels: valid only if calibrated and without concept drift."""
+    drift: dict[str, ColumnDrift] = {}
+    """By input column."""
+    prediction_drift: dict[str, ColumnDrift] = {}
+    """By output column; a probability per class is `output[class]`."""
+    quality: dict[str, ColumnQuality] = {}
+    fairness: list[ColumnFairness] = []
+    segments: list[Segment] = []
+    business: dict[str, Figure] = {}
+    """Mean value per decision, by name of the KPI."""
+    totals: dict[str, float] = {}
+    """Sum of the value over the window's decisions with an outcome, by name of the KPI."""
+    importance_shift: float | None = None
+    """1 - Spearman's rank correlation of the features' importance, reference against window."""
+    latency_p50_seconds: float | None = None
+    latency_p99_seconds: float | None = None
+    fallbacks: int = 0
+
+
+class Arm(msgspec.Struct, omit_defaults=True):
+    """A version in a role."""
+
+    name: str
+    """`champion` or the challenger's name."""
+    version: str
+    role: Role
+    days: list[Window] = []
+    """The newest last, at most 90."""
+    hours: list[Window] = []
+    """The newest last, at most 72."""
+    histograms: list[Histogram] = []
+    """Of the newest day."""
+    calibration: Curve | None = None
+    """x predicted, y observed, over the newest labelled days."""
+    roc: Curve | None = None
+    lift: Curve | None = None
+
+
+class Happening(msgspec.Struct, omit_defaults=True):
+    """A point of the timeline."""
+
+    at: datetime
+    kind: Literal["Version", "Traffic", "Drift", "Performance", "Fairness", "Evidence", "Labels"]
+    text: str
+    severity: Severity = "None"
+
+
+class DeploymentEvaluation(msgspec.Struct, omit_defaults=True):
+    """`evaluations/namespace=<namespace>/deployment=<name>/latest.json`."""
+
+    namespace: str
+    deployment: str
+    uid: str
+    evaluated_at: datetime
+    arms: list[Arm] = []
+    label_coverage: float | None = None
+    label_delay_p50_seconds: float | None = None
+    label_delay_p90_seconds: float | None = None
+    diagnosis: list[str] = []
+    timeline: list[Happening] = []
+    """The newest first, at most 200."""
+
+
+def evaluation_path(namespace: str, deployment: str) -> str:
+    """Below the lake's root."""
+    return f"evaluations/namespace={namespace}/deployment={deployment}/latest.json"

@@ -1,4 +1,4 @@
-"""What pods and the collector agree on about captured predictions: event types, media type, and the token of a source."""
+"""What pods, labellers and the collector agree on: event types, media type, and the tokens of a source."""
 
 import base64
 import hashlib
@@ -17,3 +17,10 @@ def capture_source(namespace: str, deployment: str, uid: str) -> str:
 def capture_token(collector_key: bytes, source: str) -> str:
     """The bearer token of a source, base64url(HMAC-SHA256(collector key, source)). Secret."""
     return base64.urlsafe_b64encode(hmac.digest(collector_key, source.encode(), hashlib.sha256)).decode()
+
+
+def label_token(collector_key: bytes, source: str) -> str:
+    """The bearer token of whoever posts labels of a source: it says for which, `<source>/<mac>`, the mac being
+    base64url(HMAC-SHA256(collector key, "podium labels <source>")). It opens nothing else. Secret."""
+    mac = hmac.digest(collector_key, f"podium labels {source}".encode(), hashlib.sha256)
+    return f"{source}/{base64.urlsafe_b64encode(mac).decode()}"

@@ -50,3 +50,21 @@ def text_rule(pattern: str, says: str, unless: str | None = None) -> Rule:
     """The rule of a string made with `meta.text`."""
     matches = f"self.matches(r'{pattern}')"
     return Rule(rule=f"{unless} || {matches}" if unless else matches, message=f"'{{self}}' {says}")
+
+
+def only_with(field: str, kind: str, what: str) -> tuple[Rule, Rule]:
+    """A part of a union: required with its type, forbidden with any other."""
+    return (
+        Rule(
+            rule=f"self.type != '{kind}' || has(self.{field})",
+            message=f"type: {kind} needs {field}, {what}",
+            reason="FieldValueRequired",
+            field=f".{field}",
+        ),
+        Rule(
+            rule=f"self.type == '{kind}' || !has(self.{field})",
+            message=f"{field} has no meaning with type: {{self.type}}: remove it, or set type: {kind}",
+            reason="FieldValueForbidden",
+            field=f".{field}",
+        ),
+    )

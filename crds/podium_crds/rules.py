@@ -8,10 +8,12 @@ Costs are estimated by the API server from the bounds of the types: a rule over 
 from collections.abc import Mapping
 
 from podium_crds.names import MAX_DEPLOYMENT_NAME
-from podium_crds.rule import Rule
+from podium_crds.rule import Rule, only_with
+from podium_crds.rules_of_monitoring import DROPPED_HEADER, MONITORING_RULES, SPEC_RULES
 from podium_crds.rules_of_serving import PROVIDER_RULES, SERVING_RULES
 from podium_crds.v1alpha1 import model_deployment as md
 from podium_crds.v1alpha1 import model_version as mv
+from podium_crds.v1alpha1 import monitoring as mo
 from podium_crds.v1alpha1.meta import Condition, Kubernetes, NameRef, SecretRef
 
 ROOT_RULES: Mapping[str, tuple[Rule, ...]] = {
@@ -59,6 +61,9 @@ LIST_KEYS: Mapping[type[Kubernetes], str] = {
     md.Challenger: "name",
     md.ChallengerStatus: "name",
     md.EnvironmentVariable: "name",
+    mo.PerformanceBound: "metric",
+    mo.Kpi: "name",
+    mo.Guardrail: "name",
 }
 """Lists of these are list-maps: server-side apply merges them by this key, and the API server refuses a key twice."""
 
@@ -96,35 +101,9 @@ _CHALLENGER = (
 )
 
 _STICKY_BY = (
-    Rule(
-        rule="self.type != 'Header' || has(self.header)",
-        message="type: Header needs header, the name of the header that holds the key",
-        reason="FieldValueRequired",
-        field=".header",
-    ),
-    Rule(
-        rule="self.type == 'Header' || !has(self.header)",
-        message="header has no meaning with type: {self.type}: remove it, or set type: Header",
-        reason="FieldValueForbidden",
-        field=".header",
-    ),
-    Rule(
-        rule="!has(self.header) || !self.header.lowerAscii().startsWith('podium-')",
-        message="'{self.header}' is dropped from what clients send, as every Podium- header is: use another header",
-        field=".header",
-    ),
-    Rule(
-        rule="self.type != 'Input' || has(self.input)",
-        message="type: Input needs input, the name of the model's input that holds the key",
-        reason="FieldValueRequired",
-        field=".input",
-    ),
-    Rule(
-        rule="self.type == 'Input' || !has(self.input)",
-        message="input has no meaning with type: {self.type}: remove it, or set type: Input",
-        reason="FieldValueForbidden",
-        field=".input",
-    ),
+    *only_with("header", "Header", "the name of the header that holds the key"),
+    *only_with("input", "Input", "the name of the model's input that holds the key"),
+    DROPPED_HEADER,
 )
 
 _TOLERATION = (
@@ -179,6 +158,7 @@ RULES: Mapping[type[Kubernetes], tuple[Rule, ...]] = {
             "where it is not given): else no time is left for the champion to answer in its place",
             field=".challengers",
         ),
+        *SPEC_RULES,
     ),
     md.PodTemplate: (
         Rule(
@@ -215,5 +195,6 @@ RULES: Mapping[type[Kubernetes], tuple[Rule, ...]] = {
         ),
     ),
     **SERVING_RULES,
+    **MONITORING_RULES,
 }
 """Rules on an object, by its type."""

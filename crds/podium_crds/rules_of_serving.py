@@ -2,28 +2,9 @@
 
 from collections.abc import Mapping
 
-from podium_crds.rule import Rule
+from podium_crds.rule import Rule, only_with
 from podium_crds.v1alpha1 import serving as sv
 from podium_crds.v1alpha1.meta import Kubernetes
-
-
-def _only_with(field: str, kind: str, what: str) -> tuple[Rule, Rule]:
-    """A part of a union: required with its type, forbidden with any other."""
-    return (
-        Rule(
-            rule=f"self.type != '{kind}' || has(self.{field})",
-            message=f"type: {kind} needs {field}, {what}",
-            reason="FieldValueRequired",
-            field=f".{field}",
-        ),
-        Rule(
-            rule=f"self.type == '{kind}' || !has(self.{field})",
-            message=f"{field} has no meaning with type: {{self.type}}: remove it, or set type: {kind}",
-            reason="FieldValueForbidden",
-            field=f".{field}",
-        ),
-    )
-
 
 PROVIDER_RULES: tuple[Rule, ...] = (
     Rule(
@@ -52,7 +33,7 @@ SERVING_RULES: Mapping[type[Kubernetes], tuple[Rule, ...]] = {
         ),
     ),
     sv.Authentication: (
-        *_only_with("apiKey", "ApiKey", "with the secretRef of the Secret that holds the keys"),
-        *_only_with("jwt", "Jwt", "with issuer and audiences"),
+        *only_with("apiKey", "ApiKey", "with the secretRef of the Secret that holds the keys"),
+        *only_with("jwt", "Jwt", "with issuer and audiences"),
     ),
 }

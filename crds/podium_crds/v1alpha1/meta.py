@@ -9,6 +9,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+LIST_TYPE = "listType"
+"""Key of a list's `json_schema_extra`: what its x-kubernetes-list-type is where it is not atomic."""
+
 
 def text(pattern: str, says: str, *, max_length: int, unless: str = "") -> Any:
     """A string that fits `pattern`, of at most `max_length` characters. `says` completes the sentence "'<value>' …".
@@ -17,6 +20,11 @@ def text(pattern: str, says: str, *, max_length: int, unless: str = "") -> Any:
     """
     spoken = {"says": says, "unless": unless} if unless else {"says": says}
     return Field(pattern=pattern, max_length=max_length, json_schema_extra=dict(spoken))
+
+
+def names(*, max_length: int, min_length: int = 0) -> Any:
+    """A list in which nothing stands twice; server-side apply merges its owners' entries."""
+    return Field(max_length=max_length, min_length=min_length or None, json_schema_extra={LIST_TYPE: "set"})
 
 
 ObjectName = Annotated[
@@ -33,6 +41,16 @@ SecretName = Annotated[
         r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$",
         "is no name of a Secret: use lower-case letters, digits, '-' and '.', with a letter or digit at both ends",
         max_length=253,
+    ),
+]
+ColumnName = Annotated[str, Field(min_length=1, max_length=128)]
+"""An input or output of the model, as the package names it."""
+HeaderName = Annotated[
+    str,
+    text(
+        r"^[A-Za-z0-9-]+$",
+        "is no name of a header: use letters, digits and '-', as in X-Customer-Id",
+        max_length=64,
     ),
 ]
 Digest = Annotated[

@@ -4,8 +4,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from podium_crds.evidence import Decision
 from podium_crds.names import MAX_CHALLENGER_NAME
-from podium_crds.v1alpha1.meta import Condition, Kubernetes, NameRef, SecretRef, text
+from podium_crds.v1alpha1.capture import Capture
+from podium_crds.v1alpha1.meta import ColumnName, Condition, HeaderName, Kubernetes, NameRef, SecretRef, text
+from podium_crds.v1alpha1.monitoring import Monitoring, Promotion
 from podium_crds.v1alpha1.serving import (
     AccessLog,
     Authentication,
@@ -133,19 +136,9 @@ class StickyBy(Kubernetes):
     """What decides which arm a request has: chance, or a key that always gets the same arm."""
 
     type: Literal["Header", "Input", "Request"] = "Request"
-    header: (
-        Annotated[
-            str,
-            text(
-                r"^[A-Za-z0-9-]+$",
-                "is no name of a header: use letters, digits and '-', as in X-Customer-Id",
-                max_length=64,
-            ),
-        ]
-        | None
-    ) = None
+    header: HeaderName | None = None
     """Header only, and required there: the header that holds the key."""
-    input: Annotated[str, Field(min_length=1, max_length=128)] | None = None
+    input: ColumnName | None = None
     """Input only, and required there: the model's input that holds the key."""
 
 
@@ -184,12 +177,6 @@ class Serving(Kubernetes):
     """Absent: nothing is written."""
 
 
-class Capture(Kubernetes):
-    """Which share of the predictions is kept."""
-
-    percent: Annotated[int, Field(ge=0, le=100)] = 100
-
-
 class ModelDeploymentSpec(Kubernetes):
     """What is wished. The operator reads it and never writes it."""
 
@@ -198,6 +185,8 @@ class ModelDeploymentSpec(Kubernetes):
     sticky_by: StickyBy = StickyBy()
     serving: Serving = Serving()
     capture: Capture = Capture()
+    monitoring: Monitoring = Monitoring()
+    promotion: Promotion = Promotion()
 
 
 class ChampionStatus(Kubernetes):
@@ -222,6 +211,15 @@ class ChallengerStatus(Kubernetes):
     state: Annotated[str, Field(max_length=64)]
     """One word: Serving, Starting, Refused, ..."""
     message: Annotated[str, Field(max_length=1024)] = ""
+    labels: int | None = None
+    """Units (cases, or sticky keys) with a label that the evidence counts. Absent, as all below: no evidence is known."""
+    improvement: Annotated[str, Field(max_length=32)] | None = None
+    """Mean loss of the champion minus that of the challenger, per unit: above 0 the challenger is better."""
+    interval: Annotated[list[Annotated[str, Field(max_length=32)]], Field(max_length=2)] | None = None
+    """Lower and upper bound of the improvement. They hold however often one looks."""
+    decision: Decision | None = None
+    evidence: Annotated[str, Field(max_length=1024)] | None = None
+    """The decision in a sentence, with its reasons."""
 
 
 class Endpoint(Kubernetes):

@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from podium_crds.v1alpha1.meta import Kubernetes, text
+from podium_crds.v1alpha1.meta import ColumnName, Kubernetes, names, text
 
-ColumnName = Annotated[str, Field(min_length=1, max_length=128)]
+DECIMAL_PATTERN = r"^-?[0-9]{1,15}(\.[0-9]{1,9})?$"
 Fraction = Annotated[
     str,
     text(r"^(0(\.[0-9]{1,9})?|1(\.0{1,9})?)$", "is no fraction: write a number from 0 to 1, as in 0.05", max_length=11),
@@ -17,9 +17,25 @@ Fraction = Annotated[
 Decimal = Annotated[
     str,
     text(
-        r"^-?[0-9]{1,15}(\.[0-9]{1,9})?$",
+        DECIMAL_PATTERN,
         "is no decimal number: write digits with at most nine behind the point, as in 0.01 or -12.5",
         max_length=26,
+    ),
+]
+Amount = Annotated[
+    str,
+    text(
+        r"^[0-9]{1,15}(\.[0-9]{1,9})?$",
+        "is no amount: write a number that is not below 0, with at most nine digits behind the point, as in 0.25",
+        max_length=25,
+    ),
+]
+Chance = Annotated[
+    str,
+    text(
+        r"^0\.[0-9]*[1-9][0-9]*$",
+        "is no chance: write a number above 0 and below 1, as in 0.05",
+        max_length=11,
     ),
 ]
 EntryName = Annotated[
@@ -36,7 +52,8 @@ Expression = Annotated[str, Field(min_length=1, max_length=1024)]
 PerformanceMetric = Literal[
     "Accuracy", "BalancedAccuracy", "F1", "LogLoss", "Brier", "Auc", "Rmse", "Mae", "RSquared", "CalibrationError"
 ]
-LossMetric = Literal["ZeroOne", "Brier", "LogLoss", "AbsoluteError", "SquaredError", "Value"]
+Loss = Literal["ZeroOne", "Brier", "LogLoss", "AbsoluteError", "SquaredError"]
+LossMetric = Literal[Loss, "Value"]
 """Means of a loss per unit, so that a confidence sequence holds for them. Value: the negative of an expression's value."""
 
 
@@ -57,17 +74,17 @@ class Labels(Kubernetes):
     late_after_seconds: Annotated[int, Field(ge=60, le=31_536_000)] | None = None
     """LabelsLate is told when predictions of this age lack labels more than `minimumCoverage` allows. Absent: never."""
     minimum_coverage: Fraction = "0.5"
-    selective: Literal["No", "DecisionHidesOutcome"] = "No"
+    selective: Literal["Never", "DecisionHidesOutcome"] = "Never"
     """DecisionHidesOutcome: a rejected loan has no outcome. Then shadows recommend and never decide."""
 
 
 class Drift(Kubernetes):
     """When a column counts as drifted. PSI in nats, and only beyond what its window's size makes by chance."""
 
-    warning: Decimal = "0.1"
-    critical: Decimal = "0.25"
+    warning: Amount = "0.1"
+    critical: Amount = "0.25"
     window_seconds: Annotated[int, Field(ge=3600, le=2_678_400)] = 86_400
-    false_alert_rate: Fraction = "0.05"
+    false_alert_rate: Chance = "0.05"
     """Of one window's columns together (Benjamini-Hochberg)."""
 
 
@@ -82,7 +99,7 @@ class PerformanceBound(Kubernetes):
 class Fairness(Kubernetes):
     """Groups that must be treated alike."""
 
-    protected: Annotated[list[ColumnName], Field(min_length=1, max_length=10)]
+    protected: Annotated[list[ColumnName], names(min_length=1, max_length=10)]
     """Inputs that were captured, redacted ones excepted."""
     minimum_ratio: Fraction = "0.8"
     """Of the lowest to the highest selection rate of a column's groups (four-fifths rule)."""
@@ -95,7 +112,7 @@ class Kpi(Kubernetes):
     expression: Expression
     unit: Annotated[str, Field(max_length=16)] = ""
     minimum: Decimal | None = None
-    """Mean per decision, below which BusinessValue is told."""
+    """Mean per decision, below which BusinessValueLow is told."""
 
 
 class Monitoring(Kubernetes):
@@ -105,7 +122,7 @@ class Monitoring(Kubernetes):
     labels: Labels = Labels()
     drift: Drift = Drift()
     performance: Annotated[list[PerformanceBound], Field(max_length=10)] = []
-    segments: Annotated[list[ColumnName], Field(max_length=10)] = []
+    segments: Annotated[list[ColumnName], names(max_length=10)] = []
     """Inputs by whose values performance is told apart; numbers in the reference's quarters."""
     fairness: Fairness | None = None
     business: Annotated[list[Kpi], Field(max_length=10)] = []
@@ -119,7 +136,7 @@ class PromotionMetric(Kubernetes):
     """Value only, and required there."""
     minimum_improvement: Decimal = "0"
     """The lower bound of the improvement must lie above it."""
-    alpha: Fraction = "0.05"
+    alpha: Chance = "0.05"
     """Chance of any false verdict over the deployment's life, all its challengers together."""
 
 
@@ -128,11 +145,11 @@ class Guardrail(Kubernetes):
 
     name: EntryName
     type: Literal["ErrorRate", "P99", "SelectionRateRatio", "Loss"]
-    maximum_increase: Decimal | None = None
-    """ErrorRate: absolute. P99: relative. Loss: absolute, of `loss`."""
+    maximum_increase: Amount | None = None
+    """Against the champion. ErrorRate: absolute. P99: relative. Loss: absolute, of `loss`. Not for SelectionRateRatio."""
     minimum: Fraction | None = None
     """SelectionRateRatio only, and required there."""
-    loss: LossMetric | None = None
+    loss: Loss | None = None
     """Loss only, and required there."""
     column: ColumnName | None = None
     """SelectionRateRatio only, and required there: the protected input."""

@@ -15,11 +15,13 @@ from podium_crds.plan import (
     Plan,
     PlannedCapture,
     PlannedChampion,
+    PlannedJoinKey,
     PlannedRoute,
     PlannedSticky,
     PlannedVersion,
 )
 from podium_crds.slots import Ranges, allocate
+from podium_crds.v1alpha1.capture import Capture, JoinKey
 from podium_crds.v1alpha1.model_deployment import Challenger, ModelDeploymentSpec, StickyBy
 from podium_operator.deployments.pools import Room, champion_pool
 from podium_operator.deployments.resolved import Refusal, is_outdated, resolved
@@ -108,7 +110,7 @@ def wish(seen: WishInput) -> Wish:
         routes=_routes(seen.committed, challengers),
         sticky=_sticky(seen.spec.sticky_by),
         timeout_milliseconds=seen.spec.serving.timeout_milliseconds,
-        capture=_capture(seen),
+        capture=planned_capture(seen.spec.capture, seen.capture_url),
     )
     if seen.failed and seen.failed.plan.says_the_same(plan):
         return Wish(None, seen.failed.refusal, _kept_challengers(seen, seen.failed.refusal))
@@ -270,9 +272,21 @@ def _sticky(sticky: StickyBy) -> PlannedSticky:
     return PlannedSticky(type=sticky.type, name=sticky.input or "" if sticky.type == "Input" else "")
 
 
-def _capture(seen: WishInput) -> PlannedCapture:
-    percent = seen.spec.capture.percent
-    return PlannedCapture(percent=percent, url=seen.capture_url) if percent and seen.capture_url else PlannedCapture()
+def planned_capture(capture: Capture, url: str) -> PlannedCapture:
+    """Names are sorted: a plan must not change because a list was reordered. Without a collector nothing is captured."""
+    if not (capture.percent and url):
+        return PlannedCapture()
+    return PlannedCapture(
+        percent=capture.percent,
+        url=url,
+        redact=sorted(capture.redact),
+        hash=sorted(capture.hash),
+        join_key=_join_key(capture.join_key),
+    )
+
+
+def _join_key(key: JoinKey) -> PlannedJoinKey:
+    return PlannedJoinKey(type=key.type, name=key.input or (key.header or "").lower())
 
 
 def _key(owner: Owner) -> DeploymentKey:

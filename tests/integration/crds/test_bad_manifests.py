@@ -9,7 +9,8 @@ import pytest
 from kubernetes import client
 
 from crds_fixtures import answer, challenger, deployment, manifest, refusal, table, unchecked, version
-from podium_crds.generate import KINDS, Kind, custom_resource_definition
+from podium_crds.generate import custom_resource_definition
+from podium_crds.kinds import KINDS, Kind
 
 HERE = Path(__file__).parent
 DEPLOYMENTS = table(HERE / "bad_model_deployments.yaml")

@@ -33,7 +33,12 @@ def test_the_least_that_one_can_write_is_filled_with_defaults(custom_objects: cl
             "outsideTraining": "Warn",
             "authentication": {"type": "Open"},
         },
-        "capture": {"percent": 100},
+        "capture": {"percent": 100, "joinKey": {"type": "Sticky"}},
+        "monitoring": {
+            "labels": {"horizonSeconds": 0, "minimumCoverage": "0.5", "selective": "Never"},
+            "drift": {"warning": "0.1", "critical": "0.25", "windowSeconds": 86400, "falseAlertRate": "0.05"},
+        },
+        "promotion": {"metric": {"type": "LogLoss", "minimumImprovement": "0", "alpha": "0.05"}},
     }
 
 
@@ -69,6 +74,52 @@ EVERYTHING = {
 )
 def test_every_setting_of_the_pods_is_taken(custom_objects: client.CustomObjectsApi, authentication: dict[str, Any]) -> None:
     assert refusal(custom_objects, deployment(serving={**EVERYTHING, "authentication": authentication})) == ""
+
+
+WATCHED: dict[str, Any] = {
+    "capture": {
+        "percent": 50,
+        "redact": ["email"],
+        "hash": ["customer_id", "X-Case"],
+        "joinKey": {"type": "Input", "input": "customer_id"},
+    },
+    "monitoring": {
+        "prediction": {"output": "probabilities", "positiveClass": "yes"},
+        "labels": {
+            "horizonSeconds": 2_592_000,
+            "lateAfterSeconds": 604_800,
+            "minimumCoverage": "0.9",
+            "selective": "DecisionHidesOutcome",
+        },
+        "drift": {"warning": "0.2", "critical": "0.2", "windowSeconds": 3600, "falseAlertRate": "0.01"},
+        "performance": [{"metric": "Auc", "minimum": "0.80"}, {"metric": "Rmse", "minimum": "-1", "maximum": "12.5"}],
+        "segments": ["contract", "customer_id"],
+        "fairness": {"protected": ["sex"], "minimumRatio": "0.8"},
+        "business": [{"name": "profit", "expression": "if(output.label == 1, outcome.kept - 20, 0)", "unit": "EUR"}],
+    },
+}
+
+
+@pytest.mark.parametrize(
+    "promotion",
+    [
+        pytest.param({"metric": {"type": "Value", "expression": "outcome.profit", "minimumImprovement": "0.5"}}, id="value"),
+        pytest.param(
+            {
+                "metric": {"type": "LogLoss", "minimumImprovement": "-0.001", "alpha": "0.1"},
+                "guardrails": [
+                    {"name": "errors", "type": "ErrorRate", "maximumIncrease": "0.001"},
+                    {"name": "latency", "type": "P99", "maximumIncrease": "0.25"},
+                    {"name": "fair", "type": "SelectionRateRatio", "column": "sex", "minimum": "0.8"},
+                    {"name": "brier", "type": "Loss", "loss": "Brier", "maximumIncrease": "0"},
+                ],
+            },
+            id="guardrails",
+        ),
+    ],
+)
+def test_everything_that_is_watched_is_taken(custom_objects: client.CustomObjectsApi, promotion: dict[str, Any]) -> None:
+    assert refusal(custom_objects, deployment(**WATCHED, promotion=promotion)) == ""
 
 
 def test_the_spec_of_a_model_version_never_changes(kubectl: Run, installed: None) -> None:

@@ -7,6 +7,7 @@ import pytest
 from pydantic import Field
 
 from podium_crds import generate
+from podium_crds.kinds import KINDS, Kind
 from podium_crds.rule import Rule
 from podium_crds.v1alpha1.meta import Kubernetes, text
 
@@ -14,8 +15,8 @@ REPOSITORY = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize("folder", ["crds", "charts/podium/files/crds"])
-@pytest.mark.parametrize("kind", generate.KINDS, ids=lambda kind: kind.kind)
-def test_the_yaml_in_the_repository_is_what_the_types_say(kind: generate.Kind, folder: str) -> None:
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind)
+def test_the_yaml_in_the_repository_is_what_the_types_say(kind: Kind, folder: str) -> None:
     written = (REPOSITORY / folder / kind.file_name).read_text(encoding="utf-8")
     assert written == generate.rendered(kind), "the types changed: run `make generate`"
 
@@ -146,8 +147,8 @@ def schemas(schema: Any, path: str) -> list[tuple[str, dict[str, Any]]]:
     return found
 
 
-@pytest.mark.parametrize("kind", generate.KINDS, ids=lambda kind: kind.kind)
-def test_every_field_of_a_spec_that_has_a_meaning_beyond_its_name_is_explained(kind: generate.Kind) -> None:
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind)
+def test_every_field_of_a_spec_that_has_a_meaning_beyond_its_name_is_explained(kind: Kind) -> None:
     spec = generate.structural(kind.spec)
     silent = [path for path, schema in schemas(spec, "spec") if schema["type"] == "object" and "description" not in schema]
     assert [path for path in silent if not path.endswith("nodeSelector")] == []

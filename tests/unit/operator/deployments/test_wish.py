@@ -19,6 +19,7 @@ from deployment_fixtures import (
     version,
     versions,
 )
+from podium_crds.plan import PlannedCapture, PlannedJoinKey
 from podium_operator.deployments.pools import Room
 from podium_operator.deployments.versions_seen import Verdict
 from podium_operator.deployments.wish import FailedPlan, WishInput, wish
@@ -362,3 +363,43 @@ def test_sticky_headers_are_lower_case_and_capture_needs_a_collector() -> None:
     assert (without.sticky.type, without.sticky.name) == ("Header", "x-customer-id")
     assert (without.capture.percent, without.capture.url) == (0, "")
     assert (with_url.capture.percent, with_url.capture.url) == (40, "http://monitor:8090/v1/events")
+
+
+COLLECTOR = "http://monitor:8090/v1/events"
+
+
+@pytest.mark.parametrize(
+    ("capture", "planned_as"),
+    [
+        pytest.param({}, PlannedCapture(percent=100, url=COLLECTOR), id="nothing asked for: all of it, by the sticky key"),
+        pytest.param(
+            {"percent": 40, "redact": ["name", "email"], "hash": ["street", "customer"]},
+            PlannedCapture(percent=40, url=COLLECTOR, redact=["email", "name"], hash=["customer", "street"]),
+            id="names in one order, however they are written",
+        ),
+        pytest.param(
+            {"joinKey": {"type": "Input", "input": "case"}},
+            PlannedCapture(percent=100, url=COLLECTOR, join_key=PlannedJoinKey(type="Input", name="case")),
+            id="joined by an input",
+        ),
+        pytest.param(
+            {"joinKey": {"type": "Header", "header": "X-Case"}},
+            PlannedCapture(percent=100, url=COLLECTOR, join_key=PlannedJoinKey(type="Header", name="x-case")),
+            id="joined by a header, in lower case as pods see it",
+        ),
+        pytest.param({"percent": 0, "redact": ["email"]}, PlannedCapture(), id="captured is nothing"),
+    ],
+)
+def test_what_the_spec_says_of_capture_is_in_the_plan(capture: dict[str, Any], planned_as: PlannedCapture) -> None:
+    asked = wish(seen(spec=spec("churn-3", capture=capture), capture_url=COLLECTOR))
+    assert asked.plan is not None
+    assert asked.plan.capture == planned_as
+
+
+def test_another_capture_is_another_plan_of_the_same_pool() -> None:
+    before = wish(seen(capture_url=COLLECTOR)).plan
+    after = wish(seen(spec=spec("churn-3", capture={"redact": ["email"]}), capture_url=COLLECTOR)).plan
+    assert before is not None
+    assert after is not None
+    assert not before.says_the_same(after)
+    assert before.champion == after.champion

@@ -96,7 +96,7 @@ class CollectorProcess:
         key.write_bytes(base64.b64encode(KEY))
         environment = {
             **os.environ,
-            "PODIUM_LAKE_DIR": str(self.lake),
+            "PODIUM_LAKE": str(self.lake),
             "PODIUM_COLLECTOR_KEY_FILE": str(key),
             "PODIUM_COLLECTOR_PORT": str(self.port),
             "PODIUM_BIND": "127.0.0.1",

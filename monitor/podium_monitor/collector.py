@@ -8,9 +8,11 @@ from contextlib import asynccontextmanager
 
 from podium_monitor.committer import Committer
 from podium_monitor.known import KnownEvents, keys_of
-from podium_monitor.lake import Lake, LakeInUse
+from podium_monitor.lake.lock import LakeInUse
+from podium_monitor.lake.store import Store
+from podium_monitor.lake.writer import Lake
 from podium_monitor.metrics import Metrics
-from podium_monitor.settings import Settings
+from podium_monitor.settings import Limits
 
 logger = logging.getLogger(__name__)
 
@@ -20,10 +22,9 @@ _DATES = 4
 
 
 class Collector:
-    def __init__(self, settings: Settings) -> None:
-        limits = settings.limits
+    def __init__(self, limits: Limits, store: Store) -> None:
         self._limits = limits
-        self._lake = Lake(settings.lake_dir)
+        self._lake = Lake(store)
         self._known = KnownEvents(limits.known_events, limits.known_seconds)
         self._opened = False
         self._task: asyncio.Task[None] | None = None
@@ -74,8 +75,8 @@ class Collector:
         """The newest files first; they are added oldest first, because that is how they are forgotten."""
         limits = self._limits
         recent = list(self._lake.recent_events(_DATES, limits.known_seconds, limits.known_events))
-        for _, source, ids in reversed(recent):
-            self._known.add(keys_of(source, ids), time.monotonic())
+        for _, place, ids in reversed(recent):
+            self._known.add(keys_of(place.event_scope, ids), time.monotonic())
 
     async def counts(self, namespace: str, deployment: str) -> dict[str, int]:
         return {

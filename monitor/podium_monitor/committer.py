@@ -7,11 +7,13 @@ arrive together are written once, and the second is acknowledged after the first
 import asyncio
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 
-from podium_monitor.events import Row
-from podium_monitor.known import KnownEvents, event_key, keys_of
-from podium_monitor.lake import Lake, by_folder
+from podium_monitor.known import KnownEvents, keys_of
+from podium_monitor.lake.tables import Place, Rows, joined
+from podium_monitor.lake.writer import Lake
 from podium_monitor.metrics import Metrics
 from podium_monitor.settings import Limits
 
@@ -30,10 +32,14 @@ class Committed:
 
 @dataclass(slots=True)
 class _Pending:
-    rows: list[Row]
+    batch: Sequence[Rows]
     size: int
     done: asyncio.Future[Committed]
     fresh: int = 0
+
+    @property
+    def rows(self) -> int:
+        return sum(len(rows) for rows in self.batch)
 
 
 class Committer:
@@ -48,14 +54,15 @@ class Committer:
         self._stopping = asyncio.Event()
         self._writing_since: float | None = None
 
-    async def commit(self, rows: list[Row], size: int) -> Committed:
+    async def commit(self, batch: Sequence[Rows], size: int) -> Committed:
         """Returns when all rows are durable. Raises Full, or OSError when they could not be written.
 
+        `size`: bytes that the batch takes in memory, about.
         A caller that is cancelled leaves its rows: they are written, and known when they come again.
         """
         if self._stopping.is_set() or self._pending_bytes + size > self._limits.max_pending_bytes:
             raise Full
-        pending = _Pending(rows, size, asyncio.get_running_loop().create_future())
+        pending = _Pending(batch, size, asyncio.get_running_loop().create_future())
         self._pending.append(pending)
         self._pending_bytes += size
         self._metrics.pending_bytes.set(self._pending_bytes)
@@ -79,7 +86,7 @@ class Committer:
             await self._commit_group(group)
 
     async def _linger(self) -> None:
-        if sum(len(pending.rows) for pending in self._pending) >= self._limits.commit_rows:
+        if sum(pending.rows for pending in self._pending) >= self._limits.commit_rows:
             return
         try:
             await asyncio.wait_for(self._stopping.wait(), self._limits.linger_seconds)
@@ -106,25 +113,37 @@ class Committer:
             pending.done.set_exception(failure)
             pending.done.exception()  # a caller that left will not look at it
             return
-        committed = Committed(pending.fresh, len(pending.rows) - pending.fresh)
+        committed = Committed(pending.fresh, pending.rows - pending.fresh)
         self._metrics.events.labels("accepted").inc(committed.accepted)
         self._metrics.events.labels("duplicate").inc(committed.duplicates)
         pending.done.set_result(committed)
 
     def _write(self, group: list[_Pending]) -> None:
         """In a thread. Files that are durable before a later one fails are known: only the rest is written again."""
-        fresh: dict[bytes, Row] = {}
+        places: dict[Place, list[tuple[_Pending, Rows]]] = {}
         for pending in group:
             pending.fresh = 0
-            for row in pending.rows:
-                key = event_key(row.source.event_source, row.event_id)
-                if key not in fresh and key not in self._known:
-                    fresh[key] = row
-                    pending.fresh += 1
-        for rows in by_folder(fresh.values()).values():
-            self._lake.write(rows)
-            self._known.add(keys_of(rows[0].source.event_source, (row.event_id for row in rows)), time.monotonic())
-            self._metrics.files.inc()
+            for rows in pending.batch:
+                places.setdefault(rows.place, []).append((pending, rows))
+        for place, parts in places.items():
+            keys: list[bytes] = []
+            fresh: list[Rows] = []
+            for pending, rows in parts:
+                new = self._fresh(rows, keys)
+                pending.fresh += len(new)
+                fresh.append(new)
+            if keys:
+                self._lake.write(joined(place, fresh))
+                self._known.add(keys, time.monotonic())
+                self._metrics.files.inc()
+
+    def _fresh(self, rows: Rows, taken: list[bytes]) -> Rows:
+        """The rows that are neither known nor among `taken`, to which their keys are added."""
+        keys = keys_of(rows.place.event_scope, rows.event_ids)
+        seen = self._known.among(set(keys)) | set(taken)
+        chosen = [not (key in seen or seen.add(key)) for key in keys]  # type: ignore[func-returns-value]
+        taken += compress(keys, chosen)
+        return rows.where(chosen)
 
     def stop(self) -> None:
         """Takes nothing more; `run` returns after the last commit."""

@@ -4,9 +4,9 @@ Bounded in number and in time, so a stated horizon: an event that comes again la
 are forgotten first, a span at a time.
 """
 
-import hashlib
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from hashlib import blake2b
 
 _SPANS = 12
 _DIGEST_BYTES = 16
@@ -22,8 +22,12 @@ class KnownEvents:
     def __len__(self) -> int:
         return self._count
 
-    def __contains__(self, key: bytes) -> bool:
-        return any(key in ids for _, ids in self._spans)
+    def among(self, keys: set[bytes]) -> set[bytes]:
+        """Those of them that are known."""
+        found: set[bytes] = set()
+        for _, ids in self._spans:
+            found |= keys & ids
+        return found
 
     def add(self, keys: Iterable[bytes], at: float) -> None:
         """Remembers events that were written at `at` (seconds of one clock that only goes forward)."""
@@ -44,10 +48,7 @@ class KnownEvents:
             self._count -= len(self._spans.popleft()[1])
 
 
-def event_key(event_source: str, event_id: str) -> bytes:
-    """CloudEvents: source and id together identify an event."""
-    return hashlib.blake2b(f"{event_source}\n{event_id}".encode(), digest_size=_DIGEST_BYTES).digest()
-
-
-def keys_of(event_source: str, event_ids: Iterable[str]) -> Iterator[bytes]:
-    return (event_key(event_source, event_id) for event_id in event_ids)
+def keys_of(scope: str, event_ids: Iterable[str]) -> list[bytes]:
+    """Of events whose ids are unique within `scope` (`Place.event_scope`)."""
+    prefix = f"{scope}\n"
+    return [blake2b((prefix + event_id).encode(), digest_size=_DIGEST_BYTES).digest() for event_id in event_ids]

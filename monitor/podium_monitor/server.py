@@ -6,6 +6,7 @@ import uvicorn
 
 from podium_monitor.app import application
 from podium_monitor.collector import Collector
+from podium_monitor.lake.opening import open_store
 from podium_monitor.settings import Settings
 
 _DRAIN_SECONDS = 20
@@ -16,7 +17,7 @@ def serve(settings: Settings) -> None:
     """Runs until SIGTERM. The exit code is not 0 when the collector's own work ended."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     uvicorn.run(
-        application(settings, Collector(settings)),
+        application(settings, Collector(settings.limits, open_store(settings.lake))),
         host=settings.bind,
         port=settings.port,
         http="httptools",

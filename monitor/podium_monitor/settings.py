@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from podium_crds.names import COLLECTOR_PORT
+from podium_monitor.lake.opening import InvalidLake, LakeSettings, lake_settings
 
 
 class InvalidSettings(ValueError):
@@ -56,7 +57,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Settings:
-    lake_dir: Path
+    lake: LakeSettings
     collector_key: bytes = field(repr=False)
     """Shared with the operator. Never logged."""
     port: int = COLLECTOR_PORT
@@ -70,11 +71,18 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
     if not port.isascii() or not port.isdigit() or int(port) > 65535:
         raise InvalidSettings(f"PODIUM_COLLECTOR_PORT is {port!r}, must be a port")
     return Settings(
-        lake_dir=Path(_required(environment, "PODIUM_LAKE_DIR")),
+        lake=_lake(environment),
         collector_key=_key(Path(_required(environment, "PODIUM_COLLECTOR_KEY_FILE"))),
         port=int(port),
         bind=environment.get("PODIUM_BIND") or "0.0.0.0",  # noqa: S104
     )
+
+
+def _lake(environment: Mapping[str, str]) -> LakeSettings:
+    try:
+        return lake_settings(environment)
+    except InvalidLake as error:
+        raise InvalidSettings(str(error)) from error
 
 
 def _required(environment: Mapping[str, str], name: str) -> str:

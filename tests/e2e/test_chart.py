@@ -67,7 +67,7 @@ def count(system: Kubectl, site: Site) -> int:
     monitor = system.list("pods", "app.kubernetes.io/component=monitor")[0]["metadata"]["name"]
     code = (
         "import glob, os, pyarrow.parquet as pq; "
-        f"print(sum(pq.ParquetFile(p).metadata.num_rows for p in glob.glob(os.environ['PODIUM_LAKE_DIR'] + "
+        f"print(sum(pq.ParquetFile(p).metadata.num_rows for p in glob.glob(os.environ['PODIUM_LAKE'] + "
         f"'/**/namespace={site.namespace}/**/*.parquet', recursive=True)))"
     )
     return int(system("exec", monitor, "--", "python", "-c", code).strip() or 0)

@@ -9,25 +9,25 @@ import pytest
 
 from monitor_fixtures import batch, event, prediction, shadow
 from podium_monitor.credentials import Source
-from podium_monitor.events import Clock, InvalidBatch, Row, TooLarge, rows_of, unpacked
+from podium_monitor.events import Clock, InvalidBatch, TooLarge, rows_of, unpacked
+from podium_monitor.lake.tables import Place, Rows
 
 NOW = datetime(2026, 11, 21, 14, 30, tzinfo=UTC)
 CHURN = Source("shop", "churn", "uid-1")
 CLOCK = Clock(NOW, late=timedelta(days=2), early=timedelta(hours=1))
 
 
-def read(*events: dict[str, Any]) -> list[Row]:
+def read(*events: dict[str, Any]) -> list[Rows]:
     return rows_of(batch(list(events)), CHURN, CLOCK, 1000)
 
 
 def test_a_prediction_becomes_a_row_with_its_json_as_it_came() -> None:
-    (row,) = read(event("e-0"))
-    assert (row.kind, row.source, row.event_id) == ("predictions", CHURN, "e-0")
-    assert row.filed_at == datetime(2026, 11, 21, 13, 5, 0, 250_000, tzinfo=UTC)
-    assert row.values == {
+    (rows,) = read(event("e-0"))
+    assert rows.place == Place("predictions", "shop", "churn", datetime(2026, 11, 21, 13, tzinfo=UTC))
+    assert {name: column[0] for name, column in rows.columns.items()} == {
         **prediction(),
         "event_id": "e-0",
-        "time": row.filed_at,
+        "time": datetime(2026, 11, 21, 13, 5, 0, 250_000, tzinfo=UTC),
         "received_at": NOW,
         "deployment_uid": "uid-1",
         "inputs": json.dumps(prediction()["inputs"]),
@@ -36,12 +36,13 @@ def test_a_prediction_becomes_a_row_with_its_json_as_it_came() -> None:
 
 
 def test_a_shadow_becomes_a_row_and_null_stays_null() -> None:
-    one, two = read(
+    (rows,) = read(
         event("s-0", type="dev.podium.shadow.v1", data=shadow()),
         event("s-1", type="dev.podium.shadow.v1", data=shadow(outputs=None, error="Timeout")),
     )
-    assert (one.kind, one.values["prediction_id"], one.values["outputs"]) == ("shadows", "e-0", '{"label": "no"}')
-    assert (two.values["outputs"], two.values["error"]) == (None, "Timeout")
+    assert (rows.place.table, rows.columns["prediction_id"]) == ("shadows", ["e-0", "e-0"])
+    assert rows.columns["outputs"] == ['{"label": "no"}', None]
+    assert rows.columns["error"] == ["", "Timeout"]
 
 
 def test_fields_that_a_newer_pod_adds_do_no_harm() -> None:
@@ -61,8 +62,19 @@ def test_fields_that_a_newer_pod_adds_do_no_harm() -> None:
     ],
 )
 def test_an_event_is_filed_under_its_own_hour_unless_its_clock_is_off(time: str, filed: str) -> None:
-    (row,) = read(event("e-0", time=time))
-    assert f"{row.filed_at:%Y-%m-%dT%H}" == filed
+    (rows,) = read(event("e-0", time=time))
+    assert f"{rows.place.hour:%Y-%m-%dT%H}" == filed
+
+
+def test_a_batch_is_split_by_table_and_hour() -> None:
+    times = ["2001-01-01T00:00:00Z", "2026-11-21T13:00:00Z", "2026-11-21T14:00:00Z", "2091-01-01T00:00:00Z"]
+    events = [event(f"e-{index}", time=time) for index, time in enumerate(times)]
+    found = read(*events, event("s-0", type="dev.podium.shadow.v1", data=shadow()))
+    assert [(rows.place.table, f"{rows.place.hour:%d %H}", rows.event_ids) for rows in found] == [
+        ("predictions", "21 14", ["e-0", "e-2", "e-3"]),
+        ("predictions", "21 13", ["e-1"]),
+        ("shadows", "21 13", ["s-0"]),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -72,14 +84,14 @@ def test_an_event_is_filed_under_its_own_hour_unless_its_clock_is_off(time: str,
         pytest.param({"id": ""}, "event 1 has an id of 0 characters", id="no-id"),
         pytest.param({"id": "x" * 257}, "event 1 has an id of 257 characters", id="long-id"),
         pytest.param({"source": "/namespaces/shop/modeldeployments/fraud"}, "the credential is of", id="another-source"),
-        pytest.param({"type": "com.example.other"}, "has type 'com.example.other', must have dev.podium", id="type"),
+        pytest.param({"type": "com.example.other"}, "does not fit: .*'com.example.other'.*types are dev.podium", id="type"),
         pytest.param({"time": "2026-11-21T13:05:00"}, "must be RFC 3339 with an offset", id="time-without-offset"),
         pytest.param({"time": "0001-01-01T00:00:00Z"}, "of our times", id="an-ancient-time"),
-        pytest.param({"time": "yesterday"}, "not a batch of CloudEvents", id="no-time"),
-        pytest.param({"data": {}}, "data of event 1 .* missing required field `request_id`", id="empty-data"),
-        pytest.param({"data": prediction(row=2**31)}, r"data of event 1 .*\$.row", id="row-beyond-its-column"),
-        pytest.param({"data": prediction(epoch=2**63)}, r"data of event 1 .*\$.epoch", id="epoch-beyond-its-column"),
-        pytest.param({"data": prediction(version=3)}, r"data of event 1 .*\$.version", id="version-is-a-number"),
+        pytest.param({"time": "yesterday"}, r"event 1 does .*\$.time", id="no-time"),
+        pytest.param({"data": {}}, "event 1 does not fit: .* missing required field `request_id`", id="empty-data"),
+        pytest.param({"data": prediction(row=2**31)}, r"event 1 does .*\$.data.row", id="row-beyond-its-column"),
+        pytest.param({"data": prediction(epoch=2**63)}, r"event 1 does .*\$.data.epoch", id="epoch-beyond-its-column"),
+        pytest.param({"data": prediction(version=3)}, r"event 1 does .*\$.data.version", id="version-is-a-number"),
     ],
 )
 def test_a_bad_event_refuses_the_batch_and_is_named(changes: dict[str, Any], says: str) -> None:
@@ -91,7 +103,7 @@ def test_a_bad_event_refuses_the_batch_and_is_named(changes: dict[str, Any], say
     "content", [b"", b"{}", b"[", b"[1]", b"\xff", b'[{"id": "\\ud800"}]', b"[" * 100_000], ids=lambda text: repr(text[:9])
 )
 def test_what_is_no_batch_is_refused(content: bytes) -> None:
-    with pytest.raises(InvalidBatch, match="not a batch of CloudEvents"):
+    with pytest.raises(InvalidBatch, match=r"not a batch of CloudEvents|event 0 does not fit"):
         rows_of(content, CHURN, CLOCK, 1000)
 
 

@@ -11,19 +11,19 @@ from podium_monitor.settings import InvalidSettings, settings_from
 def environment(folder: Path, **changes: str) -> dict[str, str]:
     key = folder / "key"
     key.write_bytes(base64.b64encode(b"k" * 32) + b"\n")
-    return {"PODIUM_LAKE_DIR": str(folder), "PODIUM_COLLECTOR_KEY_FILE": str(key), **changes}
+    return {"PODIUM_LAKE": str(folder), "PODIUM_COLLECTOR_KEY_FILE": str(key), **changes}
 
 
 def test_the_key_is_the_operators_in_base64(tmp_path: Path) -> None:
     settings = settings_from(environment(tmp_path))
-    assert (settings.collector_key, settings.port, settings.lake_dir) == (b"k" * 32, 8090, tmp_path)
+    assert (settings.collector_key, settings.port, settings.lake.address) == (b"k" * 32, 8090, str(tmp_path))
     assert "k" * 32 not in repr(settings)
 
 
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"PODIUM_LAKE_DIR": ""}, "PODIUM_LAKE_DIR is not set"),
+        ({"PODIUM_LAKE": ""}, "PODIUM_LAKE is not set"),
         ({"PODIUM_COLLECTOR_KEY_FILE": ""}, "PODIUM_COLLECTOR_KEY_FILE is not set"),
         ({"PODIUM_COLLECTOR_KEY_FILE": "/nowhere"}, "cannot read /nowhere"),
         ({"PODIUM_COLLECTOR_PORT": "x"}, "PODIUM_COLLECTOR_PORT is 'x'"),

@@ -1,0 +1,79 @@
+"""Rows become files. One file per place and commit: made in memory, then created in the store, whole and durable."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from podium_monitor.lake.lock import FolderLock
+from podium_monitor.lake.reading import dates, deployments
+from podium_monitor.lake.store import Entry, FolderStore, Store
+from podium_monitor.lake.tables import SCHEMAS, Place, Rows, Table, folder_of, new_name, received_at
+
+
+class Lake:
+    """Blocking; for a thread. On a folder one process at a time: `open` takes a lock that dies with the process."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._lock = FolderLock(store.folder) if isinstance(store, FolderStore) else None
+
+    def open(self) -> None:
+        """Removes what a crash left half-written. Raises LakeInUse or OSError."""
+        if self._lock is not None:
+            self._lock.acquire()
+        if isinstance(self._store, FolderStore):
+            self._store.clean()
+
+    def close(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
+
+    def write(self, rows: Rows) -> None:
+        """Adds the rows as one durable file. Raises OSError: then none is there."""
+        name = new_name(max(rows.columns["received_at"]))
+        try:
+            content = _parquet(rows)
+        except pa.ArrowException as error:
+            raise OSError(f"cannot write rows of {rows.place.folder}: {error}") from error
+        self._store.create(f"{rows.place.folder}/{name}", content)
+
+    def recent_events(self, days: int, seconds: float, limit: int) -> Iterator[tuple[datetime, Place, list[str]]]:
+        """(received, place, event ids) of the newest files, newest first: those received within `seconds` before the
+        newest of all, from the newest `days` dates of each deployment, until `limit` ids were given."""
+        found = sorted(self._files_of_last_dates(days), key=lambda entry: entry[0], reverse=True)
+        given = 0
+        for received, place, path in found:
+            if given >= limit or (found[0][0] - received).total_seconds() > seconds:
+                return
+            ids: list[str] = pq.read_table(pa.BufferReader(self._store.read(path)), columns=["event_id"])[0].to_pylist()
+            given += len(ids)
+            yield received, place, ids
+
+    def _files_of_last_dates(self, days: int) -> Iterator[tuple[datetime, Place, str]]:
+        for table in SCHEMAS:
+            for namespace, deployment in deployments(self._store, table):
+                place = Place(table, namespace, deployment, datetime.min.replace(tzinfo=UTC))
+                for date in dates(self._store, table, namespace, deployment)[-days:]:
+                    for entry in self._of_date(table, namespace, deployment, date):
+                        if (received := received_at(entry.path)) is not None:
+                            yield received, place, entry.path
+
+    def _of_date(self, table: Table, namespace: str, deployment: str, date: str) -> Iterator[Entry]:
+        folder = f"{folder_of(table, namespace, deployment)}/date={date}"
+        return (entry for entry in self._store.list(folder) if entry.path.endswith(".parquet"))
+
+    def count(self, table: Table, namespace: str, deployment: str) -> int:
+        """Rows of a deployment, from the footers of its files: takes time by their number."""
+        entries = self._store.list(folder_of(table, namespace, deployment))
+        paths = [entry.path for entry in entries if entry.path.endswith(".parquet")]
+        return sum(pq.read_metadata(self._store.local(path)).num_rows for path in paths)
+
+
+def _parquet(rows: Rows) -> bytes:
+    schema = SCHEMAS[rows.place.table]
+    table = pa.table({field.name: rows.columns[field.name] for field in schema}, schema=schema)
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    return bytes(sink.getvalue())

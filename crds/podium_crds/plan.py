@@ -11,7 +11,15 @@ from typing import Annotated, Any, Literal, Self
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    TypeAdapter,
+    ValidationError,
+    model_serializer,
+)
 
 from podium_crds.package import canonical_json, sha256_digest
 
@@ -86,6 +94,15 @@ class PlannedCapture(_Wire):
     always: list[Literal["Fallback", "Header"]] = Field(default_factory=list)
     """What is captured beyond the percentage, and marked so: answers in a challenger's place, and requests with the header
     Podium-Capture: always."""
+
+    @model_serializer(mode="wrap")
+    def _what_it_says(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without what is not asked for: pods of an earlier scoring image, which know `percent` and `url` only, take such a
+        plan during an upgrade, and refuse one that asks them to leave out what they would send."""
+        found: dict[str, Any] = dump(self)
+        silent = {name for name in ("redact", "hash", "always") if not found.get(name)}
+        silent |= {"join_key"} if self.join_key == PlannedJoinKey() else set()
+        return {name: value for name, value in found.items() if name not in silent}
 
 
 class Plan(_Wire):

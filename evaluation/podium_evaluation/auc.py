@@ -68,6 +68,29 @@ def auc_difference(
     )
 
 
+def auc_of_counts(positive: npt.ArrayLike, negative: npt.ArrayLike, confidence: float = 0.95) -> Auc:
+    """The same of a histogram of scores, lowest bin first, both shapes (n_bins,): rows of one bin are ties. Equal to `auc`
+    where each bin holds one value. Raises ValueError when a class is absent.
+
+    >>> auc_of_counts([0, 1, 0, 1], [1, 0, 1, 0]).value
+    0.75
+    """
+    ones, zeros = np.asarray(positive, dtype=np.float64), np.asarray(negative, dtype=np.float64)
+    m, n = float(ones.sum()), float(zeros.sum())
+    if m == 0 or n == 0:
+        raise ValueError(f"there are {m:.0f} positive and {n:.0f} negative rows; an AUC needs both")
+    of_positives = (np.cumsum(zeros) - zeros / 2) / n
+    of_negatives = 1 - (np.cumsum(ones) - ones / 2) / m
+    value = float(np.dot(ones, of_positives) / m)
+    return _auc(value, _spread(ones, of_positives, value) / m + _spread(zeros, of_negatives, value) / n, confidence)
+
+
+def _spread(counts: Floats, components: Floats, mean: float) -> float:
+    """Variance of components that each occur so often; NaN with fewer than two."""
+    total = float(counts.sum())
+    return float(np.dot(counts, (components - mean) ** 2) / (total - 1)) if total > 1 else float("nan")
+
+
 def _structural(target: npt.ArrayLike, scores: list[npt.ArrayLike]) -> tuple[Floats, Floats]:
     """AUCs, shape (k,), and their covariance, shape (k, k), from DeLong's structural components."""
     truth = np.asarray(target)

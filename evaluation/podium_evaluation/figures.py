@@ -1,0 +1,201 @@
+"""The figures of a tally (tallies.py), each with its interval where one is defined."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from scipy.special import ndtri
+
+from podium_evaluation.auc import auc_of_counts
+from podium_evaluation.performance import NO_INTERVAL, Confusion, Estimate, proportion
+from podium_evaluation.sequences import Floats
+from podium_evaluation.tallies import Key
+
+_Z95 = float(ndtri(0.975))
+CALIBRATION_BINS = 10
+CURVE_POINTS = 101
+_Tally = Mapping[Key, Floats]
+
+
+def binary_figures(tally: _Tally) -> dict[str, Estimate]:
+    """Of tallies.binary_tally. Left out: what needs another class, scores or more rows.
+
+    AUC is that of binned scores: pairs of one bin count half, so it lies within half their share of the exact one
+    (`auc_error`).
+    """
+    counts = Confusion(*(int(count) for count in tally["confusion",]))
+    if counts.rows == 0:
+        return {}
+    found = {
+        "accuracy": proportion(counts.true_positive + counts.true_negative, counts.rows),
+        "balanced_accuracy": _balanced(counts),
+        "f1": Estimate(counts.f1, NO_INTERVAL),
+        "precision": proportion(counts.true_positive, counts.true_positive + counts.false_positive),
+        "recall": proportion(counts.true_positive, counts.true_positive + counts.false_negative),
+    }
+    if ("losses",) in tally:
+        losses = tally["losses",]
+        found["log_loss"] = mean_of(counts.rows, losses[0], losses[1])
+        found["brier"] = mean_of(counts.rows, losses[2], losses[3])
+        positive, negative = tally["positive",], tally["negative",]
+        if positive.sum() and negative.sum():
+            area = auc_of_counts(positive, negative)
+            found["auc"] = Estimate(area.value, area.interval)
+            found["gini"] = Estimate(2 * area.value - 1, (2 * area.interval[0] - 1, 2 * area.interval[1] - 1))
+        found["calibration_error"] = Estimate(calibration_error(tally), NO_INTERVAL)
+        found["lift"] = Estimate(lift_at(positive, negative, 0.1), NO_INTERVAL)
+    return _known(found)
+
+
+def multiclass_figures(tally: _Tally) -> dict[str, Estimate]:
+    """Of tallies.multiclass_tally: AUC is the mean of each class against the rest, over classes that have both."""
+    classes = round(len(tally["matrix",]) ** 0.5)
+    matrix = tally["matrix",].reshape(classes, classes)
+    rows = int(matrix.sum())
+    if rows == 0:
+        return {}
+    of_class, right, said = matrix.sum(axis=1), np.diag(matrix), matrix.sum(axis=0)
+    there = of_class > 0
+    with np.errstate(invalid="ignore", divide="ignore"):
+        f1 = 2 * right / (of_class + said)
+    found = {
+        "accuracy": proportion(int(right.sum()), rows),
+        "balanced_accuracy": Estimate(float(np.mean(right[there] / of_class[there])), NO_INTERVAL),
+        "f1": Estimate(float(np.mean(f1[there])), NO_INTERVAL),
+    }
+    if ("losses",) in tally:
+        found["log_loss"] = mean_of(rows, tally["losses",][0], tally["losses",][1])
+        pairs = [(tally["one", str(one), "positive"], tally["one", str(one), "negative"]) for one in range(classes)]
+        areas = [auc_of_counts(ones, rest).value for ones, rest in pairs if ones.sum() and rest.sum()]
+        if areas:
+            found["auc"] = Estimate(float(np.mean(areas)), NO_INTERVAL)
+    return _known(found)
+
+
+def regression_figures(tally: _Tally, parameters: int | None = None) -> dict[str, Estimate]:
+    """Of tallies.regression_tally. The interval of the RMSE by the delta method from that of the mean squared error; AIC and
+    BIC as performance.regression, where the number of parameters is known."""
+    rows, _, squares, fourths, sizes = (float(value) for value in tally["errors",])
+    if rows == 0:
+        return {}
+    mse = mean_of(int(rows), squares, fourths)
+    rmse = float(np.sqrt(mse.value))
+    low, high = (float(np.sqrt(max(bound, 0.0))) for bound in mse.interval)
+    _, moved, moved_squares = (float(value) for value in tally["truth",])
+    total = moved_squares - moved**2 / rows
+    found = {
+        "rmse": Estimate(rmse, (low, high)),
+        "mae": mean_of(int(rows), sizes, squares),
+        "r_squared": Estimate(1 - squares / total if total > 1e-12 * max(moved_squares, 1e-300) else np.nan, NO_INTERVAL),
+    }
+    if parameters is not None and squares > 0:
+        fit, k = rows * np.log(squares / rows), parameters + 1
+        found["aic"] = Estimate(float(fit + 2 * k), NO_INTERVAL)
+        found["bic"] = Estimate(float(fit + k * np.log(rows)), NO_INTERVAL)
+    return _known(found)
+
+
+def estimated_figures(tally: _Tally) -> dict[str, Estimate]:
+    """Of tallies.estimated_tally: accuracy with its interval, AUC of the binned scores, log loss. Source and assumptions:
+    estimated.py."""
+    rows, right, variance, entropy = (float(value) for value in tally["estimated",])
+    if rows == 0:
+        return {}
+    half = _Z95 * np.sqrt(max(variance, 0.0)) / rows
+    mean = right / rows
+    found = {
+        "accuracy": Estimate(mean, (max(0.0, mean - half), min(1.0, mean + half))),
+        "log_loss": Estimate(entropy / rows, NO_INTERVAL),
+    }
+    positive = tally["all said",]
+    negative = tally["all",] - positive
+    if positive.sum() > 0 and negative.sum() > 0:
+        found["auc"] = Estimate(_area(positive, negative), NO_INTERVAL)
+    return _known(found)
+
+
+def auc_error(tally: _Tally) -> float:
+    """How far the AUC of binned scores may lie from that of the scores themselves: half the share of pairs in one bin."""
+    positive, negative = tally["positive",], tally["negative",]
+    pairs = positive.sum() * negative.sum()
+    return float(np.dot(positive, negative) / 2 / pairs) if pairs else float("nan")
+
+
+def calibration_points(tally: _Tally, bins: int = CALIBRATION_BINS) -> list[tuple[float, float, int]]:
+    """(mean score, share of positives, rows) in bins of about equal numbers of rows, whole bins of the histogram each."""
+    rows = tally["positive",] + tally["negative",]
+    if rows.sum() == 0:
+        return []
+    place = np.minimum(((np.cumsum(rows) - rows / 2) * bins / rows.sum()).astype(np.int64), bins - 1)
+    counted, said, ones = (
+        np.bincount(place, values, minlength=bins) for values in (rows, tally["said",], tally["positive",])
+    )
+    return [(float(said[i] / counted[i]), float(ones[i] / counted[i]), int(counted[i])) for i in np.flatnonzero(counted)]
+
+
+def calibration_error(tally: _Tally) -> float:
+    """Mean distance of the observed shares from what was said, weighted by rows. Naeini, Cooper, Hauskrecht (2015), AAAI 29."""
+    points = calibration_points(tally)
+    rows = sum(count for _, _, count in points)
+    return sum(count * abs(said - seen) for said, seen, count in points) / rows if rows else float("nan")
+
+
+def roc_points(positive: Floats, negative: Floats) -> tuple[list[float], list[float]]:
+    """False and true positive rates from (0, 0) to (1, 1), at most CURVE_POINTS."""
+    if not positive.sum() or not negative.sum():
+        return [], []
+    x = np.concatenate([[0.0], np.cumsum(negative[::-1]) / negative.sum()])
+    y = np.concatenate([[0.0], np.cumsum(positive[::-1]) / positive.sum()])
+    wanted = np.linspace(0, 1, CURVE_POINTS)
+    return wanted.tolist(), np.interp(wanted, x, y).tolist()
+
+
+def lift_points(positive: Floats, negative: Floats, points: int = 20) -> tuple[list[float], list[float]]:
+    """Share of the rows with the highest scores, and how many times more positives they hold than rows at large."""
+    shares = np.arange(1, points + 1) / points
+    if not positive.sum():
+        return [], []
+    return shares.tolist(), [lift_at(positive, negative, float(share)) for share in shares]
+
+
+def lift_at(positive: Floats, negative: Floats, share: float) -> float:
+    """As performance.lift, rows of one bin taken as tied. NaN without positives."""
+    rows, ones = (positive + negative)[::-1], positive[::-1]
+    if not ones.sum():
+        return float("nan")
+    caught = np.interp(
+        share * rows.sum(), np.concatenate([[0.0], np.cumsum(rows)]), np.concatenate([[0.0], np.cumsum(ones)])
+    )
+    return float(caught / ones.sum() / share)
+
+
+def mean_of(rows: int, total: float, squares: float) -> Estimate:
+    """A mean with the interval of the central limit theorem, from a sum and a sum of squares."""
+    if rows == 0:
+        return Estimate(float("nan"), NO_INTERVAL)
+    mean = float(total) / rows
+    if rows == 1:
+        return Estimate(mean, NO_INTERVAL)
+    variance = max(float(squares) - rows * mean**2, 0.0) / (rows - 1)
+    half = _Z95 * float(np.sqrt(variance / rows))
+    return Estimate(mean, (mean - half, mean + half))
+
+
+def _balanced(counts: Confusion) -> Estimate:
+    """With the interval of the mean of two independent shares."""
+    positives, negatives = counts.true_positive + counts.false_negative, counts.true_negative + counts.false_positive
+    if positives == 0 or negatives == 0:
+        return Estimate(float("nan"), NO_INTERVAL)
+    value = counts.balanced_accuracy
+    of_ones, of_zeros = proportion(counts.true_positive, positives), proportion(counts.true_negative, negatives)
+    down = np.hypot(of_ones.value - of_ones.interval[0], of_zeros.value - of_zeros.interval[0]) / 2
+    up = np.hypot(of_ones.interval[1] - of_ones.value, of_zeros.interval[1] - of_zeros.value) / 2
+    return Estimate(value, (float(value - down), float(value + up)))
+
+
+def _area(positive: Floats, negative: Floats) -> float:
+    lower = np.cumsum(negative) - negative
+    return float(np.sum(positive * (lower + negative / 2)) / (positive.sum() * negative.sum()))
+
+
+def _known(found: dict[str, Estimate]) -> dict[str, Estimate]:
+    return {name: figure for name, figure in found.items() if figure.value == figure.value}

@@ -66,8 +66,12 @@ def watched(manifest: Mapping[str, Any]) -> Watched:
         created_at=str(metadata.get("creationTimestamp") or _LONG_AGO),
         spec=_spec(ModelDeploymentSpec, manifest),
         status=_status(ModelDeploymentStatus, manifest),
-        annotations={str(key): str(value) for key, value in (metadata.get("annotations") or {}).items()},
+        annotations=_texts(metadata.get("annotations")),
     )
+
+
+def _texts(found: object) -> dict[str, str]:
+    return {str(key): str(value) for key, value in found.items()} if isinstance(found, Mapping) else {}
 
 
 def watched_version(manifest: Mapping[str, Any]) -> WatchedVersion:
@@ -111,6 +115,7 @@ def _without_unknown_fields(model: type[_M], content: Any) -> _M:
 
 
 def _drop(content: Any, place: Sequence[str | int]) -> None:
+    """`place` is pydantic's path of keys and positions; none of the kinds has a union, whose branches would be in it."""
     for step in place[:-1]:
         content = content[step]
     del content[place[-1]]

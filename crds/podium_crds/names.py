@@ -20,6 +20,8 @@ GRPC_PORT = 9000
 """Public: inference by gRPC."""
 COLLECTOR_PORT = 8090
 """The monitor's collector."""
+MONITOR_PORT = 8091
+"""The monitor's evaluator: evidence, dashboard, reports, metrics."""
 
 LABEL_DEPLOYMENT = "podium.dev/deployment"
 LABEL_ROLE = "podium.dev/role"

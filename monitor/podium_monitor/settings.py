@@ -72,7 +72,7 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
         raise InvalidSettings(f"PODIUM_COLLECTOR_PORT is {port!r}, must be a port")
     return Settings(
         lake=_lake(environment),
-        collector_key=_key(Path(_required(environment, "PODIUM_COLLECTOR_KEY_FILE"))),
+        collector_key=key_in(Path(required(environment, "PODIUM_COLLECTOR_KEY_FILE"))),
         port=int(port),
         bind=environment.get("PODIUM_BIND") or "0.0.0.0",  # noqa: S104
     )
@@ -85,15 +85,16 @@ def _lake(environment: Mapping[str, str]) -> LakeSettings:
         raise InvalidSettings(str(error)) from error
 
 
-def _required(environment: Mapping[str, str], name: str) -> str:
+def required(environment: Mapping[str, str], name: str) -> str:
+    """The variable. Raises InvalidSettings."""
     value = environment.get(name, "")
     if not value:
         raise InvalidSettings(f"{name} is not set")
     return value
 
 
-def _key(path: Path) -> bytes:
-    """The file holds the key in base64, as the operator's Secret does."""
+def key_in(path: Path) -> bytes:
+    """The file holds the key in base64, as the operator's Secret does. Raises InvalidSettings."""
     try:
         key = base64.b64decode(path.read_bytes().strip(), validate=True)
     except OSError as error:

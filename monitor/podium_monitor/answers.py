@@ -1,0 +1,52 @@
+"""What the collector's routes have in common: a body within bounds, and the status that a failure means to a sender."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from fastapi import Request, Response
+from fastapi.responses import JSONResponse
+from starlette.requests import ClientDisconnect
+
+from podium_monitor.committer import Full
+from podium_monitor.credentials import Refused
+from podium_monitor.events import InvalidBatch, TooLarge
+
+BUSY_SECONDS = 1
+BROKEN_SECONDS = 5
+"""Retry-After of 429 and of 503."""
+
+
+async def body_of(request: Request, limit: int, seconds: float) -> bytes:
+    """The body as it came. Raises TooLarge beyond `limit` bytes, TimeoutError after `seconds`, ClientDisconnect."""
+    body = bytearray()
+    async with asyncio.timeout(seconds):
+        async for part in request.stream():
+            body += part
+            if len(body) > limit:
+                raise TooLarge(f"the body has more than {limit} bytes, send smaller ones")
+    return bytes(body)
+
+
+async def or_error(respond: Callable[[], Awaitable[Response]]) -> Response:
+    """The response, or the status that its failure means to a sender."""
+    try:
+        return await respond()
+    except Refused as error:
+        return refusal(401, str(error))
+    except InvalidBatch as error:
+        return refusal(400, str(error))
+    except TooLarge as error:
+        return refusal(413, str(error))
+    except ClientDisconnect:
+        return refusal(400, "the body ended early")  # for the metrics: nobody reads it
+    except TimeoutError:
+        return refusal(408, "the body came too slowly")
+    except Full:
+        return refusal(429, "too much waits to become durable", BUSY_SECONDS)
+    except OSError as error:
+        return refusal(503, f"the lake cannot be written: {error.strerror or error}", BROKEN_SECONDS)
+
+
+def refusal(status: int, text: str, retry_after_seconds: int | None = None) -> Response:
+    headers = {} if retry_after_seconds is None else {"Retry-After": str(retry_after_seconds)}
+    return JSONResponse({"error": text}, status, headers)

@@ -5,21 +5,19 @@ answer that was lost costs nothing.
 """
 
 import asyncio
-import io
 import logging
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 
-import aiohttp
-
-from podium_crds.capture import CONTENT_TYPE
+from podium_crds.rows import CONTENT_TYPE
 from podium_serving.capture.batches import SLICE_BYTES, Batch, Batches
 from podium_serving.capture.events import Captured
 from podium_serving.capture.limits import CaptureLimits
 from podium_serving.metrics import Values
 from podium_serving.settings import Settings
+from podium_serving.web.client import Client
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +58,6 @@ class Sender:
             "Authorization": f"Bearer {settings.secrets.capture_token}",
             "Podium-Source": f"{settings.namespace}/{settings.deployment}/{settings.deployment_uid}",
             "Content-Type": CONTENT_TYPE,
-            "Content-Encoding": "gzip",
         }
         self._batches = Batches(limits, self._lost)
         self._held_rows = 0
@@ -129,7 +126,7 @@ class Sender:
         self._batches.forget()
 
     async def _run(self) -> None:
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=self._limits.request_seconds)) as session:
+        async with Client(connect_seconds=self._limits.request_seconds) as client:
             while self._held_rows or not self._closing.is_set():
                 if not self._held_rows:
                     self._arrived.clear()
@@ -137,7 +134,7 @@ class Sender:
                 await self._linger()
                 await self._write_all()
                 while self._batches.full:
-                    await self._deliver(session, self._batches.full.popleft())
+                    await self._deliver(client, self._batches.full.popleft())
 
     async def _linger(self) -> None:
         if not self._batches.full and not self._closing.is_set():
@@ -154,13 +151,13 @@ class Sender:
         if not self._batches.full:
             self._batches.close_open()
 
-    async def _deliver(self, session: aiohttp.ClientSession, batch: Batch) -> None:
+    async def _deliver(self, client: Client, batch: Batch) -> None:
         """They count as held until their fate is known."""
         url, rows, body = batch.url, batch.rows, batch.body()
         self._sent_bytes = len(body)
         self._weigh()
         pause = self._limits.first_pause_seconds
-        while (reply := await self._post(session, url, body)).verdict is Verdict.LATER:
+        while (reply := await self._post(client, url, body)).verdict is Verdict.LATER:
             self._say(f"captured predictions wait: {url} does not take them now ({reply.text})", troubled=True)
             asked = pause if reply.pause_seconds is None else max(pause, reply.pause_seconds)
             await self._pause(min(asked, self._limits.longest_pause_seconds) * _chance.uniform(0.7, 1.0))
@@ -174,13 +171,15 @@ class Sender:
         self._sent_bytes = 0
         self._weigh()
 
-    async def _post(self, session: aiohttp.ClientSession, url: str, body: bytes) -> Reply:
+    async def _post(self, client: Client, url: str, body: bytes) -> Reply:
         try:
-            content = io.BytesIO(body)  # aiohttp writes a stream in pieces, and warns of more than 1 MiB in one
-            async with session.post(url, data=content, headers=self._headers, allow_redirects=False) as response:
-                text = (await response.content.read(500)).decode(errors="replace")
-                return reply_to(response.status, response.headers.get("Retry-After", ""), text)
-        except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
+            async with (
+                asyncio.timeout(self._limits.request_seconds),
+                client.ask("POST", url, self._headers, body, silent_seconds=self._limits.request_seconds) as answered,
+            ):
+                text = (await answered.read(500)).decode(errors="replace")
+                return reply_to(answered.status, answered.header("Retry-After"), text)
+        except (OSError, ValueError) as error:  # TimeoutError is an OSError, what is no address a ValueError
             return Reply(Verdict.LATER, repr(error))
 
     async def _pause(self, seconds: float) -> None:

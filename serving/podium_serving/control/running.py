@@ -8,10 +8,9 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Self
 
-import aiohttp
-
 from podium_serving.control.gauges import Gauges
-from podium_serving.control.server import ControlPort, serve
+from podium_serving.control.listening import serve
+from podium_serving.control.server import ControlPort
 from podium_serving.control.verification import Verifier
 from podium_serving.fetch.cache import Cache
 from podium_serving.fetch.packages import Packages
@@ -25,6 +24,7 @@ from podium_serving.swap.report import Identity
 from podium_serving.swap.startup import Learner
 from podium_serving.swap.surroundings import Limits, Surroundings
 from podium_serving.swap.swapper import Swapper
+from podium_serving.web.client import Client
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +82,8 @@ class HotSwap:
         """Listens on the control port and begins to learn. Raises OSError when the port is taken or the cache unwritable."""
         async with AsyncExitStack() as stack:
             # Proxies of the environment are for the registry. Peers and what they send never go through one.
-            to_registry = await stack.enter_async_context(aiohttp.ClientSession(trust_env=True))
-            to_peers = await stack.enter_async_context(aiohttp.ClientSession())
+            to_registry = await stack.enter_async_context(Client(proxied=True))
+            to_peers = await stack.enter_async_context(Client(connect_seconds=1.0))
             peers = Peers(
                 to_peers, settings.peers_host, settings.control_port, settings.secrets.token, settings.pod_ip, resolve
             )
@@ -101,8 +101,8 @@ class HotSwap:
             )
             stack.push_async_callback(swapper.close)
             port = ControlPort(swapper, verifier, cache, settings.secrets.token, inside.exposition)
-            runner = await serve(port, settings.bind, settings.control_port)
-            stack.push_async_callback(runner.cleanup)
+            listening = await serve(port.application(), settings.bind, settings.control_port)
+            stack.push_async_callback(listening.close)
             stack.push_async_callback(_ended, asyncio.create_task(learner.run(swapper, lambda: state.ready)))
             return cls(swapper, packages, stack.pop_all())
 

@@ -10,8 +10,12 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from aiohttp import web
 from pydantic import ValidationError
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
 
 from podium_crds.plan import ControlStatus, Envelope, MessageRefused
 from podium_serving.control.verification import Verifier
@@ -27,9 +31,14 @@ MAX_BODY_BYTES = 4 * 1024 * 1024
 BODY_SECONDS = 10.0
 """From a message's head to its end: until then nothing says that its sender is anybody."""
 _HEX = re.compile(r"[0-9a-f]{64}")
-_METRICS_TYPE = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
+_METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_CLIENT_GONE = 499
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class _Blob(FileResponse):
+    chunk_size = 256 * 1024  # each is read in a thread, and a hop there and back costs 0.1 ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,21 +51,22 @@ class ControlPort:
     token: str
     exposition: Exposition
 
-    def application(self) -> web.Application:
-        application = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[_errors_as_json])
-        application.add_routes(
-            [
-                web.post("/control/v1/messages", self.messages),
-                web.get("/peer/v1/state", self._for_peers(self.peer_state)),
-                web.post("/peer/v1/commit", self._for_peers(self.peer_commit)),
-                web.get("/peer/v1/blobs/{sha256}", self._for_peers(self.peer_blob)),
-                web.get("/metrics", self.metrics),
-                web.get("/healthz", self.healthz),
-            ]
+    def application(self) -> Starlette:
+        application = Starlette(
+            routes=[
+                Route("/control/v1/messages", self.messages, methods=["POST"]),
+                Route("/peer/v1/state", self._for_peers(self.peer_state)),
+                Route("/peer/v1/commit", self._for_peers(self.peer_commit), methods=["POST"]),
+                Route("/peer/v1/blobs/{sha256}", self._for_peers(self.peer_blob)),
+                Route("/metrics", self.metrics),
+                Route("/healthz", self.healthz),
+            ],
+            exception_handlers={HTTPException: _refused, ClientDisconnect: _client_gone},
         )
+        application.router.redirect_slashes = False
         return application
 
-    async def messages(self, request: web.Request) -> web.StreamResponse:
+    async def messages(self, request: Request) -> Response:
         try:
             envelope = await _envelope(request)
             message = self.verifier.open(envelope)
@@ -68,10 +78,10 @@ class ControlPort:
         except MessageLower as error:
             return _refusal(409, str(error), self.swapper.status())
 
-    async def peer_state(self, request: web.Request) -> web.StreamResponse:
-        return web.Response(text=self.swapper.peer_state().model_dump_json(), content_type="application/json")
+    async def peer_state(self, request: Request) -> Response:
+        return Response(self.swapper.peer_state().model_dump_json(), media_type="application/json")
 
-    async def peer_commit(self, request: web.Request) -> web.StreamResponse:
+    async def peer_commit(self, request: Request) -> Response:
         try:
             envelope = await _envelope(request)
             self.swapper.act(envelope, self.verifier.open_commit(envelope))
@@ -82,25 +92,25 @@ class ControlPort:
             return _refusal(409, str(error), self.swapper.status())
         return _json(200, self.swapper.status())
 
-    async def peer_blob(self, request: web.Request) -> web.StreamResponse:
-        name = request.match_info["sha256"]
+    async def peer_blob(self, request: Request) -> Response:
+        name = request.path_params["sha256"]
         # Checked here, not by the route's pattern: only these characters may ever become part of a path.
         path = self.cache.blob(f"sha256:{name}") if _HEX.fullmatch(name) else None
         if path is None or not path.is_file():
             return _refusal(404, "this pod holds no such file")
-        return web.FileResponse(path, headers={"Content-Type": "application/octet-stream"})
+        return _Blob(path, media_type="application/octet-stream")
 
-    async def metrics(self, request: web.Request) -> web.StreamResponse:
-        return web.Response(body=await self.exposition(), headers=_METRICS_TYPE)
+    async def metrics(self, request: Request) -> Response:
+        return Response(await self.exposition(), media_type=_METRICS_TYPE)
 
-    async def healthz(self, request: web.Request) -> web.StreamResponse:
-        return web.Response(text="ok")
+    async def healthz(self, request: Request) -> Response:
+        return PlainTextResponse("ok")
 
     def _for_peers(self, handler: Handler) -> Handler:
         expected = f"Bearer {self.token}".encode()
 
-        async def guarded(request: web.Request) -> web.StreamResponse:
-            given = request.headers.get("Authorization", "").encode(errors="surrogateescape")
+        async def guarded(request: Request) -> Response:
+            given = request.headers.get("Authorization", "").encode("latin-1")
             if not self.token or not hmac.compare_digest(given, expected):
                 return _refusal(401, "the deployment's token is needed: Authorization: Bearer <token>")
             return await handler(request)
@@ -108,18 +118,10 @@ class ControlPort:
         return guarded
 
 
-async def serve(port: ControlPort, bind: str, number: int) -> web.AppRunner:
-    """Listens until the runner's `cleanup()`. Raises OSError when the port is taken."""
-    runner = web.AppRunner(port.application(), access_log=None, keepalive_timeout=75, shutdown_timeout=2, lingering_time=1)
-    await runner.setup()
-    await web.TCPSite(runner, bind, number, backlog=128).start()
-    return runner
-
-
-async def _envelope(request: web.Request) -> Envelope:
+async def _envelope(request: Request) -> Envelope:
     try:
         async with asyncio.timeout(BODY_SECONDS):
-            body = await request.read()
+            body = await _body(request)
         return Envelope.model_validate_json(body)
     except TimeoutError as error:
         raise MessageRefused(f"the message did not arrive within {BODY_SECONDS:g} s") from error
@@ -127,20 +129,31 @@ async def _envelope(request: web.Request) -> Envelope:
         raise MessageRefused(f"the body is no signed message: {error.errors()[0]['msg']}") from error
 
 
-@web.middleware
-async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
-    try:
-        return await handler(request)
-    except web.HTTPException as error:
-        if error.status < 400:
-            raise
-        return _refusal(error.status, error.reason)
+async def _body(request: Request) -> bytes:
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > MAX_BODY_BYTES:
+            raise HTTPException(413, f"Request Entity Too Large: a message has at most {MAX_BODY_BYTES} bytes")
+    return bytes(body)
 
 
-def _json(status: int, body: ControlStatus) -> web.Response:
-    return web.Response(status=status, text=body.model_dump_json(), content_type="application/json")
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    refusal = _refusal(error.status_code, error.detail)
+    refusal.headers.update(error.headers or {})
+    return refusal
 
 
-def _refusal(status: int, sentence: str, held: ControlStatus | None = None) -> web.Response:
+async def _client_gone(request: Request, error: Exception) -> Response:
+    """Nobody reads it; without it each client that leaves within its body would be a stack trace in the log."""
+    return Response(status_code=_CLIENT_GONE)
+
+
+def _json(status: int, body: ControlStatus) -> Response:
+    return Response(body.model_dump_json(), status, media_type="application/json")
+
+
+def _refusal(status: int, sentence: str, held: ControlStatus | None = None) -> Response:
     body = {"error": sentence} | ({"status": held.model_dump(mode="json")} if held is not None else {})
-    return web.json_response(body, status=status)
+    return JSONResponse(body, status)

@@ -13,13 +13,12 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import aiohttp
-
 from podium_crds.plan import RegistryCredential
 from podium_serving.fetch.cache import Cache
 from podium_serving.fetch.errors import FetchFailed, PackageError, PackageNotFound
 from podium_serving.fetch.packages import Packages
 from podium_serving.fetch.references import credential_for, parse_reference
+from podium_serving.web.client import Client
 
 CREDENTIAL_FILE = "PODIUM_REGISTRY_AUTH_FILE"
 INSECURE_REGISTRIES = "PODIUM_INSECURE_REGISTRIES"
@@ -48,8 +47,8 @@ async def fetch_to(folder: Path, uri: str, digest: str, environment: Mapping[str
     credential = credential_from(uri, environment)
     # Beside the files: the same disk, so that they arrive by renaming.
     with tempfile.TemporaryDirectory(prefix=".fetch-", dir=folder) as beside:
-        async with aiohttp.ClientSession(trust_env=True) as session:
-            packages = Packages(Cache(Path(beside)), session, insecure)
+        async with Client(proxied=True) as client:
+            packages = Packages(Cache(Path(beside)), client, insecure)
             try:
                 fetched = await packages.folder(uri, digest, credential)
             finally:

@@ -8,8 +8,6 @@ import asyncio
 from collections.abc import Collection
 from pathlib import Path
 
-import aiohttp
-
 from podium_crds.package import DESCRIPTOR_FILE, FileEntry
 from podium_crds.plan import RegistryCredential
 from podium_serving.fetch.cache import Cache
@@ -19,6 +17,7 @@ from podium_serving.fetch.peers import Peers
 from podium_serving.fetch.references import hex_of, parse_reference
 from podium_serving.fetch.registry import Registry
 from podium_serving.fetch.sources import Sources
+from podium_serving.web.client import Client
 
 LIMIT_SECONDS = 900.0
 """One package, all its files: 1 GB at 1.2 MB/s."""
@@ -32,12 +31,12 @@ class Packages:
     def __init__(
         self,
         cache: Cache,
-        session: aiohttp.ClientSession,
+        client: Client,
         insecure_hosts: Collection[str] = (),
         peers: Peers | None = None,
     ) -> None:
         self.cache = cache
-        self._session = session
+        self._client = client
         self._insecure_hosts = insecure_hosts
         self._peers = peers
         self._pruning: asyncio.Future[None] | None = None
@@ -97,7 +96,7 @@ class Packages:
             await asyncio.wait({self._pruning})
         hex_of(digest)
         reference = parse_reference(uri, self._insecure_hosts)
-        sources = Sources(self.cache, Registry(self._session, reference, credential), self._peers)
+        sources = Sources(self.cache, Registry(self._client, reference, credential), self._peers)
         contents = read_contents(digest, await sources.manifest(digest))
         if not whole:
             await sources.file(contents.entry(DESCRIPTOR_FILE))

@@ -14,17 +14,18 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
-import aiohttp
 from pydantic import ValidationError
-from yarl import URL
 
 from podium_crds.plan import Envelope, PeerState
+from podium_serving.web.client import Client
+from podium_serving.web.link import CannotConnect
 
 logger = logging.getLogger(__name__)
 
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
-_SHORT = aiohttp.ClientTimeout(total=2.0, sock_connect=1.0)
-_STREAM = aiohttp.ClientTimeout(total=None, sock_connect=1.0, sock_read=10.0)
+"""Of an answer that is read whole. One beyond it is cut, and then is no valid answer."""
+_SHORT_SECONDS = 2.0
+_SILENT_SECONDS = 10.0
 _AT_ONCE = 16
 _LOOKUP_SECONDS = 5.0
 _HAND_ON_ATTEMPTS = 3
@@ -70,14 +71,14 @@ class Peers:
 
     def __init__(
         self,
-        session: aiohttp.ClientSession,
+        client: Client,
         hosts: str,
         port: int,
         token: str,
         own_address: str,
         resolve: Resolve = resolve,
     ) -> None:
-        self._session = session
+        self._client = client
         self._hosts = [host.strip() for host in hosts.split(",") if host.strip()]
         self._port = port
         self._headers = {"Authorization": f"Bearer {token}", "Accept-Encoding": "identity"}
@@ -113,11 +114,11 @@ class Peers:
         """The chunks of a file. Raises PeerFailed."""
         url = self._url(address, f"/peer/v1/blobs/{hex_digest}")
         try:
-            async with self._session.get(url, headers=self._headers, timeout=_STREAM, allow_redirects=False) as response:
+            async with self._client.ask("GET", url, self._headers, silent_seconds=_SILENT_SECONDS) as response:
                 if response.status != 200:
                     raise PeerFailed(f"peer {address} answered with status {response.status}")
-                yield response.content.iter_chunked(_CHUNK_BYTES)
-        except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
+                yield response.chunks(_CHUNK_BYTES)
+        except (TimeoutError, ConnectionError) as error:
             raise PeerFailed(f"peer {address}: {type(error).__name__}") from error
 
     async def _lookup(self, host: str) -> list[str]:
@@ -139,15 +140,15 @@ class Peers:
     async def _state(self, address: str) -> PeerState | None:
         url = self._url(address, "/peer/v1/state")
         try:
-            async with self._session.get(url, headers=self._headers, timeout=_SHORT, allow_redirects=False) as response:
+            async with asyncio.timeout(_SHORT_SECONDS), self._client.ask("GET", url, self._headers) as response:
                 if response.status != 200:
                     logger.warning("peer %s answered with status %d when asked for its state", address, response.status)
                     return None
-                return PeerState.model_validate_json(await _limited(response.content))
-        except aiohttp.ClientConnectorError as error:
-            # No process listens: it is starting or gone, and what a pod holds does not outlive its process.
-            return PeerState() if isinstance(error.os_error, ConnectionRefusedError) else None
-        except (aiohttp.ClientError, TimeoutError, ConnectionError, ValidationError) as error:
+                return PeerState.model_validate_json(await response.read(MAX_ANSWER_BYTES))
+        except (TimeoutError, ConnectionError, ValidationError) as error:
+            if isinstance(error, CannotConnect) and error.refused:
+                # No process listens: it is starting or gone, and what a pod holds does not outlive its process.
+                return PeerState()
             logger.info("peer %s did not tell its state: %s", address, type(error).__name__)
             return None
 
@@ -156,29 +157,19 @@ class Peers:
         headers = self._headers | {"Content-Type": "application/json"}
         for attempt in range(1, _HAND_ON_ATTEMPTS + 1):
             try:
-                async with self._session.post(
-                    url, data=body, headers=headers, timeout=_SHORT, allow_redirects=False
-                ) as response:
+                async with asyncio.timeout(_SHORT_SECONDS), self._client.ask("POST", url, headers, body) as response:
                     if response.status < 500:
                         return
                     problem = f"status {response.status}"
-            except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
+            except (TimeoutError, ConnectionError) as error:
                 problem = type(error).__name__
             if attempt < _HAND_ON_ATTEMPTS:
                 await asyncio.sleep(0.2 * attempt)
         logger.info("peer %s did not take the commit: %s", address, problem)
 
-    def _url(self, address: str, path: str) -> URL:
+    def _url(self, address: str, path: str) -> str:
         host = f"[{address}]" if ":" in address else address
-        return URL(f"http://{host}:{self._port}{path}", encoded=True)
-
-
-async def _limited(stream: aiohttp.StreamReader) -> bytes:
-    """A whole answer. One beyond the limit is cut, and then is no valid answer."""
-    content = b""
-    while len(content) < MAX_ANSWER_BYTES and (more := await stream.read(MAX_ANSWER_BYTES - len(content))):
-        content += more
-    return content
+        return f"http://{host}:{self._port}{path}"
 
 
 async def _bounded(calls: Sequence[Callable[[], Awaitable[T]]]) -> list[T]:

@@ -12,9 +12,8 @@ from contextlib import suppress
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
-import aiohttp
-
 from podium_serving.security.jwks import InvalidKeys, Keys, keys_of
+from podium_serving.web.client import Client
 
 logger = logging.getLogger(__name__)
 
@@ -47,11 +46,10 @@ class Issuer:
 
     async def run(self) -> NoReturn:
         """Until cancelled."""
-        timeout = aiohttp.ClientTimeout(total=_REQUEST_SECONDS)
-        async with aiohttp.ClientSession(timeout=timeout, trust_env=True) as session:
+        async with Client(proxied=True) as client:
             pause = _FIRST_PAUSE_SECONDS
             while True:
-                fetched = await self._fetched(session)
+                fetched = await self._fetched(client)
                 began = time.monotonic()
                 if fetched:
                     pause = _FIRST_PAUSE_SECONDS
@@ -63,13 +61,13 @@ class Issuer:
                     await asyncio.sleep(pause)
                     pause = min(pause * 2, LEAST_PAUSE_SECONDS)
 
-    async def _fetched(self, session: aiohttp.ClientSession) -> bool:
+    async def _fetched(self, client: Client) -> bool:
         try:
             uri = self._jwks_uri
             if not uri:
-                uri = keys_address(await _document(session, self._issuer.rstrip("/") + _DISCOVERY), self._issuer)
-            keys = keys_of(await _document(session, uri))
-        except (aiohttp.ClientError, OSError, InvalidKeys) as error:  # TimeoutError is an OSError
+                uri = keys_address(await _document(client, self._issuer.rstrip("/") + _DISCOVERY), self._issuer)
+            keys = keys_of(await _document(client, uri))
+        except (OSError, ValueError) as error:  # TimeoutError is an OSError
             text = str(error) or type(error).__name__
             if text != self._complaint:
                 logger.error("the keys of %s cannot be read: %s; those that are known stay in use", self._issuer, text)
@@ -93,16 +91,14 @@ def keys_address(configuration: Any, issuer: str) -> str:
     return uri
 
 
-async def _document(session: aiohttp.ClientSession, url: str) -> Any:
+async def _document(client: Client, url: str) -> Any:
     # A redirect could lead from https to http, or to another host's keys.
-    async with session.get(url, allow_redirects=False) as response:
+    async with asyncio.timeout(_REQUEST_SECONDS), client.ask("GET", url) as response:
         if response.status != 200:
             raise InvalidKeys(f"{url} answers {response.status}")
-        body = b""
-        async for part in response.content.iter_any():
-            body += part
-            if len(body) > _MOST_BYTES:
-                raise InvalidKeys(f"{url} answers with more than {_MOST_BYTES} bytes")
+        body = await response.read(_MOST_BYTES + 1)
+        if len(body) > _MOST_BYTES:
+            raise InvalidKeys(f"{url} answers with more than {_MOST_BYTES} bytes")
     try:
         return json.loads(body)
     except (ValueError, RecursionError) as error:

@@ -14,8 +14,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import aiohttp
-
 from podium_crds.names import SERVING_CONTRACT
 from podium_crds.package import Descriptor
 from podium_crds.verification import VerificationReport
@@ -36,6 +34,7 @@ from podium_serving.verify.report import (
     schema_digest,
     tensors_text,
 )
+from podium_serving.web.client import Client
 
 RETRYABLE_REASONS = frozenset({"FetchFailed", "PackageNotFound", "DiskFull", "PreparationFailed"})
 """What another attempt may find changed: the registry, a push that comes late, the node, or an error nobody foresaw."""
@@ -87,8 +86,8 @@ async def verify(asked: Asked, environment: Mapping[str, str]) -> VerificationRe
 
 async def _fetched(asked: Asked, environment: Mapping[str, str], scratch: Path) -> Path:
     insecure = [host.strip() for host in environment.get(INSECURE_REGISTRIES, "").split(",") if host.strip()]
-    async with aiohttp.ClientSession(trust_env=True) as session:
-        packages = Packages(Cache(scratch), session, insecure)
+    async with Client(proxied=True) as client:
+        packages = Packages(Cache(scratch), client, insecure)
         try:
             return await packages.folder(asked.uri, asked.digest, credential_from(asked.uri, environment))
         finally:

@@ -6,7 +6,6 @@ import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import aiohttp
 import pytest
 
 from podium_crds.plan import RegistryCredential
@@ -15,6 +14,7 @@ from podium_serving.fetch.cache import Cache
 from podium_serving.fetch.errors import DigestMismatch, FetchFailed, PackageNotFound
 from podium_serving.fetch.packages import Packages
 from podium_serving.model.package import read_package
+from podium_serving.web.client import Client
 from swap_fixtures import FakeRegistry
 
 
@@ -26,8 +26,8 @@ async def registry() -> AsyncIterator[FakeRegistry]:
 
 @pytest.fixture
 async def packages(registry: FakeRegistry, tmp_path: Path) -> AsyncIterator[Packages]:
-    async with aiohttp.ClientSession() as session:
-        made = Packages(Cache(tmp_path / "cache"), session, [registry.address])
+    async with Client() as client:
+        made = Packages(Cache(tmp_path / "cache"), client, [registry.address])
         yield made
         await made.close()
 

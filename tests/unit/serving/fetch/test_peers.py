@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import aiohttp
 import pytest
 
 from podium_crds.plan import Commit
 from podium_serving.fetch.peers import Peers, PeersUnknown
 from podium_serving.model.package import read_package
+from podium_serving.web.client import Client
 from swap_fixtures import KEY, TOKEN, FakeRegistry, Pods, eventually, plan, pods, prepare
 
 
@@ -26,24 +26,22 @@ async def group(tmp_path: Path, registry: FakeRegistry) -> AsyncIterator[Pods]:
 
 
 @pytest.fixture
-async def session() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession() as made:
+async def client() -> AsyncIterator[Client]:
+    async with Client() as made:
         yield made
 
 
-def peers_of(session: aiohttp.ClientSession, group: Pods, hosts: str, token: str = TOKEN) -> Peers:
-    return Peers(session, hosts, group.port, token, own_address="127.0.0.43")
+def peers_of(client: Client, group: Pods, hosts: str, token: str = TOKEN) -> Peers:
+    return Peers(client, hosts, group.port, token, own_address="127.0.0.43")
 
 
-async def test_names_and_addresses_may_be_listed_and_this_pod_is_none_of_its_peers(
-    session: aiohttp.ClientSession, group: Pods
-) -> None:
-    peers = peers_of(session, group, "127.0.0.41, 127.0.0.42,127.0.0.43,,127.0.0.41")
+async def test_names_and_addresses_may_be_listed_and_this_pod_is_none_of_its_peers(client: Client, group: Pods) -> None:
+    peers = peers_of(client, group, "127.0.0.41, 127.0.0.42,127.0.0.43,,127.0.0.41")
     assert sorted(await peers.addresses()) == ["127.0.0.41", "127.0.0.42"]
-    assert await peers_of(session, group, "").addresses() == []
+    assert await peers_of(client, group, "").addresses() == []
 
 
-async def test_a_starting_peer_holds_nothing_and_a_mute_one_is_silent(session: aiohttp.ClientSession, group: Pods) -> None:
+async def test_a_starting_peer_holds_nothing_and_a_mute_one_is_silent(client: Client, group: Pods) -> None:
     await group.start("127.0.0.41")
 
     async def never_answers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -52,32 +50,28 @@ async def test_a_starting_peer_holds_nothing_and_a_mute_one_is_silent(session: a
 
     mute = await asyncio.start_server(never_answers, "127.0.0.42", group.port)
     async with mute:
-        answers = await peers_of(session, group, "").ask(["127.0.0.41", "127.0.0.42", "127.0.0.44"])
+        answers = await peers_of(client, group, "").ask(["127.0.0.41", "127.0.0.42", "127.0.0.44"])
     assert (len(answers.states), answers.silent) == (2, 1)
     assert all(state.committed is None for state in answers.states)
 
 
-async def test_a_peer_that_refuses_the_token_is_silent(session: aiohttp.ClientSession, group: Pods) -> None:
+async def test_a_peer_that_refuses_the_token_is_silent(client: Client, group: Pods) -> None:
     await group.start("127.0.0.41")
-    answers = await peers_of(session, group, "", token="wrong").ask(["127.0.0.41"])
+    answers = await peers_of(client, group, "", token="wrong").ask(["127.0.0.41"])
     assert (answers.states, answers.silent) == ((), 1)
 
 
-async def test_a_name_that_nobody_can_resolve_is_not_the_same_as_no_peers(
-    session: aiohttp.ClientSession, group: Pods
-) -> None:
+async def test_a_name_that_nobody_can_resolve_is_not_the_same_as_no_peers(client: Client, group: Pods) -> None:
     async def broken(host: str, port: int) -> list[str]:
         raise PeersUnknown(f"{host} did not resolve")
 
-    peers = Peers(session, "churn-peers", group.port, TOKEN, "", broken)
+    peers = Peers(client, "churn-peers", group.port, TOKEN, "", broken)
     with pytest.raises(PeersUnknown):
         await peers.addresses()
     await peers.hand_on(KEY.sign(Commit(plan=plan(1))))  # Nobody to give it to: said in the log, no error.
 
 
-async def test_a_resolver_that_hangs_is_asked_once(
-    session: aiohttp.ClientSession, group: Pods, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_resolver_that_hangs_is_asked_once(client: Client, group: Pods, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("podium_serving.fetch.peers._LOOKUP_SECONDS", 0.05)
     answers, asked = asyncio.Event(), 0
 
@@ -87,7 +81,7 @@ async def test_a_resolver_that_hangs_is_asked_once(
         await answers.wait()
         return ["127.0.0.41"]
 
-    peers = Peers(session, "churn-peers", group.port, TOKEN, "", hanging)
+    peers = Peers(client, "churn-peers", group.port, TOKEN, "", hanging)
     for _ in range(3):
         with pytest.raises(PeersUnknown, match="did not resolve within"):
             await peers.addresses()

@@ -14,6 +14,7 @@ from podium_serving.fetch.cache import Cache
 from podium_serving.fetch.errors import DigestMismatch, PackageNotFound
 from podium_serving.fetch.packages import Packages
 from podium_serving.model.package import read_package
+from podium_serving.web.client import Client
 from serving_fixtures import make_package
 from swap_fixtures import eventually
 
@@ -80,11 +81,12 @@ async def test_a_pushed_package_arrives_with_its_digest(
 ) -> None:
     digest = make_package(tmp_path / "p")
     await push(session, address, tmp_path / "p", "v1")
-    packages = Packages(Cache(tmp_path / "cache"), session, [address])
-    uri = f"oci://{address}/team/churn"
-    assert read_package(await packages.folder(f"{uri}:v1", digest)).digest == digest
-    wanted = "sha256:" + "a" * 64
-    with pytest.raises(PackageNotFound):
-        await packages.folder(uri, wanted)
-    with pytest.raises(DigestMismatch, match=f"the tag 'v1' there is {digest}"):
-        await packages.folder(f"{uri}:v1", wanted)
+    async with Client() as client:
+        packages = Packages(Cache(tmp_path / "cache"), client, [address])
+        uri = f"oci://{address}/team/churn"
+        assert read_package(await packages.folder(f"{uri}:v1", digest)).digest == digest
+        wanted = "sha256:" + "a" * 64
+        with pytest.raises(PackageNotFound):
+            await packages.folder(uri, wanted)
+        with pytest.raises(DigestMismatch, match=f"the tag 'v1' there is {digest}"):
+            await packages.folder(f"{uri}:v1", wanted)

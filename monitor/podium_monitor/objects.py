@@ -4,7 +4,6 @@ The kinds may be newer than this process: fields that it does not know are dropp
 object unreadable, for a guess could leave out a guardrail; what was read of it before stays, and all others are there.
 """
 
-import copy
 import logging
 import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -16,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from podium_crds.names import GROUP
 from podium_crds.v1alpha1.model_deployment import ModelDeploymentSpec, ModelDeploymentStatus
 from podium_crds.v1alpha1.model_version import ModelVersionSpec, ModelVersionStatus
+from podium_monitor.lenient import first_error, without_unknown_fields
 from podium_monitor.world import Watched, WatchedVersion
 
 log = logging.getLogger(__name__)
@@ -24,8 +24,6 @@ Kind = Literal["ModelDeployment", "ModelVersion"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 _M = TypeVar("_M", bound=BaseModel)
-_ROUNDS = 5
-"""Validations until no unknown field is left: pydantic tells all that it sees at once, but not behind another error."""
 _DEFAULT_NAMESPACE = "default"
 _LONG_AGO = "1970-01-01T00:00:00Z"
 
@@ -83,9 +81,9 @@ def watched_version(manifest: Mapping[str, Any]) -> WatchedVersion:
 
 def _spec(model: type[_M], manifest: Mapping[str, Any]) -> _M:
     try:
-        return _without_unknown_fields(model, manifest.get("spec"))
+        return without_unknown_fields(model, manifest.get("spec"))
     except ValidationError as error:
-        raise Unreadable(f"spec: {_first(error)}") from error
+        raise Unreadable(f"spec: {first_error(error)}") from error
 
 
 def _status(model: type[_M], manifest: Mapping[str, Any]) -> _M | None:
@@ -93,37 +91,11 @@ def _status(model: type[_M], manifest: Mapping[str, Any]) -> _M | None:
     if not manifest.get("status"):
         return None
     try:
-        return _without_unknown_fields(model, manifest["status"])
+        return without_unknown_fields(model, manifest["status"])
     except ValidationError as error:
         metadata = manifest["metadata"]
-        log.warning("%s %s: status is left out: %s", manifest.get("kind"), metadata.get("name"), _first(error))
+        log.warning("%s %s: status is left out: %s", manifest.get("kind"), metadata.get("name"), first_error(error))
         return None
-
-
-def _without_unknown_fields(model: type[_M], content: Any) -> _M:
-    for _ in range(_ROUNDS):
-        try:
-            return model.model_validate(content)
-        except ValidationError as error:
-            unknown = [found["loc"] for found in error.errors() if found["type"] == "extra_forbidden"]
-            if not unknown:
-                raise
-            content = copy.deepcopy(content)
-            for place in unknown:
-                _drop(content, place)
-    return model.model_validate(content)
-
-
-def _drop(content: Any, place: Sequence[str | int]) -> None:
-    """`place` is pydantic's path of keys and positions; none of the kinds has a union, whose branches would be in it."""
-    for step in place[:-1]:
-        content = content[step]
-    del content[place[-1]]
-
-
-def _first(error: ValidationError) -> str:
-    found = error.errors()[0]
-    return f"{'.'.join(map(str, found['loc'])) or 'it'}: {found['msg']}"
 
 
 def versions_named(deployment: Watched) -> set[str]:

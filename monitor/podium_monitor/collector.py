@@ -25,6 +25,7 @@ class Collector:
     def __init__(self, limits: Limits, store: Store) -> None:
         self._limits = limits
         self._lake = Lake(store)
+        self.store = store
         self._known = KnownEvents(limits.known_events, limits.known_seconds)
         self._opened = False
         self._task: asyncio.Task[None] | None = None

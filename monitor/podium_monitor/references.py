@@ -1,0 +1,138 @@
+"""What a version was trained on, as its package says: kept per deployment and digest, brought by the pods that serve it.
+
+    references/namespace=shop/deployment=churn/digest=sha256-<hex>/{podium.yaml, profile.json, reference.parquet}
+
+The monitor reads no registry: pods hold the package anyway. Files are written once and never changed; podium.yaml is the
+last one, and with it the reference is whole.
+"""
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+from pydantic import ValidationError
+
+from podium_crds.package import DESCRIPTOR_FILE, PROFILE_FILE, REFERENCE_FILE, Descriptor
+from podium_crds.profile import Profile
+from podium_monitor.lake.store import Store
+from podium_monitor.lenient import first_error, without_unknown_fields
+
+MAX_BYTES = {DESCRIPTOR_FILE: 8 * 1024 * 1024, PROFILE_FILE: 64 * 1024 * 1024, REFERENCE_FILE: 64 * 1024 * 1024}
+"""Of the files that a reference may have. A pod takes a podium.yaml of 8 MiB at most."""
+_MAX_ROWS = 100_000
+"""The packager writes 10,000."""
+_MAX_COLUMNS = 10_000
+_MAX_UNPACKED_BYTES = 1024 * 1024 * 1024
+_KEPT = 64
+
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same, ten times as fast, where libyaml is
+
+
+class InvalidReference(ValueError):
+    """The file is not what its name says. The text says why."""
+
+
+class Differs(Exception):
+    """There is another file of the name, or the reference is whole without it: nothing is changed."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Of one version as one deployment serves it."""
+
+    descriptor: Descriptor
+    profile: Profile | None
+    """None: the package has none."""
+    table: Path | None
+    """reference.parquet, for reading now: it may be gone later. None: the package has none."""
+
+
+def reference_of(store: Store, namespace: str, deployment: str, digest: str) -> Reference | None:
+    """None: no pod has brought it whole yet. Blocking; read once, then remembered. Raises OSError."""
+    try:
+        known: Any = store  # mypy does not see that a Protocol's objects have a hash
+        descriptor, profile, has_table = _documents(known, namespace, deployment, digest)
+        path = f"{folder_of_reference(namespace, deployment, digest)}/{REFERENCE_FILE}"
+        return Reference(descriptor, profile, store.local(path) if has_table else None)
+    except FileNotFoundError:
+        return None
+
+
+@lru_cache(maxsize=_KEPT)
+def _documents(store: Store, namespace: str, deployment: str, digest: str) -> tuple[Descriptor, Profile | None, bool]:
+    folder = folder_of_reference(namespace, deployment, digest)
+    descriptor = _descriptor(store.read(f"{folder}/{DESCRIPTOR_FILE}"))
+    names = {entry.path.rpartition("/")[2] for entry in store.list(folder)}
+    profile = _profile(store.read(f"{folder}/{PROFILE_FILE}")) if PROFILE_FILE in names else None
+    return descriptor, profile, REFERENCE_FILE in names
+
+
+def folder_of_reference(namespace: str, deployment: str, digest: str) -> str:
+    """`digest` is sha256:<hex>."""
+    return f"references/namespace={namespace}/deployment={deployment}/digest={digest.replace(':', '-')}"
+
+
+def is_there(store: Store, folder: str, name: str) -> bool:
+    return any(entry.path == f"{folder}/{name}" for entry in store.list(folder))
+
+
+def keep(store: Store, folder: str, name: str, content: bytes) -> bool:
+    """Whether it is new; durable when it returns. Raises InvalidReference, Differs, or OSError. Blocking."""
+    check(name, content)
+    path = f"{folder}/{name}"
+    if name != DESCRIPTOR_FILE and not is_there(store, folder, name) and is_there(store, folder, DESCRIPTOR_FILE):
+        raise Differs(f"the reference is whole without {name}: {DESCRIPTOR_FILE} is the last file")
+    try:
+        store.create(path, content)
+    except FileExistsError as error:
+        if store.read(path) != content:
+            raise Differs(f"there is another {name} of this digest") from error
+        return False
+    return True
+
+
+def check(name: str, content: bytes) -> None:
+    """Raises InvalidReference if the content is not what the name says. `name` is one of MAX_BYTES."""
+    if name == DESCRIPTOR_FILE:
+        _descriptor(content)
+    elif name == PROFILE_FILE:
+        _profile(content)
+    else:
+        _check_table(content)
+
+
+def _descriptor(content: bytes) -> Descriptor:
+    try:
+        return without_unknown_fields(Descriptor, yaml.load(content, Loader=_Loader))  # noqa: S506  a safe loader
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidReference(f"{DESCRIPTOR_FILE} is not YAML: {error}") from error
+    except ValidationError as error:
+        raise InvalidReference(f"{DESCRIPTOR_FILE}: {first_error(error)}") from error
+
+
+def _profile(content: bytes) -> Profile:
+    try:
+        return without_unknown_fields(Profile, json.loads(content))
+    except (ValueError, RecursionError) as error:
+        why = first_error(error) if isinstance(error, ValidationError) else str(error)
+        raise InvalidReference(f"{PROFILE_FILE}: {why}") from error
+
+
+def _check_table(content: bytes) -> None:
+    try:
+        found = pq.ParquetFile(pa.BufferReader(content)).metadata
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise InvalidReference(f"{REFERENCE_FILE} is not Parquet: {error}") from error
+    if found.num_rows > _MAX_ROWS or found.num_columns > _MAX_COLUMNS:
+        raise InvalidReference(
+            f"{REFERENCE_FILE} has {found.num_rows} rows of {found.num_columns} columns, "
+            f"may have {_MAX_ROWS} of {_MAX_COLUMNS}"
+        )
+    unpacked = sum(found.row_group(index).total_byte_size for index in range(found.num_row_groups))
+    if unpacked > _MAX_UNPACKED_BYTES:
+        raise InvalidReference(f"{REFERENCE_FILE} unpacks to {unpacked} bytes, may have {_MAX_UNPACKED_BYTES}")

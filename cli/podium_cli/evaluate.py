@@ -14,7 +14,7 @@ from rich.table import Table as Printed
 from podium_cli.errors import UserError
 from podium_cli.evaluation_json import document
 from podium_cli.loading import load_table
-from podium_evaluation.chunks import DEFAULT_CHUNKS, Chunk, chunks_of_rows, chunks_of_time, period_seconds
+from podium_evaluation.chunks import DEFAULT_CHUNKS, Chunk, Period, chunks_of_rows, chunks_of_time, period_of
 from podium_evaluation.columns import Column, column
 from podium_evaluation.diagnosis import diagnose
 from podium_evaluation.evaluate import (
@@ -103,23 +103,23 @@ def _labelled(options: EvaluateOptions) -> Any:
     return frame.drop(columns=options.target, errors="ignore").merge(newest, on=options.identity, how="left")
 
 
-def _time(options: EvaluateOptions) -> tuple[str | None, int]:
+def _time(options: EvaluateOptions) -> tuple[str | None, Period | None]:
     if options.chunk_by is None:
-        return None, 0
+        return None, None
     if options.chunk_rows is not None:
         raise UserError("--chunk-rows and --chunk-by exclude each other")
     name, _, period = options.chunk_by.rpartition(":")
     try:
-        return name, period_seconds(period)
+        return name, period_of(period)
     except ValueError as error:
         raise UserError(f"--chunk-by is {options.chunk_by!r}, must be COLUMN:PERIOD: {error}") from error
 
 
-def _chunks(options: EvaluateOptions, frame: Any, period: int, time_column: str | None) -> list[Chunk]:
+def _chunks(options: EvaluateOptions, frame: Any, period: Period | None, time_column: str | None) -> list[Chunk]:
     if len(frame) == 0:
         raise UserError(f"{options.current} has no row")
     try:
-        if time_column is None:
+        if time_column is None or period is None:
             return chunks_of_rows(len(frame), options.chunk_rows or max(1, -(-len(frame) // DEFAULT_CHUNKS)))
         times = pd.to_datetime(frame[time_column], utc=True)
         seconds = (times - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)

@@ -160,7 +160,9 @@ def evaluate_command(
     protected: Annotated[list[str] | None, typer.Option(help="A column of protected groups. May be repeated.")] = None,
     segment: Annotated[list[str] | None, typer.Option(help="A column to show performance by. May be repeated.")] = None,
     chunk_rows: Annotated[int | None, typer.Option(min=1, help="Rows of a chunk. Default: ten chunks.")] = None,
-    chunk_by: Annotated[str | None, typer.Option(help="COLUMN:PERIOD, a time column and 15m, 6h, 1D or 2W.")] = None,
+    chunk_by: Annotated[
+        str | None, typer.Option(help="COLUMN:PERIOD, a time column and 15m, 6h, 1D, 2W or 1M (calendar months).")
+    ] = None,
     json: Annotated[str | None, typer.Option(help="Write all figures to this file instead; '-' prints them.")] = None,
 ) -> None:
     """Judge a model's rows against a reference: performance, drift, data quality, fairness, and what explains them."""

@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 DEFAULT_CHUNKS = 10
-_PERIOD = re.compile(r"^(\d+)(m|h|D|W)$")
+_MONTH = "M"
+_PERIOD = re.compile(r"^(\d{1,6})(m|h|D|W|M)$")
 _SECONDS = {"m": 60, "h": 3600, "D": 86_400, "W": 604_800}
 
 
@@ -35,25 +36,45 @@ def chunks_of_rows(rows: int, size: int) -> list[Chunk]:
     ]
 
 
-def period_seconds(period: str) -> int:
-    """`15m`, `6h`, `1D`, `2W` in seconds. Raises ValueError that says what would be right."""
-    match = _PERIOD.match(period)
+@dataclass(frozen=True)
+class Period:
+    """`count` units of time. Periods begin at multiples of it since 1970 in UTC; months are the calendar's."""
+
+    count: int
+    unit: str
+    """One of m, h, D, W, M."""
+
+    def slots(self, seconds: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+        """Which period each of the unix `seconds` lies in, shape (n,)."""
+        if self.unit == _MONTH:
+            months = np.floor(seconds).astype("datetime64[s]").astype("datetime64[M]").astype(np.int64)
+            return np.asarray(np.floor_divide(months, self.count), dtype=np.int64)
+        return np.floor_divide(seconds, self.count * _SECONDS[self.unit]).astype(np.int64)
+
+    def start(self, slot: int) -> str:
+        """When a period begins, as ISO 8601 in UTC."""
+        if self.unit == _MONTH:
+            return f"{np.datetime64(slot * self.count, 'M').astype('datetime64[s]')}Z"
+        return f"{np.datetime64(slot * self.count * _SECONDS[self.unit], 's')}Z"
+
+
+def period_of(text: str) -> Period:
+    """`15m`, `6h`, `1D`, `2W`, `1M`. Raises ValueError that says what would be right."""
+    match = _PERIOD.match(text)
     if match is None or int(match[1]) == 0:
-        raise ValueError(f"{period!r} is no period; write a number and m, h, D or W, as in 1D")
-    return int(match[1]) * _SECONDS[match[2]]
+        raise ValueError(f"{text!r} is no period; write a number and m, h, D, W or M (months), as in 1D")
+    return Period(int(match[1]), match[2])
 
 
-def chunks_of_time(seconds: npt.ArrayLike, period: int) -> list[Chunk]:
-    """One chunk per period that has rows, from unix `seconds` of shape (n,); periods begin at multiples of `period` in UTC.
+def chunks_of_time(seconds: npt.ArrayLike, period: Period) -> list[Chunk]:
+    """One chunk per period that has rows, from unix `seconds` of shape (n,).
 
     Rows keep their order within a chunk. Raises ValueError when a time is missing.
     """
     given = np.asarray(seconds, dtype=np.float64)
     if np.isnan(given).any():
         raise ValueError(f"row {int(np.flatnonzero(np.isnan(given))[0])} has no time (rows count from 0)")
-    slots = np.floor_divide(given, period).astype(np.int64)
-    found = []
-    for index, slot in enumerate(np.unique(slots)):
-        start = np.datetime64(int(slot) * period, "s")
-        found.append(Chunk(index, np.flatnonzero(slots == slot), f"{start}Z"))
-    return found
+    slots = period.slots(given)
+    return [
+        Chunk(index, np.flatnonzero(slots == slot), period.start(int(slot))) for index, slot in enumerate(np.unique(slots))
+    ]

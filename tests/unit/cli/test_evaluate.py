@@ -102,7 +102,7 @@ def test_the_table_marks_what_is_alarming(files: Path) -> None:
     [
         pytest.param(["--score", "scores"], "--score is 'scores', but", id="no-such-column"),
         pytest.param([*GOOD, "--chunk-rows", "10", "--chunk-by", "at:1D"], "exclude each other", id="two-ways"),
-        pytest.param([*GOOD, "--chunk-by", "at:1Y"], "write a number and m, h, D or W", id="period"),
+        pytest.param([*GOOD, "--chunk-by", "at:1Y"], "write a number and m, h, D, W or M", id="period"),
         pytest.param([*GOOD, "--chunk-by", "contract:1D"], "cannot be cut into chunks", id="no-time"),
         pytest.param([*GOOD, "--labels", "x.csv"], "--labels needs --id", id="labels-alone"),
         pytest.param(["--score", "contract", "--target", "churn"], "holds 'a', which is no number", id="text-as-score"),

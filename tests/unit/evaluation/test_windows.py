@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from podium_evaluation.chunks import chunks_of_rows, chunks_of_time, period_seconds
+from podium_evaluation.chunks import chunks_of_rows, chunks_of_time, period_of
 from podium_evaluation.columns import column
 from podium_evaluation.windows import column_drift, column_quality
 
@@ -67,14 +67,27 @@ def test_a_short_rest_joins_the_last_chunk() -> None:
 def test_chunks_of_time_begin_at_whole_periods_in_utc() -> None:
     times = pd.to_datetime(["2026-03-28T23:30Z", "2026-03-30T00:00Z", "2026-03-28T01:00Z"])
     seconds = (times - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)
-    found = chunks_of_time(np.asarray(seconds, dtype=float), period_seconds("1D"))
+    found = chunks_of_time(np.asarray(seconds, dtype=float), period_of("1D"))
     assert [(chunk.start, chunk.rows.tolist()) for chunk in found] == [
         ("2026-03-28T00:00:00Z", [0, 2]),
         ("2026-03-30T00:00:00Z", [1]),
     ]
 
 
+def test_months_are_those_of_the_calendar() -> None:
+    days = np.arange("2013-01-15", "2013-04-02", dtype="datetime64[D]")
+    found = chunks_of_time(days.astype("datetime64[s]").astype(np.int64), period_of("1M"))
+    assert [(chunk.start, len(chunk.rows)) for chunk in found] == [
+        ("2013-01-01T00:00:00Z", 17),
+        ("2013-02-01T00:00:00Z", 28),
+        ("2013-03-01T00:00:00Z", 31),
+        ("2013-04-01T00:00:00Z", 1),
+    ]
+    before = chunks_of_time([-0.5], period_of("1M"))
+    assert before[0].start == "1969-12-01T00:00:00Z"
+
+
 @pytest.mark.parametrize("period", ["1Y", "D", "0h", "-1D", "1.5h", ""])
 def test_what_is_no_period_is_refused(period: str) -> None:
-    with pytest.raises(ValueError, match="write a number and m, h, D or W"):
-        period_seconds(period)
+    with pytest.raises(ValueError, match="write a number and m, h, D, W or M"):
+        period_of(period)

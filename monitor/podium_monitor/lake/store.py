@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from typing import Protocol
+from typing import IO, Protocol
 
 _INCOMING = ".incoming"
 _LEFT_BEHIND_SECONDS = 600.0
@@ -42,6 +42,9 @@ class Store(Protocol):
 
     def read(self, path: str) -> bytes:
         """Raises FileNotFoundError."""
+
+    def open(self, path: str) -> IO[bytes]:
+        """The file for reading here and there, without fetching all of it. Raises FileNotFoundError."""
 
     def list(self, prefix: str) -> Iterator[Entry]:
         """All files below the folder `prefix` ("": all), by path. Nothing if there is no such folder."""
@@ -93,6 +96,9 @@ class FolderStore:
     def read(self, path: str) -> bytes:
         return self._at(path).read_bytes()
 
+    def open(self, path: str) -> IO[bytes]:
+        return self._at(path).open("rb")
+
     def list(self, prefix: str) -> Iterator[Entry]:
         yield from self._below(self._at(prefix) if prefix else self.folder)
 
@@ -140,7 +146,7 @@ class FolderStore:
         (self.folder / _INCOMING).mkdir(parents=True, exist_ok=True)
         incoming = self.folder / _INCOMING / secrets.token_hex(12)
         try:
-            with open(incoming, "wb") as file:
+            with incoming.open("wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())

@@ -20,11 +20,12 @@ class Lake:
         self._lock = FolderLock(store.folder) if isinstance(store, FolderStore) else None
 
     def open(self) -> None:
-        """Removes what a crash left half-written. Raises LakeInUse or OSError."""
+        """Removes what a crash left half-written; asks a bucket whether it answers. Raises LakeInUse or OSError."""
         if self._lock is not None:
             self._lock.acquire()
         if isinstance(self._store, FolderStore):
             self._store.clean()
+        self._store.folders("")
 
     def close(self) -> None:
         if self._lock is not None:
@@ -47,7 +48,8 @@ class Lake:
         for received, place, path in found:
             if given >= limit or (found[0][0] - received).total_seconds() > seconds:
                 return
-            ids: list[str] = pq.read_table(pa.BufferReader(self._store.read(path)), columns=["event_id"])[0].to_pylist()
+            with self._store.open(path) as file:
+                ids: list[str] = pq.ParquetFile(file).read(columns=["event_id"]).column(0).to_pylist()
             given += len(ids)
             yield received, place, ids
 
@@ -68,7 +70,11 @@ class Lake:
         """Rows of a deployment, from the footers of its files: takes time by their number."""
         entries = self._store.list(folder_of(table, namespace, deployment))
         paths = [entry.path for entry in entries if entry.path.endswith(".parquet")]
-        return sum(pq.read_metadata(self._store.local(path)).num_rows for path in paths)
+        return sum(self._rows_of(path) for path in paths)
+
+    def _rows_of(self, path: str) -> int:
+        with self._store.open(path) as file:
+            return int(pq.read_metadata(file).num_rows)
 
 
 def _parquet(rows: Rows) -> bytes:

@@ -24,3 +24,18 @@ def label_token(collector_key: bytes, source: str) -> str:
     base64url(HMAC-SHA256(collector key, "podium labels <source>")). It opens nothing else. Secret."""
     mac = hmac.digest(collector_key, f"podium labels {source}".encode(), hashlib.sha256)
     return f"{source}/{base64.urlsafe_b64encode(mac).decode()}"
+
+
+def hash_key(token: str) -> bytes:
+    """The key of a source's hashes. It follows from the capture token, so the pods of a deployment and the collector have
+    it without another secret: it stays as it is until the collector's key or the deployment's uid changes. Secret."""
+    return hmac.digest(token.encode(), b"podium capture hash", hashlib.sha256)
+
+
+def hashed(key: bytes, value: bytes) -> str:
+    """What is kept of a value in its place: the first 32 hexadecimal digits of HMAC-SHA256.
+
+    `value` is its text as sticky keys are compared (docs/architecture.md, "Capture"): equal values have equal hashes, in
+    inputs, outputs and join keys, so labels are found by the hash of their key.
+    """
+    return hmac.digest(key, value, hashlib.sha256).hex()[:32]

@@ -8,9 +8,11 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import generate_latest
 
+from podium_crds import rows as rows_as_blocks
 from podium_crds.capture import CONTENT_TYPE
 from podium_monitor.answers import BROKEN_SECONDS, BUSY_SECONDS, body_of, or_error, refusal
 from podium_monitor.collector import Collector
+from podium_monitor.compact import expanded
 from podium_monitor.credentials import Refused, Source, authenticated_source
 from podium_monitor.events import Clock, rows_of, unpacked
 from podium_monitor.reference_routes import ReferenceRoutes
@@ -50,8 +52,9 @@ class Routes:
 
     async def _take(self, request: Request) -> Response:
         source = self._source(request)
-        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != CONTENT_TYPE:
-            return refusal(415, f"Content-Type must be {CONTENT_TYPE}")
+        media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if media not in (CONTENT_TYPE, rows_as_blocks.CONTENT_TYPE):
+            return refusal(415, f"Content-Type must be {CONTENT_TYPE} or {rows_as_blocks.CONTENT_TYPE}")
         if not self._collector.is_ready():
             return refusal(503, "the lake is not open yet", BROKEN_SECONDS)
         if self._receiving >= self._limits.max_receiving:
@@ -59,6 +62,8 @@ class Routes:
         self._receiving += 1
         try:
             content = await self._content(request)
+            if media == rows_as_blocks.CONTENT_TYPE:
+                content = expanded(content, source, self._limits.max_batch_events, self._limits.max_batch_bytes)
             rows = rows_of(content, source, self._clock(), self._limits.max_batch_events)
         finally:
             self._receiving -= 1

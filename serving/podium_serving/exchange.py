@@ -93,6 +93,8 @@ class InferRequest(msgspec.Struct, eq=False):
     """On the forward port: in whose name the other pod asks."""
     mirror: bool = False
     """On the forward port: a shadow's copy, whose answer no client sees."""
+    capture_asked: bool = False
+    """The client sent Podium-Capture: always."""
 
 
 class Fallback(StrEnum):
@@ -111,7 +113,14 @@ class Fallback(StrEnum):
 
 
 class RowTexts(Protocol):
-    """JSON of a run's rows, written once for whoever reads them and whoever keeps them (podium_serving.oip.rows)."""
+    """A run whose parts were single rows, and JSON of its outputs, written once for all who read them
+    (podium_serving.oip.rows)."""
+
+    rows: int
+    asked: Columns
+    """Inputs of all rows."""
+    said: Columns
+    """Outputs of all rows."""
 
     def of(self, name: str) -> list[bytes]:
         """Per row the values of output `name`, comma-separated, without brackets."""

@@ -1,110 +1,162 @@
-"""CloudEvents of predictions and shadows, one per row. Pure: bytes out, times in.
+"""What was captured, on its way to become blocks of rows (podium_crds.rows). Pure: bytes out, times in.
 
-What is kept of a request is what it holds already (arrays, names); it becomes JSON a moment later, with its neighbours.
+The rows of one run of the model are one block: its inputs and outputs lie side by side already, so a row costs a few
+entries of lists.
 """
 
 import msgspec
 
 from podium_crds.plan import PlannedRoute
-from podium_serving.capture.texts import PlanText, RowWriter, json_text
-from podium_serving.exchange import Answer, InferRequest
-from podium_serving.traffic.keys import key_of_header, row_keys
+from podium_crds.rows import Predictions, Shadows
+from podium_serving.capture.columns import rows_at, rows_between, size_of
+from podium_serving.capture.planned import PlanCapture
+from podium_serving.exchange import Answer, InferRequest, RowTexts
 from podium_serving.traffic.mirror import Shadowed
 
-_BYTES_PER_ROW = 400
-_PREDICTION = b'%b,"request_id":%b,"latency_seconds":%.6f,"row":%d,"join_key":%b,"inputs":%b,"outputs":%b},"id":"%b-%d"}'
+_BYTES_PER_ROW = 100
+"""Of a row apart from its values: id, times, what holds them."""
+_BYTES_PER_BLOCK = 500
+
+_encode = msgspec.msgpack.Encoder().encode
 
 
-class CapturedPrediction(msgspec.Struct, eq=False):
-    """An answered request. `event` is the stem of its rows' event ids."""
+class CapturedRun:
+    """Answered requests of one row each, which were one run of the model, under one plan and answered alike."""
 
-    event: bytes
-    at: float
-    """Unix seconds."""
-    text: PlanText
+    def __init__(
+        self, stem: bytes, first: int, planned: PlanCapture, members: bytes, texts: RowTexts, offset: float
+    ) -> None:
+        """`offset` is what Unix seconds are ahead of monotonic ones."""
+        self.stem = stem
+        self.planned = planned
+        self.members = members
+        self.texts = texts
+        self.requests: list[InferRequest] = []
+        self.places: list[int] = []
+        """Each one's row of the run."""
+        self.ends: list[float] = []
+        """Monotonic seconds of the end of each."""
+        self.size = 0
+        self._first = first
+        self._offset = offset
+
+    @property
+    def rows(self) -> int:
+        return len(self.requests)
+
+    @property
+    def event(self) -> bytes:
+        """For the log."""
+        return b"%b-%x" % (self.stem, self._first)
+
+    def weigh(self) -> int:
+        texts, rows = self.texts, len(self.requests)
+        of_run = size_of(texts.asked) + size_of(texts.said)
+        self.size = of_run * rows // max(texts.rows, rows) + rows * _BYTES_PER_ROW + _BYTES_PER_BLOCK
+        return self.size
+
+    def block(self, start: int, end: int) -> bytes:
+        requests, ends, places = self.requests[start:end], self.ends[start:end], self.places[start:end]
+        take, planned, offset = rows_at(places), self.planned, self._offset
+        ids = [request.request_id for request in requests]
+        return _encode(
+            Predictions(
+                self.stem,
+                self._first + start,
+                None,
+                len(ids),
+                self.members,
+                [at + offset for at in ends],
+                [at - request.admitted_at for at, request in zip(ends, requests, strict=True)],
+                ids,
+                None if planned.by_request else self._join_keys(requests, ids),
+                planned.columns.written(self.texts.asked, take),
+                planned.columns.written(self.texts.said, take),
+            )
+        )
+
+    def _join_keys(self, requests: list[InferRequest], ids: list[str]) -> list[str]:
+        keys = [self.planned.join_keys(request, request.columns, 0, 1) for request in requests]
+        return [identity if key is None else key[0] for key, identity in zip(keys, ids, strict=True)]
+
+
+class CapturedRequest(msgspec.Struct, eq=False):
+    """An answered request of any number of rows."""
+
+    stem: bytes
+    number: int
+    planned: PlanCapture
+    members: bytes
     request: InferRequest
     answer: Answer
+    at: float
+    """Unix seconds."""
     latency_seconds: float
     size: int = 0
-    """Estimated bytes, once `weigh` was called."""
-    asked_by: RowWriter | None = None
-    said_by: RowWriter | None = None
 
     @property
     def rows(self) -> int:
         return self.request.rows
 
+    @property
+    def event(self) -> bytes:
+        return b"%b-%x" % (self.stem, self.number)
+
     def weigh(self) -> int:
-        text, rows, asked, said = self.text, self.request.rows, self.request.columns, self.answer.columns
-        self.asked_by, self.said_by = text.writer(asked), text.writer(said)
-        self.size = rows * _BYTES_PER_ROW + self.asked_by.size(asked, rows) + self.said_by.size(said, rows)
+        values = size_of(self.request.columns) + size_of(self.answer.columns)
+        self.size = values + self.rows * _BYTES_PER_ROW + _BYTES_PER_BLOCK
         return self.size
 
-    def events(self, start: int, end: int) -> list[bytes]:
-        """Events of rows `start` to before `end`. The join key is the sticky key if the row has one, else the request id."""
-        text, request, answer = self.text, self.request, self.answer
-        asked_by, said_by = self.asked_by or text.writer(request.columns), self.said_by or text.writer(answer.columns)
-        beginning = text.prediction(self.at, answer)
-        request_id = json_text(request.request_id)
-        keys = [request_id] if text.plain_keys else join_keys(text, request, request_id, start, end)
-        event, latency = self.event, self.latency_seconds
-        if request.rows == 1:
-            asked = asked_by.one_row(request.columns)
-            texts = answer.texts
-            said = said_by.one_row(answer.columns) if texts is None else said_by.row_of(answer.columns, texts, answer.row)
-            return [_PREDICTION % (beginning, request_id, latency, 0, keys[0], asked, said, event, 0)]
-        if text.plain_keys:
-            keys *= end - start
-        inputs, outputs = asked_by.rows(request.columns, start, end), said_by.rows(answer.columns, start, end)
-        return [
-            _PREDICTION % (beginning, request_id, latency, row, key, asked, said, event, row)
-            for row, key, asked, said in zip(range(start, end), keys, inputs, outputs, strict=True)
-        ]
+    def block(self, start: int, end: int) -> bytes:
+        request, columns, take = self.request, self.planned.columns, rows_between(start, end)
+        return _encode(
+            Predictions(
+                self.stem,
+                self.number,
+                start,
+                end - start,
+                self.members,
+                [self.at],
+                [self.latency_seconds],
+                [request.request_id],
+                self.planned.join_keys(request, request.columns, start, end),
+                columns.written(request.columns, take),
+                columns.written(self.answer.columns, take),
+            )
+        )
 
 
 class CapturedShadow(msgspec.Struct, eq=False):
-    """What a shadow made of a captured prediction."""
+    """What a shadow made of a captured request."""
 
-    event: bytes
-    """Of the prediction it belongs to."""
-    at: float
-    text: PlanText
+    stem: bytes
+    number: int
+    """Of the request it belongs to."""
+    planned: PlanCapture
     route: PlannedRoute
     rows: int
     shadowed: Shadowed
+    at: float
     size: int = 0
-    """Estimated bytes, once `weigh` was called."""
+
+    @property
+    def event(self) -> bytes:
+        return b"%b-%x" % (self.stem, self.number)
 
     def weigh(self) -> int:
-        columns = self.shadowed.columns or {}
-        self.size = self.rows * _BYTES_PER_ROW + self.text.writer(columns).size(columns, self.rows)
+        self.size = size_of(self.shadowed.columns or {}) + self.rows * _BYTES_PER_ROW + _BYTES_PER_BLOCK
         return self.size
 
-    def events(self, start: int, end: int) -> list[bytes]:
-        shadowed, columns = self.shadowed, self.shadowed.columns
-        beginning = self.text.shadow(self.at, self.route, shadowed.error)
-        if columns is None:
-            outputs = [b"null"] * (end - start)
-        elif shadowed.texts is not None:
-            outputs = [self.text.writer(columns).row_of(columns, shadowed.texts, shadowed.row)]
-        else:
-            outputs = self.text.writer(columns).rows(columns, start, end)
-        event, name = self.event, self.route.name.encode()
-        return [
-            b'%b,"prediction_id":"%b-%d","outputs":%b},"id":"%b-%d-%b"}' % (beginning, event, row, said, event, row, name)
-            for row, said in zip(range(start, end), outputs, strict=True)
-        ]
+    def block(self, start: int, end: int) -> bytes:
+        shadowed, route = self.shadowed, self.route
+        members = self.planned.shadow_members(route, shadowed.error)
+        outputs = shadowed.columns
+        written = None if outputs is None else self.planned.columns.written(outputs, rows_between(start, end))
+        return _encode(
+            Shadows(self.stem, self.number, start, end - start, route.name, members, self.at, written),
+        )
 
 
-Captured = CapturedPrediction | CapturedShadow
-
-
-def join_keys(text: PlanText, request: InferRequest, request_id: bytes, start: int, end: int) -> list[bytes]:
-    """JSON of each row's key."""
-    sticky = text.sticky
-    if sticky.type == "Input" and sticky.name in request.columns:
-        keys = row_keys(request.columns[sticky.name][start:end])
-        return [request_id if key is None else json_text(key) for key in keys]
-    header = key_of_header(request.headers.get(sticky.name.lower())) if sticky.type == "Header" else None
-    key = request_id if header is None else json_text(header.decode(errors="backslashreplace"))
-    return [key] * (end - start)
+Captured = CapturedRun | CapturedRequest | CapturedShadow
+"""`weigh` sets and gives the estimated bytes, `block` writes rows `start` to before `end`; it raises what msgspec raises of
+values that JSON cannot hold."""

@@ -12,10 +12,10 @@ class CaptureLimits:
     """Their estimated size."""
 
     batch_events: int = 5000
-    """Rows of one batch, about: a request's rows are not torn apart unless they are more than this."""
+    """Rows of one batch, at most."""
 
-    batch_bytes: int = 4 * 1024 * 1024
-    """Bytes of one batch before compression, about."""
+    batch_bytes: int = 2 * 1024 * 1024
+    """Bytes of one batch, about. As events they may be eight times as many, and the collector takes 32 MB."""
 
     linger_seconds: float = 1.0
     """The first event of a batch waits so long for company: the lake gets a file per batch, and wants few."""

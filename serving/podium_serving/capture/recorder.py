@@ -5,61 +5,116 @@ the buffer is empty. Accepted (durable at the collector), Dropped (the buffer wa
 take it), Abandoned (the pod had to go).
 """
 
+import asyncio
 import secrets
 import time
 
+from podium_crds.capture import hash_key
 from podium_crds.plan import Plan, PlannedRoute
-from podium_serving.capture.events import CapturedPrediction, CapturedShadow
+from podium_serving.capture.events import CapturedRequest, CapturedRun, CapturedShadow
 from podium_serving.capture.limits import CaptureLimits
+from podium_serving.capture.planned import PlanCapture
 from podium_serving.capture.sender import Sender
-from podium_serving.capture.texts import PlanText
-from podium_serving.exchange import Answer, InferRequest
+from podium_serving.exchange import Answer, InferRequest, RowTexts
 from podium_serving.metrics import Metrics
 from podium_serving.settings import Settings
 from podium_serving.traffic.mirror import Shadowed
 from podium_serving.traffic.splitter import Blocks
 
 _SAMPLED = "sampled"
+_LONGEST_OPEN_SECONDS = 0.05
+"""A run whose answers came a turn ago gets no more of them, and another run closes it at once; this is for the last one."""
 
 
 class Recorder:
     """One per process. Must be used from the event loop that it was made in."""
 
     def __init__(self, settings: Settings, metrics: Metrics, limits: CaptureLimits | None = None) -> None:
-        self._process = secrets.token_hex(8).encode()
-        self._predictions = 0
-        self._plan: Plan | None = None
+        self.stem = secrets.token_hex(8).encode()
+        """Row r of request n has the event id `<stem>-<n in hexadecimal>-<r>`."""
+        self._requests = 0
+        token = settings.secrets.capture_token
+        self._hash_key = hash_key(token) if token else b""
+        self._planned: PlanCapture | None = None
         self._sample: tuple[int, Blocks] = (0, Blocks(b"", {}))
-        self._text: PlanText
         self._sender = Sender(settings, limits or CaptureLimits(), metrics.capture_events)
+        self._open: CapturedRun | None = None
+        """Of the newest run: more of its rows may come."""
+        self._closes: asyncio.TimerHandle | None = None
 
-    def predicted(self, plan: Plan, request: InferRequest, answer: Answer) -> bytes | None:
-        """The stem of the event ids that the request's rows got; None when it is not captured."""
-        if not plan.capture.url or not self._sampled(plan.capture.percent):
+    def predicted(self, plan: Plan, request: InferRequest, answer: Answer) -> int | None:
+        """The request's number, from which its rows' event ids follow; None when it is not captured.
+
+        Of rows that share a run the buffer is asked once, when the run is complete: then all are kept or all dropped.
+        """
+        capture = plan.capture
+        if not capture.url:
             return None
-        self._predictions += 1
-        event = b"%b-%x" % (self._process, self._predictions)
+        sampled = capture.percent >= 100 or self._sampled(capture.percent)
+        planned = self._planned_of(plan)
+        if not sampled and not _always(planned, request, answer):
+            return None
+        members = planned.members(answer, sampled=sampled)
+        if answer.texts is None or request.rows != 1:
+            return self._take_request(planned, members, request, answer)
+        run = self._open
+        if run is None or run.texts is not answer.texts or run.planned is not planned or run.members is not members:
+            run = self._new_run(planned, members, answer.texts)
+        self._requests = number = self._requests + 1
+        run.requests.append(request)
+        run.places.append(answer.row)
+        run.ends.append(time.monotonic())
+        return number
+
+    def shadowed(self, plan: Plan, route: PlannedRoute, number: int, rows: int, shadowed: Shadowed) -> None:
+        """What a shadow made of the request that was captured under `number`."""
+        self._sender.take(CapturedShadow(self.stem, number, self._planned_of(plan), route, rows, shadowed, time.time()))
+
+    def _take_request(self, planned: PlanCapture, members: bytes, request: InferRequest, answer: Answer) -> int | None:
+        self._close_run()  # the numbers of a run's requests have no gaps
+        self._requests = number = self._requests + 1
         latency = time.monotonic() - request.admitted_at
-        captured = CapturedPrediction(event, time.time(), self._text_of(plan), request, answer, latency)
-        return event if self._sender.take(captured) else None
+        captured = CapturedRequest(self.stem, number, planned, members, request, answer, time.time(), latency)
+        return number if self._sender.take(captured) else None
 
-    def shadowed(self, plan: Plan, route: PlannedRoute, event: bytes, rows: int, shadowed: Shadowed) -> None:
-        """What a shadow made of the prediction whose stem is `event`."""
-        self._sender.take(CapturedShadow(event, time.time(), self._text_of(plan), route, rows, shadowed))
+    def _new_run(self, planned: PlanCapture, members: bytes, texts: RowTexts) -> CapturedRun:
+        self._close_run()
+        offset = time.time() - time.monotonic()
+        run = self._open = CapturedRun(self.stem, self._requests + 1, planned, members, texts, offset)
+        if self._closes is None:
+            self._closes = asyncio.get_running_loop().call_later(_LONGEST_OPEN_SECONDS, self._close_in_time)
+        return run
 
-    def _text_of(self, plan: Plan) -> PlanText:
-        if plan is not self._plan:
-            self._plan, self._text = plan, PlanText(plan)
-        return self._text
+    def _close_run(self) -> None:
+        run, self._open = self._open, None
+        if run is not None:
+            self._sender.take(run)
+
+    def _close_in_time(self) -> None:
+        self._closes = None
+        self._close_run()
+
+    def _planned_of(self, plan: Plan) -> PlanCapture:
+        if self._planned is None or self._planned.plan is not plan:
+            self._planned = PlanCapture(plan, self._hash_key)
+        return self._planned
 
     def _sampled(self, percent: int) -> bool:
         """By permuted blocks, as arms are: the share is off by less than 100 requests, and no pattern of arrival aligns."""
-        if percent >= 100:
-            return True
         if self._sample[0] != percent:
             self._sample = percent, Blocks(secrets.token_bytes(32), {_SAMPLED: percent})
         return self._sample[1].next_arm() is not None
 
     async def close(self) -> None:
         """Sends what is left, for as long as the limits allow; the rest is counted as Abandoned."""
+        if self._closes is not None:
+            self._closes.cancel()
+        self._close_run()
         await self._sender.close()
+
+
+def _always(planned: PlanCapture, request: InferRequest, answer: Answer) -> bool:
+    """Whether a rule keeps what the sample leaves out."""
+    if planned.keeps_fallbacks and answer.fallback and answer.arm_assigned != answer.arm_answered:
+        return True
+    return planned.keeps_asked_for and request.capture_asked

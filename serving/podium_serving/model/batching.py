@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,6 +26,18 @@ logger = logging.getLogger(__name__)
 
 Results = list[Columns | ServingError] | Columns | ServingError
 """One for the whole batch, or, where that failed, one per entry."""
+
+
+class _Ran(NamedTuple):
+    """A run that is over."""
+
+    started: float
+    """Monotonic seconds."""
+    seconds: float
+    asked: Columns
+    """Inputs of all rows; empty where they could not be joined."""
+    results: Results
+
 
 _NO_TIMER_SECONDS = 3600.0
 """A deadline further away needs no timer: no run takes so long."""
@@ -122,7 +134,7 @@ class Batcher:
         batch, rows = self._next_batch()
         if batch:
             if rows <= self._inline_rows:
-                self._settle(batch, rows, *self._timed(batch, rows))
+                self._settle(batch, rows, self._timed(batch, rows))
             else:
                 self._run_in_thread(batch, rows)
         if self._waiting and self._running is None:
@@ -155,34 +167,34 @@ class Batcher:
         self._running = running = self._loop.run_in_executor(self._thread, self._timed, batch, rows)
         running.add_done_callback(lambda done: self._ran(batch, rows, done))
 
-    def _ran(self, batch: list[Inference], rows: int, done: asyncio.Future[tuple[float, float, Results]]) -> None:
+    def _ran(self, batch: list[Inference], rows: int, done: asyncio.Future[_Ran]) -> None:
         self._running = None
         if done.cancelled():
-            self._settle(batch, rows, 0.0, 0.0, NotServing("this pod is shutting down"))
+            self._settle(batch, rows, _Ran(0.0, 0.0, {}, NotServing("this pod is shutting down")))
         else:
-            self._settle(batch, rows, *done.result())
+            self._settle(batch, rows, done.result())
         if self._waiting and not self._scheduled:
             self._start()
 
-    def _timed(self, batch: list[Inference], rows: int) -> tuple[float, float, Results]:
-        """When the run began (monotonic), its seconds, and its results."""
+    def _timed(self, batch: list[Inference], rows: int) -> _Ran:
         started = time.monotonic()
-        results = self._run_joined(batch, rows)
-        return started, time.monotonic() - started, results
+        asked, results = self._run_joined(batch, rows)
+        return _Ran(started, time.monotonic() - started, asked, results)
 
-    def _run_joined(self, batch: list[Inference], rows: int) -> Results:
-        """When a joined run fails, each runs alone: the fault is one row's."""
+    def _run_joined(self, batch: list[Inference], rows: int) -> tuple[Columns, Results]:
+        """What ran and what came of it. When a joined run fails, each runs alone: the fault is one row's."""
         if len(batch) == 1:
-            return self._attempt(batch[0].columns, rows)
+            asked = batch[0].columns
+            return asked, self._attempt(asked, rows)
         try:
-            joined = {name: np.concatenate([entry.columns[name] for entry in batch]) for name in batch[0].columns}
+            asked = {name: np.concatenate([entry.columns[name] for entry in batch]) for name in batch[0].columns}
         except Exception as error:  # no memory for it, say: nobody may be left without an answer
             logger.warning("%d requests could not be joined and run one by one: %r", len(batch), error)
         else:
-            result = self._attempt(joined, rows)
+            result = self._attempt(asked, rows)
             if not isinstance(result, ServingError):
-                return result
-        return [self._attempt(entry.columns, entry.rows) for entry in batch]
+                return asked, result
+        return {}, [self._attempt(entry.columns, entry.rows) for entry in batch]
 
     def _attempt(self, columns: Columns, rows: int) -> Columns | ServingError:
         try:
@@ -194,16 +206,17 @@ class Batcher:
                 return ServingError(f"the model answered {rows} rows with output '{name}' of shape {list(array.shape)}")
         return outputs
 
-    def _settle(self, batch: list[Inference], rows: int, started: float, seconds: float, results: Results) -> None:
+    def _settle(self, batch: list[Inference], rows: int, ran: _Ran) -> None:
         if self._on_batch is not None:
             self._on_batch(rows)
+        started, seconds, asked, results = ran
         if isinstance(results, ServingError):
             results = [results] * len(batch)
         for entry in batch:
             entry.queue_seconds = max(0.0, started - entry.arrived)
             entry.inference_seconds = seconds
         if isinstance(results, dict):
-            _hand_out(batch, rows, results)
+            _hand_out(batch, rows, asked, results)
             return
         for entry, result in zip(batch, results, strict=True):
             if isinstance(result, ServingError):
@@ -213,9 +226,9 @@ class Batcher:
                 entry.finish()
 
 
-def _hand_out(batch: list[Inference], rows: int, outputs: Columns) -> None:
+def _hand_out(batch: list[Inference], rows: int, asked: Columns, outputs: Columns) -> None:
     """Cuts a run's outputs into those of its parts."""
-    texts = RunTexts(outputs) if rows == len(batch) else None
+    texts = RunTexts(rows, asked, outputs) if rows == len(batch) else None
     start = 0
     for entry in batch:
         end = start + entry.rows

@@ -1,7 +1,4 @@
-"""JSON of a run's rows, written for all of them at once: a call per output instead of a call per output and row.
-
-What a client reads and what capture keeps of a row are the same numbers, so they are written once. Pure.
-"""
+"""JSON of a run's rows, written for all of them at once: a call per output instead of a call per output and row. Pure."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,12 +12,14 @@ from podium_serving.oip.writing import data_json, shape_json
 
 
 class RunTexts:
-    """exchange.RowTexts of one run's outputs. Made when first asked for: gRPC and binary tensors want none."""
+    """exchange.RowTexts of one run. Texts are made when first asked for: gRPC and binary tensors want none."""
 
-    __slots__ = ("_all", "_columns", "_made")
+    __slots__ = ("_all", "_made", "asked", "rows", "said")
 
-    def __init__(self, columns: Columns) -> None:
-        self._columns = columns
+    def __init__(self, rows: int, asked: Columns, said: Columns) -> None:
+        self.rows = rows
+        self.asked = asked
+        self.said = said
         self._made: dict[str, list[bytes]] = {}
         self._all: list[bytes] | None = None
 
@@ -28,7 +27,7 @@ class RunTexts:
         """Per row its values in row-major order, comma-separated, without brackets. NaN and infinities are null."""
         made = self._made.get(name)
         if made is None:
-            made = self._made[name] = row_texts(self._columns[name])
+            made = self._made[name] = row_texts(self.said[name])
         return made
 
     def outputs(self, row: int, wanted: tuple[str, ...], beginnings: Mapping[str, bytes]) -> bytes:
@@ -43,7 +42,7 @@ class RunTexts:
         return self._all[row]
 
     def _frame(self, name: str, beginnings: Mapping[str, bytes]) -> bytes:
-        return b'%b%b,"data":[' % (beginnings[name], shape_json((1, *self._columns[name].shape[1:])))
+        return b'%b%b,"data":[' % (beginnings[name], shape_json((1, *self.said[name].shape[1:])))
 
 
 def row_texts(column: npt.NDArray[Any]) -> list[bytes]:

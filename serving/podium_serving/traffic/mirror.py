@@ -15,10 +15,9 @@ from collections.abc import Callable
 import msgspec
 import numpy as np
 
-from podium_serving.exchange import Columns, Fallback, InferRequest, RowTexts
+from podium_serving.exchange import Columns, Fallback, InferRequest
 from podium_serving.metrics import Value, Values
 from podium_serving.oip.codec import Codec
-from podium_serving.oip.rows import RunTexts
 from podium_serving.traffic.forward import Errand, ForwardFailed, Peer, check_finite, size_of
 from podium_serving.traffic.limits import TrafficLimits
 
@@ -30,9 +29,6 @@ class Shadowed(msgspec.Struct, eq=False):
 
     columns: Columns | None
     error: str = ""
-    texts: RowTexts | None = None
-    """JSON of the exchange whose row `row` this single row was."""
-    row: int = 0
 
 
 Report = Callable[[Shadowed], None]
@@ -156,21 +152,20 @@ class Mirror:
             forwarded = await self._peer.ask(first.errand, joined(copies), first.codec, first.seconds)
         except ForwardFailed as failure:
             return failure
-        texts = RunTexts(forwarded.columns) if all(shadow.request.rows == 1 for shadow in copies) else None
         start = 0
         for shadow in copies:
             end = start + shadow.request.rows
-            self._answered(shadow, {name: column[start:end] for name, column in forwarded.columns.items()}, texts, start)
+            self._answered(shadow, {name: column[start:end] for name, column in forwarded.columns.items()})
             start = end
         return None
 
-    def _answered(self, shadow: Shadow, columns: Columns, texts: RowTexts | None, row: int) -> None:
+    def _answered(self, shadow: Shadow, columns: Columns) -> None:
         try:
             check_finite(columns)
         except ForwardFailed as failure:
             self._failed([shadow], failure)
             return
-        self._settle(shadow, "Answered", Shadowed(columns, texts=texts, row=row))
+        self._settle(shadow, "Answered", Shadowed(columns))
 
     def _failed(self, copies: list[Shadow], failure: ForwardFailed) -> None:
         for shadow in copies:

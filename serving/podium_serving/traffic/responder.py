@@ -146,7 +146,7 @@ class PlanResponder:
     def answered(self, request: InferRequest, answer: Answer, admitted: Serving) -> None:
         """Captures the prediction and mirrors the request. Returns at once."""
         try:
-            event = self._recorder.predicted(self._plan, request, answer)
+            number = self._recorder.predicted(self._plan, request, answer)
             for arm in self._shadows:
                 arm.link.mirror.offer(
                     Shadow(
@@ -154,15 +154,15 @@ class PlanResponder:
                         request,
                         self._codec,
                         arm.timeout,
-                        self._report(arm, event, request.rows) if event else None,
+                        self._report(arm, number, request.rows) if number else None,
                     )
                 )
         except Exception:  # the client has its answer: whatever is wrong here must not end the connection
             logger.exception("request %s was answered but not captured or mirrored", request.request_id)
 
-    def _report(self, arm: Arm, event: bytes, rows: int) -> Report:
+    def _report(self, arm: Arm, number: int, rows: int) -> Report:
         def report(shadowed: Shadowed) -> None:
-            self._recorder.shadowed(self._plan, arm.route, event, rows, shadowed)
+            self._recorder.shadowed(self._plan, arm.route, number, rows, shadowed)
 
         return report
 

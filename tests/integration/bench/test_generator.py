@@ -134,7 +134,7 @@ async def test_an_open_loop_keeps_its_rate(program: Path, tmp_path: Path, bodies
     assert gaps == pytest.approx(0.01, rel=1e-6)
 
 
-async def test_a_collector_counts_events_and_trouble_answers_nobody(program: Path, tmp_path: Path) -> None:
+async def test_a_collector_counts_batches_and_trouble_answers_nobody(program: Path, tmp_path: Path) -> None:
     generator = Generator(program, cores().clients, tmp_path)
     counting, hanging = free_ports(2)
     with generator.sink(f"{HOST}:{counting}"), generator.trouble(f"{HOST}:{hanging}", ["hang"]):
@@ -145,5 +145,5 @@ async def test_a_collector_counts_events_and_trouble_answers_nobody(program: Pat
         writer.close()
         reader, writer = await asyncio.open_connection(HOST, counting)
         writer.write(b"GET /count HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
-        assert b'{"batches": 0, "events": 0}' in await asyncio.wait_for(reader.read(), 5)
+        assert b'{"batches": 0, "bytes": 0}' in await asyncio.wait_for(reader.read(), 5)
         writer.close()

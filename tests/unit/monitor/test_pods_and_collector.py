@@ -36,9 +36,9 @@ async def test_counts_are_equal_although_the_collector_is_killed_meanwhile(colle
 
     def predict(requests: int) -> None:
         for _ in range(requests):
-            event = recorder.predicted(captured, request((1, 2), (3, 4)), Answer("churn-3", "sha256:3", 1, outputs))
-            assert event is not None
-            recorder.shadowed(captured, shadow, event, 2, Shadowed(outputs))
+            number = recorder.predicted(captured, request((1, 2), (3, 4)), Answer("churn-3", "sha256:3", 1, outputs))
+            assert number is not None
+            recorder.shadowed(captured, shadow, number, 2, Shadowed(outputs))
 
     predict(100)  # before the collector is up
     await collector.ready()

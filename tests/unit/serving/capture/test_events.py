@@ -1,4 +1,4 @@
-"""Events of captured predictions: CloudEvents 1.0 that the cloudevents library reads, one per row."""
+"""What a collector reads of captured predictions: CloudEvents 1.0 that the cloudevents library reads, one per row."""
 
 import json
 from typing import Any
@@ -8,9 +8,12 @@ import pytest
 from cloudevents.core.bindings.http import HTTPMessage, from_structured_event
 from cloudevents.core.formats.json import JSONFormat
 
-from podium_crds.plan import PlannedSticky
-from podium_serving.capture.events import CapturedPrediction, CapturedShadow
-from podium_serving.capture.texts import PlanText, RowWriter, rfc3339
+from capture_fixtures import SOURCE, events_of
+from podium_crds.plan import PlannedCapture, PlannedJoinKey, PlannedSticky
+from podium_crds.rows import body_of
+from podium_monitor.compact import expanded
+from podium_serving.capture.events import CapturedRequest, CapturedRun, CapturedShadow
+from podium_serving.capture.planned import PlanCapture
 from podium_serving.exchange import Answer, Columns, Fallback, InferRequest
 from podium_serving.oip.rows import RunTexts
 from podium_serving.traffic.mirror import Shadowed
@@ -19,9 +22,12 @@ from traffic_fixtures import plan, request, route
 AT = 1_800_000_000.25
 
 
-def captured(asked: InferRequest, columns: Any, sticky: PlannedSticky | None = None) -> CapturedPrediction:
+def captured(
+    asked: InferRequest, columns: Any, sticky: PlannedSticky | None = None, join_key: PlannedJoinKey | None = None
+) -> CapturedRequest:
     answer = Answer("churn-3", "sha256:3", 7, columns, arm_assigned="neural-net", fallback=Fallback.TIMEOUT)
-    return CapturedPrediction(b"e", AT, PlanText(plan(sticky=sticky)), asked, answer, 0.0123456789)
+    planned = PlanCapture(plan(sticky=sticky, capture=PlannedCapture(join_key=join_key or PlannedJoinKey())))
+    return CapturedRequest(b"e", 10, planned, planned.members(answer), asked, answer, AT, 0.0123456789)
 
 
 def scores(*values: float) -> dict[str, Any]:
@@ -29,10 +35,11 @@ def scores(*values: float) -> dict[str, Any]:
 
 
 def test_a_row_is_an_event_with_everything_that_the_architecture_page_names() -> None:
-    events = captured(request((1, 2), (3, float("nan"))), scores(3, 4)).events(0, 2)
-    assert json.loads(events[1]) == {
+    events = events_of(captured(request((1, 2), (3, float("nan"))), scores(3, 4)))
+    assert len(events) == 2
+    assert events[1] == {
         "specversion": "1.0",
-        "id": "e-1",
+        "id": "e-a-1",
         "source": "/namespaces/shop/modeldeployments/churn",
         "type": "dev.podium.prediction.v1",
         "time": "2027-01-15T08:00:00.250Z",
@@ -55,17 +62,17 @@ def test_a_row_is_an_event_with_everything_that_the_architecture_page_names() ->
 
 
 def test_the_cloudevents_library_reads_them() -> None:
-    for text in captured(request((1, 2)), scores(3)).events(0, 1):
-        headers = {"content-type": "application/cloudevents+json"}
-        event = from_structured_event(HTTPMessage(headers, text), JSONFormat())
-        assert event.get_id() == "e-0"
-        assert event.get_type() == "dev.podium.prediction.v1"
+    body = body_of([captured(request((1, 2)), scores(3)).block(0, 1)])
+    text = expanded(body, SOURCE, 1, 10_000)[1:-1]
+    event = from_structured_event(HTTPMessage({"content-type": "application/cloudevents+json"}, text), JSONFormat())
+    assert event.get_id() == "e-a-0"
+    assert event.get_type() == "dev.podium.prediction.v1"
 
 
 def test_a_slice_of_rows_has_the_same_events_as_all_of_them() -> None:
     rows = tuple((float(row), 0.0) for row in range(10))
     whole = captured(request(*rows), scores(*range(10)))
-    assert whole.events(0, 4) + whole.events(4, 10) == whole.events(0, 10)
+    assert events_of(whole, 0, 4) + events_of(whole, 4, 10) == events_of(whole)
 
 
 def test_wide_tensors_and_bytes_keep_their_form() -> None:
@@ -75,104 +82,161 @@ def test_wide_tensors_and_bytes_keep_their_form() -> None:
         "text": np.array([["é"]], dtype=object),
         "raw": np.array([[b"\xff"]], dtype=object),
         "yes": np.array([[True]]),
+        "half": np.array([[0.1, np.inf]], np.float16),
+        "none": np.ones((1, 0), np.float32),
+        '50% "off", ok': np.array([[0.1]], np.float32),
     }
-    inputs = json.loads(captured(asked, {}).events(0, 1)[0])["data"]["inputs"]
-    assert inputs == {"wide": [[0, 1], [2, 3]], "text": "é", "raw": {"base64": "/w=="}, "yes": True}
+    inputs = events_of(captured(asked, {}))[0]["data"]["inputs"]
+    assert inputs == {
+        "wide": [[0, 1], [2, 3]],
+        "text": "é",
+        "raw": {"base64": "/w=="},
+        "yes": True,
+        "half": [float(np.float16(0.1)), None],
+        "none": [],
+        '50% "off", ok': 0.1,
+    }
 
 
 @pytest.mark.parametrize(
-    ("sticky", "keys"),
+    ("sticky", "join_key", "keys"),
     [
-        pytest.param(PlannedSticky(type="Input", name="x0"), ["1", "3"], id="each-rows-input"),
-        pytest.param(PlannedSticky(type="Input", name="other"), ["request-1"] * 2, id="an-input-that-is-not-there"),
-        pytest.param(PlannedSticky(type="Header", name="X-Customer"), ["Zoë"] * 2, id="header"),
-        pytest.param(PlannedSticky(), ["request-1"] * 2, id="request"),
+        pytest.param(PlannedSticky(type="Input", name="x0"), None, ["1", "3"], id="each-rows-input"),
+        pytest.param(PlannedSticky(type="Input", name="other"), None, ["request-1"] * 2, id="an-input-that-is-not-there"),
+        pytest.param(PlannedSticky(type="Header", name="X-Customer"), None, ["Zoë"] * 2, id="header"),
+        pytest.param(PlannedSticky(), None, ["request-1"] * 2, id="request"),
+        pytest.param(None, PlannedJoinKey(type="Input", name="x1"), ["2", "4"], id="a-named-input"),
+        pytest.param(None, PlannedJoinKey(type="Header", name="X-Customer"), ["Zoë"] * 2, id="a-named-header"),
+        pytest.param(None, PlannedJoinKey(type="Header", name="other"), ["request-1"] * 2, id="a-header-that-is-not-there"),
+        pytest.param(
+            PlannedSticky(type="Input", name="x0"),
+            PlannedJoinKey(type="Request"),
+            ["request-1-0", "request-1-1"],
+            id="the-row-of-the-request",
+        ),
     ],
 )
-def test_rows_are_joined_by_the_sticky_key_or_the_request_id(sticky: PlannedSticky, keys: list[str]) -> None:
+def test_rows_are_joined_by_what_the_plan_says_or_the_request_id(
+    sticky: PlannedSticky | None, join_key: PlannedJoinKey | None, keys: list[str]
+) -> None:
     asked = request((1, 2), (3, 4), headers={"x-customer": "Zoë".encode().decode("latin-1")})
-    events = captured(asked, scores(1, 2), sticky).events(0, 2)
-    assert [json.loads(event)["data"]["join_key"] for event in events] == keys
+    events = events_of(captured(asked, scores(1, 2), sticky, join_key))
+    assert [event["data"]["join_key"] for event in events] == keys
+    assert "join_key_hashed" not in events[0]["data"]
+
+
+def test_the_only_row_of_a_request_needs_no_number() -> None:
+    (event,) = events_of(captured(request((1, 2)), scores(1), join_key=PlannedJoinKey(type="Request")))
+    assert event["data"]["join_key"] == "request-1"
 
 
 def test_a_shadows_event_names_the_prediction_it_belongs_to() -> None:
-    shadow = CapturedShadow(b"e", AT, PlanText(plan()), route("boosting", "host", mode="Shadow"), 2, Shadowed(scores(1, 2)))
-    event = json.loads(shadow.events(1, 2)[0])
-    assert (event["id"], event["type"]) == ("e-1-boosting", "dev.podium.shadow.v1")
-    digest = route("boosting", "host").version.digest
+    boosting = route("boosting", "host", mode="Shadow")
+    shadow = CapturedShadow(b"e", 10, PlanCapture(plan()), boosting, 2, Shadowed(scores(1, 2)), AT)
+    (event,) = events_of(shadow, 1, 2)
+    assert (event["id"], event["type"]) == ("e-a-1-boosting", "dev.podium.shadow.v1")
     assert event["data"] == {
-        "prediction_id": "e-1",
+        "prediction_id": "e-a-1",
         "version": "boosting-1",
-        "digest": digest,
+        "digest": boosting.version.digest,
         "outputs": {"score": 2.0},
         "error": "",
     }
 
 
 def test_a_shadow_that_failed_says_why() -> None:
-    shadow = CapturedShadow(
-        b"e", AT, PlanText(plan()), route("boosting", "host", mode="Shadow"), 1, Shadowed(None, "Timeout: slow")
-    )
-    content = json.loads(shadow.events(0, 1)[0])["data"]
+    failed = Shadowed(None, "Timeout: slow")
+    shadow = CapturedShadow(b"e", 10, PlanCapture(plan()), route("boosting", "host", mode="Shadow"), 1, failed, AT)
+    content = events_of(shadow)[0]["data"]
     assert (content["outputs"], content["error"]) == (None, "Timeout: slow")
 
 
 RUN: Columns = {
     "label": np.array([1, 0, 2], np.int64),
     "probabilities": np.array([[0.1, 0.9], [np.nan, np.inf], [1e-9, 3e20]], np.float32),
-    "score": np.array([[0.5], [1.5], [2.5]], np.float64),
-    "half": np.array([[0.1], [0.2], [0.3]], np.float16),
     "name": np.array([["é"], [b"\xff"], ["a,b"]], object),
-    "cube": np.arange(12, dtype=np.int32).reshape(3, 2, 2),
 }
 
 
-def test_a_row_of_a_joined_run_is_written_as_if_it_had_run_alone() -> None:
-    writer, texts = RowWriter(RUN), RunTexts(RUN)
-    whole = writer.rows(RUN, 0, 3)
-    for row in range(3):
-        alone = {name: column[row : row + 1] for name, column in RUN.items()}
-        assert writer.row_of(alone, texts, row) == writer.one_row(alone) == whole[row]
-    plain = {name: column for name, column in RUN.items() if name not in ("half", "name")}
-    writer, texts = RowWriter(plain), RunTexts(plain)
-    for row in range(3):
-        alone = {name: column[row : row + 1] for name, column in plain.items()}
-        assert writer.row_of(alone, texts, row) == writer.one_row(alone) == writer.rows(plain, 0, 3)[row]
-    assert json.loads(whole[1]) == {
-        "label": 0,
-        "probabilities": [None, None],
-        "score": 1.5,
-        "half": float(np.float16(0.2)),
-        "name": {"base64": "/w=="},
-        "cube": [[4, 5], [6, 7]],
+def run_of(places: list[int], planned: PlanCapture | None = None) -> CapturedRun:
+    asked = {"x0": np.array([[0.0], [1.0], [2.0]]), "x1": np.array([[5.0], [6.0], [7.0]])}
+    planned = planned or PlanCapture(plan())
+    members = planned.members(Answer("churn-3", "sha256:3", 7, {}))
+    run = CapturedRun(b"e", 10, planned, members, RunTexts(3, asked, RUN), AT)
+    for place in places:
+        one = request((float(place), float(place + 5)))
+        one.request_id, one.admitted_at = f"asked-{place}", 1.0
+        run.requests.append(one)
+        run.places.append(place)
+        run.ends.append(2.0 + place)
+    return run
+
+
+@pytest.mark.parametrize("places", [[0, 1, 2], [1, 2], [2, 0], [1]])
+def test_a_row_of_a_run_is_captured_as_if_it_had_run_alone(places: list[int]) -> None:
+    events = events_of(run_of(places))
+    for number, (place, event) in enumerate(zip(places, events, strict=True)):
+        data = event["data"]
+        assert (event["id"], data["request_id"], data["join_key"]) == (f"e-{10 + number:x}-0", *[f"asked-{place}"] * 2)
+        assert (data["row"], data["latency_seconds"]) == (0, 1.0 + place)
+        assert data["inputs"] == {"x0": float(place), "x1": place + 5.0}
+        answer = Answer("churn-3", "sha256:3", 7, {name: column[place : place + 1] for name, column in RUN.items()})
+        alone = CapturedRequest(b"e", 1, PlanCapture(plan()), b'{"a":1}', request((0, 0)), answer, AT, 0.0)
+        assert data["outputs"] == events_of(alone)[0]["data"]["outputs"]
+    assert events_of(run_of(places), 0, 1) == events[:1]
+
+
+def test_each_row_of_a_run_has_the_key_of_its_own_request() -> None:
+    planned = PlanCapture(plan(capture=PlannedCapture(join_key=PlannedJoinKey(type="Input", name="x1"))))
+    assert [event["data"]["join_key"] for event in events_of(run_of([2, 0], planned))] == ["7", "5"]
+
+
+def test_what_is_hidden_does_not_leave_the_pod() -> None:
+    capture = PlannedCapture(
+        redact=["text", "score"],
+        hash=["customer", "pair", "X-Customer"],
+        join_key=PlannedJoinKey(type="Input", name="customer"),
+    )
+    asked = request((1, 2), (3, 4))
+    asked.columns = {
+        "text": np.array([["secret"], ["words"]], object),
+        "customer": np.array([["anna"], [None]], object),
+        "pair": np.array([["a", "b"], ["c", "d"]], object),
+        "x0": np.array([[1.0], [2.0]]),
     }
+    planned = PlanCapture(plan(capture=capture), b"key")
+    answer = Answer("churn-3", "sha256:3", 7, {**scores(1, 2), "label": np.array([1, 0])})
+    whole = CapturedRequest(b"e", 10, planned, planned.members(answer), asked, answer, AT, 0.0)
+    text = json.dumps(first := events_of(whole)[0]["data"]) + whole.block(0, 2).decode("latin-1")
+    assert not any(word in text for word in ("secret", "words", "anna", '"a"'))
+    # HMAC-SHA256 of "anna" under "key", by openssl dgst -sha256 -hmac key
+    assert first["inputs"]["customer"] == first["join_key"] == "d27d461c645c7ca868ae8aca573e224c"
+    assert first["join_key_hashed"] is True
+    assert (first["inputs"].keys(), first["outputs"]) == ({"customer", "pair", "x0"}, {"label": 1})
+    second = events_of(whole)[1]["data"]
+    assert (second["inputs"]["customer"], second["join_key"]) == (None, "request-1")
 
 
-def test_columns_of_one_value_are_written_at_once_whatever_their_names() -> None:
-    names = ['50% "off"', "x,y", "é", "plain", "last"]
-    columns = {name: np.array([[place + 0.1], [np.nan]], np.float32) for place, name in enumerate(names)}
-    writer = RowWriter(columns)
-    one = {name: column[:1] for name, column in columns.items()}
-    assert json.loads(writer.one_row(one)) == {name: place + 0.1 for place, name in enumerate(names)}
-    assert [writer.one_row(one)] == writer.rows(columns, 0, 2)[:1]
-    assert json.loads(writer.rows(columns, 1, 2)[0]) == dict.fromkeys(names)
+def test_without_a_key_what_should_be_hashed_is_left_out() -> None:
+    capture = PlannedCapture(hash=["x0"], join_key=PlannedJoinKey(type="Input", name="x0"))
+    planned = PlanCapture(plan(capture=capture))
+    answer = Answer("churn-3", "sha256:3", 7, scores(1))
+    whole = CapturedRequest(b"e", 10, planned, planned.members(answer), request((7, 2)), answer, AT, 0.0)
+    data = events_of(whole)[0]["data"]
+    assert (data["inputs"], data["join_key"]) == ({"x1": 2.0}, "request-1")
 
 
-def test_a_request_that_is_shaped_like_no_other_is_still_written() -> None:
-    usual = {"a": np.ones((1, 1), np.float32), "b": np.ones((1, 1), np.float32)}
-    writer = RowWriter(usual)
-    wide = {"a": np.ones((1, 2), np.float32), "b": np.ones((1, 0), np.float32)}
-    assert json.loads(writer.one_row(wide)) == {"a": [1.0, 1.0], "b": []}
-    assert writer.size(wide, 1) == 2 * 24
+def test_a_header_that_is_hashed_is_hashed_in_the_key_it_makes() -> None:
+    capture = PlannedCapture(hash=["X-Customer"], join_key=PlannedJoinKey(type="Header", name="x-customer"))
+    planned = PlanCapture(plan(capture=capture), b"key")
+    answer = Answer("churn-3", "sha256:3", 7, scores(1))
+    asked = request((7, 2), headers={"x-customer": "anna"})
+    whole = CapturedRequest(b"e", 10, planned, planned.members(answer), asked, answer, AT, 0.0)
+    assert events_of(whole)[0]["data"]["join_key"] == "d27d461c645c7ca868ae8aca573e224c"
 
 
-@pytest.mark.parametrize(
-    ("at", "text"),
-    [
-        (0.0, b"1970-01-01T00:00:00.000Z"),
-        (1_800_000_000.9996, b"2027-01-15T08:00:01.000Z"),
-        (1.001, b"1970-01-01T00:00:01.001Z"),
-    ],
-)
-def test_times_are_rfc_3339_in_utc_with_milliseconds(at: float, text: bytes) -> None:
-    assert rfc3339(at) == text
+def test_what_a_rule_keeps_beyond_the_sample_says_so() -> None:
+    planned = PlanCapture(plan())
+    answer = Answer("churn-3", "sha256:3", 7, scores(1))
+    assert json.loads(planned.members(answer, sampled=False))["sampled"] is False
+    assert "sampled" not in json.loads(planned.members(answer))

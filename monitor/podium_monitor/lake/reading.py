@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from podium_monitor.lake.replacing import intents, superseded
 from podium_monitor.lake.store import Entry, Store
 from podium_monitor.lake.tables import Table, folder_of, hour_of, hour_of_path, value_of
 
@@ -39,10 +40,21 @@ def entries(store: Store, table: Table, namespace: str, deployment: str, start: 
     for date in store.folders(folder):
         if not _overlaps(value_of(date), start, end):
             continue
-        for entry in store.list(f"{folder}/{date}"):
+        for entry in of_date(store, f"{folder}/{date}"):
             hour = hour_of_path(entry.path)
-            if entry.path.endswith(".parquet") and hour is not None and hour_of(start) <= hour < end:
+            if hour is not None and hour_of(start) <= hour < end:
                 yield entry
+
+
+def of_date(store: Store, folder: str) -> list[Entry]:
+    """The files of a date's folder, by path, without those whose rows are in another of them already.
+
+    The intents are read before the files are listed: then an old file is left out only if its new one is in the list.
+    """
+    known = [intent for _, intent in intents(store, folder)]
+    found = [entry for entry in store.list(folder) if entry.path.endswith(".parquet")]
+    gone = superseded(known, (entry.path for entry in found)) if known else ()
+    return [entry for entry in found if entry.path not in gone]
 
 
 def deployments(store: Store, table: Table) -> list[tuple[str, str]]:

@@ -68,6 +68,7 @@ SCHEMAS: dict[Table, pa.Schema] = {
 }
 
 _HOUR = re.compile(r"date=(\d{4}-\d{2}-\d{2})/hour=(\d{2})(?:/|$)")
+_MERGED = "-merged.parquet"
 _RECEIVED = "%Y%m%dT%H%M%S%f"
 
 
@@ -153,9 +154,13 @@ def value_of(folder: str) -> str:
     return folder.partition("=")[2]
 
 
-def new_name(received_at: datetime) -> str:
-    """A name that no other file has."""
-    return f"{received_at.astimezone(UTC):{_RECEIVED}}-{secrets.token_hex(6)}.parquet"
+def new_name(received_at: datetime, merged: bool = False) -> str:
+    """A name that no other file has. `merged`: made from other files."""
+    return f"{received_at.astimezone(UTC):{_RECEIVED}}-{secrets.token_hex(6)}{_MERGED if merged else '.parquet'}"
+
+
+def is_merged(path: str) -> bool:
+    return path.endswith(_MERGED)
 
 
 def received_at(path: str) -> datetime | None:

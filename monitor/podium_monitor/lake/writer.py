@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from podium_monitor.lake.lock import FolderLock
+from podium_monitor.lake.merging import write_options
 from podium_monitor.lake.reading import dates, deployments
 from podium_monitor.lake.store import Entry, FolderStore, Store
 from podium_monitor.lake.tables import SCHEMAS, Place, Rows, Table, folder_of, new_name, received_at
@@ -81,5 +82,5 @@ def _parquet(rows: Rows) -> bytes:
     schema = SCHEMAS[rows.place.table]
     table = pa.table({field.name: rows.columns[field.name] for field in schema}, schema=schema)
     sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd")
+    pq.write_table(table, sink, **write_options(schema))
     return bytes(sink.getvalue())

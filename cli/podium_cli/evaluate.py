@@ -14,10 +14,11 @@ from rich.table import Table as Printed
 from podium_cli.errors import UserError
 from podium_cli.evaluation_json import document
 from podium_cli.loading import load_table
-from podium_evaluation.chunks import DEFAULT_CHUNKS, Chunk, Period, chunks_of_rows, chunks_of_time, period_of
+from podium_evaluation.chunks import DEFAULT_CHUNKS, Chunk, Period, chunks_of_rows, chunks_of_time, drawn_chunks, period_of
 from podium_evaluation.columns import Column, column
 from podium_evaluation.diagnosis import diagnose
 from podium_evaluation.evaluate import (
+    FEWEST_REFERENCE_CHUNKS,
     Reference,
     Table,
     Window,
@@ -78,7 +79,7 @@ def _evaluated(options: EvaluateOptions) -> Evaluated:
     size = max(1, int(np.median([len(chunk.rows) for chunk in chunks])))
     try:
         classification = is_classification(reference) or is_classification(current)
-        usual = reference_figures(reference, chunks_of_rows(len(reference), size), classification=classification)
+        usual = reference_figures(reference, _reference_chunks(len(reference), size), classification=classification)
         windows = [
             evaluate_window(chunk, table, reference, usual, classification=classification)
             for chunk, table in zip(chunks, tables, strict=True)
@@ -126,6 +127,12 @@ def _chunks(options: EvaluateOptions, frame: Any, period: Period | None, time_co
         return chunks_of_time(seconds.to_numpy(dtype=np.float64), period)
     except (KeyError, ValueError, TypeError) as error:
         raise UserError(f"{options.current} cannot be cut into chunks: {error}") from error
+
+
+def _reference_chunks(rows: int, size: int) -> list[Chunk]:
+    """What a metric varies by without a cause, in windows of this size."""
+    chunks = chunks_of_rows(rows, size)
+    return chunks if len(chunks) >= FEWEST_REFERENCE_CHUNKS else drawn_chunks(rows, size)
 
 
 def _table(frame: Any, path: Path, options: EvaluateOptions, time_column: str | None) -> Table:

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 DEFAULT_CHUNKS = 10
+_SEED = 20130801
 _MONTH = "M"
 _PERIOD = re.compile(r"^(\d{1,6})(m|h|D|W|M)$")
 _SECONDS = {"m": 60, "h": 3600, "D": 86_400, "W": 604_800}
@@ -34,6 +35,17 @@ def chunks_of_rows(rows: int, size: int) -> list[Chunk]:
         Chunk(index, np.arange(start, end, dtype=np.int64))
         for index, (start, end) in enumerate(zip(starts, ends, strict=True))
     ]
+
+
+def drawn_chunks(rows: int, size: int, count: int = 30) -> list[Chunk]:
+    """Bootstrap samples of a table too short for several chunks of `size` rows: drawn with replacement, the same ones
+    every time.
+
+    None has more rows than the table: what a metric varies by in larger ones is less than what the table itself leaves
+    open. Efron (1979), "Bootstrap methods: another look at the jackknife", Annals of Statistics 7, 1-26.
+    """
+    draw = np.random.default_rng(_SEED)
+    return [Chunk(index, draw.integers(0, rows, min(rows, size))) for index in range(count)]
 
 
 @dataclass(frozen=True)

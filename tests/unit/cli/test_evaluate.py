@@ -72,6 +72,13 @@ def test_a_unit_error_and_a_lost_category_are_found_named_and_dated(files: Path)
     assert "category 'b' vanished" in said
 
 
+def test_a_reference_shorter_than_three_windows_still_tells_what_is_usual(files: Path, tmp_path: Path) -> None:
+    rows(np.random.default_rng(2), 2500).to_csv(tmp_path / "reference.csv", index=False)
+    (tmp_path / "current.csv").symlink_to(files / "current.csv")
+    chunks = evaluated(tmp_path, *GOOD, "--id", "customer", "--chunk-by", "at:1D")["chunks"]
+    assert [chunk["performance"]["auc"]["alert"] for chunk in chunks] == [False, False, True, True]
+
+
 def test_labels_that_come_apart_are_joined_and_the_newest_counts(files: Path, tmp_path: Path) -> None:
     current = pd.read_csv(files / "current.csv")
     known = current[["customer", "churn"]].iloc[:3000]

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from podium_evaluation.chunks import chunks_of_rows, chunks_of_time, period_of
+from podium_evaluation.chunks import chunks_of_rows, chunks_of_time, drawn_chunks, period_of
 from podium_evaluation.columns import column
 from podium_evaluation.windows import column_drift, column_quality
 
@@ -91,3 +91,12 @@ def test_months_are_those_of_the_calendar() -> None:
 def test_what_is_no_period_is_refused(period: str) -> None:
     with pytest.raises(ValueError, match="write a number and m, h, D, W or M"):
         period_of(period)
+
+
+def test_a_short_reference_is_drawn_from_again_and_again_the_same_way() -> None:
+    found = drawn_chunks(400, 5000)
+    assert {len(chunk.rows) for chunk in found} == {400}
+    assert all((one.rows == other.rows).all() for one, other in zip(found, drawn_chunks(400, 5000), strict=True))
+    values = np.random.default_rng(1).normal(size=400)
+    spread = np.std([values[chunk.rows].mean() for chunk in drawn_chunks(400, 100)], ddof=1)
+    assert spread == pytest.approx(values.std() / 10, rel=0.4)

@@ -128,6 +128,9 @@ class Arm(msgspec.Struct, omit_defaults=True):
     """The newest last, at most 90."""
     hours: list[Window] = []
     """The newest last, at most 72."""
+    current: Window | None = None
+    """The newest spec.monitoring.drift.windowSeconds up to the newest hour that has rows: what alerts and conditions are of.
+    None: it has no row in them."""
     histograms: list[Histogram] = []
     """Of the newest day."""
     calibration: Curve | None = None

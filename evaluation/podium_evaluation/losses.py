@@ -9,6 +9,9 @@ import numpy.typing as npt
 from podium_evaluation.sequences import Floats
 
 LossType = Literal["ZeroOne", "Brier", "LogLoss", "Rank"]
+ClassLoss = Literal["ZeroOne", "Brier", "LogLoss"]
+NumberLoss = Literal["AbsoluteError", "SquaredError"]
+Codes = npt.NDArray[np.int64]
 LOG_LOSS_FLOOR = 1e-15
 """Probabilities are kept this far from 0 and 1 (scikit-learn before 1.3 used the same), so that one certain error is not
 infinite."""
@@ -75,6 +78,29 @@ def surprises(truth: npt.NDArray[np.bool_], probability: Floats) -> Floats:
     """-ln of the probability that the truth was given, per row. Arguments are checked already."""
     kept = np.clip(probability, LOG_LOSS_FLOOR, 1 - LOG_LOSS_FLOOR)
     return np.asarray(-np.where(truth, np.log(kept), np.log1p(-kept)), dtype=np.float64)
+
+
+def class_losses(loss: ClassLoss, truth: Codes, said: Codes, probabilities: Floats) -> Floats:
+    """Loss per row of a classifier with any number of classes, shape (n,). NaN where what the loss needs is not there.
+
+    `truth` and `said` (the decided class), shapes (n,), are numbers of classes from 0, -1 where missing; `probabilities`
+    have shape (n, n_classes), NaN where missing. ZeroOne needs `said`, the others the probabilities. Brier is half the sum
+    over classes of (probability - truth)^2, which for two classes is (probability - truth)^2 of either one.
+    """
+    rows = np.arange(len(truth))
+    known = truth >= 0
+    if loss == "ZeroOne":
+        return np.where(known & (said >= 0), np.asarray(said != truth, dtype=np.float64), np.nan)
+    given = probabilities[rows, truth]  # of a missing truth the last class's, which is not looked at
+    if loss == "LogLoss":
+        return np.where(known, -np.log(np.clip(given, LOG_LOSS_FLOOR, 1 - LOG_LOSS_FLOOR)), np.nan)
+    return np.where(known, ((probabilities**2).sum(axis=1) - 2 * given + 1) / 2, np.nan)
+
+
+def number_losses(loss: NumberLoss, truth: Floats, prediction: Floats) -> Floats:
+    """|prediction - truth| or its square per row, shape (n,). NaN where either is."""
+    error = np.abs(prediction - truth)
+    return error if loss == "AbsoluteError" else error**2
 
 
 def _rank_losses(truth: Floats, scores: Floats) -> Floats:

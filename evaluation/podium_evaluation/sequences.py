@@ -65,25 +65,53 @@ class Sequence:
     upper: Floats
 
 
-def confidence_sequence(differences: npt.ArrayLike, alpha: float, tuned_for: float = TUNED_FOR_UNITS) -> Sequence:
-    """The sequence of `differences`, shape (n_units,), in the order in which the units became known.
+@dataclass(frozen=True)
+class Running:
+    """Sums over the differences so far: all that a sequence needs to go on, however long it is."""
 
-    The standard deviation is the running one (divided by t). Raises ValueError when a difference is not finite.
+    units: int = 0
+    shift: float = 0.0
+    """The first difference, by which all are shifted: squares of large equal values would cancel."""
+    total: float = 0.0
+    squares: float = 0.0
+
+    @property
+    def mean(self) -> float:
+        """NaN without units."""
+        return self.shift + self.total / self.units if self.units else float("nan")
+
+
+def advance(
+    running: Running, differences: npt.ArrayLike, alpha: float, tuned_for: float = TUNED_FOR_UNITS
+) -> tuple[Running, Sequence]:
+    """The sequence over `differences`, shape (n_units,), that come after those of `running`, and where it stands then.
+
+    In the order in which the units became known. The standard deviation is the running one (divided by t). Raises
+    ValueError when a difference is not finite.
+    """
+    values = np.asarray(differences, dtype=np.float64)
+    if not np.isfinite(values).all():
+        raise ValueError("a difference of losses is not a finite number")
+    if len(values) == 0:
+        return running, Sequence(values, values, values)
+    shift = running.shift if running.units else float(values[0])
+    units = np.arange(1, len(values) + 1, dtype=np.float64) + running.units
+    total = running.total + np.cumsum(values - shift)
+    squares = running.squares + np.cumsum((values - shift) ** 2)
+    mean = total / units
+    widths = half_widths(np.sqrt(np.maximum(squares / units - mean**2, 0.0)), units, alpha, tuned_for)
+    after = Running(running.units + len(values), shift, float(total[-1]), float(squares[-1]))
+    return after, Sequence(mean + shift, mean + shift - widths, mean + shift + widths)
+
+
+def confidence_sequence(differences: npt.ArrayLike, alpha: float, tuned_for: float = TUNED_FOR_UNITS) -> Sequence:
+    """The sequence of `differences` from the first one on.
 
     >>> sequence = confidence_sequence([0.0, 1.0] * 1000, 0.05)
     >>> round(float(sequence.mean[-1]), 3), round(float(sequence.upper[-1] - sequence.mean[-1]), 4)
     (0.5, 0.0342)
     """
-    values = np.asarray(differences, dtype=np.float64)
-    if not np.isfinite(values).all():
-        raise ValueError("a difference of losses is not a finite number")
-    units = np.arange(1, len(values) + 1, dtype=np.float64)
-    # Shifted by the first value: squares of large equal values would cancel.
-    shift = values[0] if len(values) else 0.0
-    mean = np.cumsum(values - shift) / units
-    variance = np.maximum(np.cumsum((values - shift) ** 2) / units - mean**2, 0.0)
-    widths = half_widths(np.sqrt(variance), units, alpha, tuned_for)
-    return Sequence(mean + shift, mean + shift - widths, mean + shift + widths)
+    return advance(Running(), differences, alpha, tuned_for)[1]
 
 
 class Decision(StrEnum):

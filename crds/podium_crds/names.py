@@ -19,7 +19,9 @@ FORWARD_PORT = 8082
 GRPC_PORT = 9000
 """Public: inference by gRPC."""
 COLLECTOR_PORT = 8090
-"""The monitor's collector."""
+"""The monitor's collector: for pods and whoever brings labels."""
+MONITOR_PORT = 8091
+"""The monitor's evaluator: for people and the operator."""
 MONITOR_PORT = 8091
 """The monitor's evaluator: evidence, dashboard, reports, metrics."""
 

@@ -85,6 +85,12 @@ class Settings(BaseModel):
     collector_url: str = ""
     """Where pods send captured events, e.g. `http://podium-monitor.podium:8090/v1/events`. Empty: capture is off."""
 
+    monitor_url: str = ""
+    """Where the monitor tells evidence, e.g. `http://podium-monitor.podium:8091`. Empty: status says nothing of it."""
+
+    evidence_seconds: float = Field(default=60.0, ge=0.1)
+    """The monitor is asked about each deployment this often."""
+
     resync_seconds: float = Field(default=300.0, gt=0)
     """Every key is reconciled this often even if no event came: a lost event costs at most this."""
 

@@ -119,10 +119,12 @@ class World:
     operators: list[OperatorProcess] = field(default_factory=list)
 
     def operator(
-        self, name: str = "operator-a", *, proxied: bool = True, scoring_image: str = SCORING_IMAGE
+        self, name: str = "operator-a", *, proxied: bool = True, scoring_image: str = SCORING_IMAGE, **variables: str
     ) -> OperatorProcess:
+        """`variables` are of the operator's environment."""
         kubeconfig = self.proxy.kubeconfig(self.folder / f"{name}.kubeconfig") if proxied else self.kubeconfig
-        made = OperatorProcess(name, kubeconfig, self.folder, self.environment() | {"PODIUM_SCORING_IMAGE": scoring_image})
+        environment = self.environment() | {"PODIUM_SCORING_IMAGE": scoring_image} | variables
+        made = OperatorProcess(name, kubeconfig, self.folder, environment)
         made.start()
         self.operators.append(made)
         return made

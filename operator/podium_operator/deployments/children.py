@@ -18,7 +18,7 @@ from podium_operator.manifests.disruption import disruption_budget
 from podium_operator.manifests.identity import Pool, challenger_pool
 from podium_operator.manifests.network import network_policy, registry_port
 from podium_operator.manifests.pods import Plant, Surroundings, pool_deployment
-from podium_operator.manifests.secret import serving_secret
+from podium_operator.manifests.secret import labels_secret, serving_secret
 from podium_operator.manifests.services import forward_service, peers_service, public_service
 
 
@@ -108,6 +108,9 @@ def shared_children(seen: Observed, wish: Wish, installation: Installation) -> l
         network_policy(owner, installation.operator_namespace, _called_ports(seen, wish), installation.collector_url),
         disruption_budget(owner),
     ]
+    if seen.spec.capture.percent and installation.collector_url:
+        # It stays when capture is turned off: what was captured may still be labelled.
+        children.append(labels_secret(owner, installation.collector_key, installation.collector_url))
     if seen.committed is not None:
         pool = Pool(id=seen.committed.champion.pool, image=seen.committed.champion.version.image)
         children.append(peers_service(owner, pool))

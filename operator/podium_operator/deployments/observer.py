@@ -25,6 +25,7 @@ from podium_operator.errors import Forbidden
 from podium_operator.kinds import Key, Manifest
 from podium_operator.manifests.engine import MountedSecret, mounted_secrets
 from podium_operator.manifests.identity import Owner
+from podium_operator.manifests.secret import LABELS_ROLE
 
 Address = tuple[str, str]
 """Kind and name."""
@@ -114,7 +115,12 @@ class Observer:
         )
         found = {(child["kind"], child["metadata"]["name"]): child for children in lists for child in children}
         # Secrets the operator may not list. The public Service may be a stranger's, and a record may have lost its labels.
-        by_name = {("Secret", owner.child("serving")), ("Service", owner.name), ("ConfigMap", owner.child("record"))}
+        by_name = {
+            ("Secret", owner.child("serving")),
+            ("Secret", owner.child(LABELS_ROLE)),
+            ("Service", owner.name),
+            ("ConfigMap", owner.child("record")),
+        }
         missing = sorted(by_name - found.keys())
         got = await asyncio.gather(*(self._cluster.get(kind, owner.namespace, name) for kind, name in missing))
         return found | {address: child for address, child in zip(missing, got, strict=True) if child is not None}

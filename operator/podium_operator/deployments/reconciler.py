@@ -8,9 +8,10 @@ import asyncio
 from base64 import b64decode
 from dataclasses import replace
 
+from podium_crds.evidence import monitor_token
 from podium_crds.plan import SigningKey
 from podium_crds.v1alpha1.model_deployment import ModelDeploymentStatus, TrafficShare
-from podium_operator.conditions import RECONCILING, STALLED, find, is_true
+from podium_operator.conditions import RECONCILING, is_true
 from podium_operator.deployments import steps, swap
 from podium_operator.deployments.acts import SwapActs
 from podium_operator.deployments.appliers import ChildAppliers
@@ -18,12 +19,14 @@ from podium_operator.deployments.children import Installation, pool_wishes
 from podium_operator.deployments.control import ControlClient
 from podium_operator.deployments.last_swap import last_swap
 from podium_operator.deployments.memory import Memory
+from podium_operator.deployments.monitor import MonitorReader
 from podium_operator.deployments.observed import Observed
 from podium_operator.deployments.observer import Observer
 from podium_operator.deployments.pools import Room, running_room, wished_room
 from podium_operator.deployments.scrape import Scraper
 from podium_operator.deployments.status import Outcome, announcement, status_for
 from podium_operator.deployments.steps import Sealed, Step, SwapSeen
+from podium_operator.deployments.telling import events
 from podium_operator.deployments.traffic import shown
 from podium_operator.deployments.turns import Turns
 from podium_operator.deployments.wish import Wish, WishInput, wants_move, wish
@@ -57,6 +60,13 @@ class DeploymentReconciler:
         )
         self._appliers = ChildAppliers(context, self._control, installation)
         self._scraper = Scraper(context.cluster, context.metrics, settings.watch_namespaces, context.clock)
+        self._monitor = MonitorReader(
+            settings.monitor_url,
+            monitor_token(context.collector_key),
+            context.metrics,
+            context.clock,
+            settings.evidence_seconds,
+        )
         self._memories: dict[Key, Memory] = {}
         self._turns = Turns()
         self._traffic_written: dict[Key, float] = {}
@@ -64,9 +74,11 @@ class DeploymentReconciler:
         self._serving: dict[Key, frozenset[str]] = {}
 
     async def run(self) -> None:
-        """Scrapes until cancelled, and asks for a reconcile where status has new figures to show."""
+        """Scrapes pods and asks the monitor, until cancelled; a reconcile follows where status has something new to show."""
         try:
-            await self._scraper.run(self._notice_traffic)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._scraper.run(self._notice_traffic), name="scrape")
+                group.create_task(self._monitor.run(self._context.queue.add), name="monitor")
         finally:
             await self._control.close()
 
@@ -111,6 +123,7 @@ class DeploymentReconciler:
         for known in (self._memories, self._traffic_written, self._traffic_shown, self._serving):
             known.pop(key, None)
         self._turns.end(key)
+        self._monitor.forget(key)
 
     async def _announce(self, seen: Observed) -> Observed:
         status = announcement(seen, self._context.now())
@@ -173,9 +186,12 @@ class DeploymentReconciler:
         newest = seen.status.last_swap
         if seen.committed is not None and isinstance(outcome.step, steps.Settled):
             newest = last_swap(seen.record.notes, seen.committed.champion.version.name, memory.flips.values(), newest)
-        outcome = replace(outcome, last_swap=newest, traffic=tuple(self._traffic(key, seen)))
+        monitored = self._monitor.monitored(key, seen.owner.uid, captured=seen.spec.capture.percent > 0)
+        outcome = replace(outcome, last_swap=newest, traffic=tuple(self._traffic(key, seen)), monitored=monitored)
         status = status_for(seen, wished, outcome, now)
-        await self._tell(seen, status, refused=wished.refusal is not None)
+        refused = wished.refusal is not None and seen.committed is not None
+        for told in events(seen.status, status, champion_refused=refused):
+            await self._context.events.record(seen.manifest, told.reason, told.message, told.type, told.action)
         await self._context.cluster.apply_status(seen.manifest, as_manifest(status))
         unsettled = going or is_true(status.conditions, RECONCILING)
         delay = memory.look_again_seconds(self._context.clock(), unsettled=unsettled)
@@ -199,21 +215,6 @@ class DeploymentReconciler:
             return
         if shown(before, self._scraper.traffic(key), self._serving[key]) != before:
             self._context.queue.add(key)
-
-    async def _tell(self, seen: Observed, status: ModelDeploymentStatus, *, refused: bool) -> None:
-        stalled, before = find(status.conditions, STALLED), find(seen.status.conditions, STALLED)
-        if stalled is not None and (before is None or (before.reason, before.message) != (stalled.reason, stalled.message)):
-            # A refused champion by its name among the events of a swap; anything else by its own reason.
-            reason = "SwapRefused" if refused and seen.committed else stalled.reason
-            message = f"{stalled.reason}: {stalled.message}"
-            await self._context.events.record(seen.manifest, reason, message, "Warning", "Swap")
-        newest = status.last_swap
-        if newest is not None and newest != seen.status.last_swap:
-            message = (
-                f"version '{newest.to_version}' took over from '{newest.from_version}' on {newest.pods} pods, "
-                f"flipped within {newest.flip_milliseconds} ms"
-            )
-            await self._context.events.record(seen.manifest, "Swapped", message, action="Swap")
 
 
 def as_manifest(status: ModelDeploymentStatus) -> Manifest:

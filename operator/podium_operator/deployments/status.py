@@ -18,7 +18,8 @@ from podium_crds.v1alpha1.model_deployment import (
     TrafficShare,
 )
 from podium_operator.conditions import READY, Wanted, current, failed, in_progress, merged
-from podium_operator.deployments import steps
+from podium_operator.deployments import evidence, steps
+from podium_operator.deployments.evidence import Monitored
 from podium_operator.deployments.observed import Observed, PodListed, PoolLive
 from podium_operator.deployments.steps import Step
 from podium_operator.deployments.traffic import summary
@@ -41,11 +42,15 @@ class Outcome:
     """A pool got another template or count just now: its pods follow."""
     traffic: tuple[TrafficShare, ...] = field(default_factory=tuple)
     last_swap: LastSwap | None = None
+    monitored: Monitored | None = None
+    """None: nothing is captured, or there is no monitor."""
 
 
 def status_for(seen: Observed, wish: Wish, outcome: Outcome, now: datetime) -> ModelDeploymentStatus:
-    wanted = conditions(seen, wish, outcome)
-    challengers = challenger_statuses(seen, wish.challengers)
+    wanted = [*conditions(seen, wish, outcome), *evidence.conditions(outcome.monitored, seen.status.conditions)]
+    challengers = evidence.with_evidence(
+        challenger_statuses(seen, wish.challengers), outcome.monitored, seen.status.challengers
+    )
     ready = next(item for item in wanted if item.type == READY)
     traffic = list(outcome.traffic)
     return ModelDeploymentStatus(
@@ -66,7 +71,7 @@ def status_for(seen: Observed, wish: Wish, outcome: Outcome, now: datetime) -> M
 def announcement(seen: Observed, now: datetime) -> ModelDeploymentStatus:
     """A new generation was seen and nothing is judged yet."""
     wanted = in_progress("Reconciling", f"generation {seen.generation} of the manifest is being looked at")
-    kept = _serving_conditions(seen, None)
+    kept = [*_serving_conditions(seen, None), *evidence.standing_conditions(seen.status.conditions)]
     return seen.status.model_copy(
         update={
             "observed_generation": seen.generation,
@@ -250,12 +255,13 @@ def _challenger_message(seen: Observed, item: ChallengerWish) -> str:
 
 
 def challenger_summary(challengers: Sequence[ChallengerStatus]) -> str:
-    """`gradient-boosting Shadow, neural-net 10%`; one that does not serve says why in a word."""
+    """`gradient-boosting Shadow (Better), neural-net 10%`; one that does not serve says why in a word."""
 
     def told(item: ChallengerStatus) -> str:
         if item.state != "Serving":
             return f"{item.name} {item.state}"
-        return f"{item.name} Shadow" if item.mode == "Shadow" else f"{item.name} {item.percent}%"
+        share = "Shadow" if item.mode == "Shadow" else f"{item.percent}%"
+        return f"{item.name} {share}" + (f" ({item.decision})" if evidence.is_decided(item.decision) else "")
 
     return ", ".join(told(item) for item in challengers)[:512]
 

@@ -42,6 +42,12 @@ class Metrics:
         self.watch_events = Counter(
             "podium_operator_watch_events_total", "Watch events by the kind of their object.", ["kind"], registry=registry
         )
+        self.monitor_requests = Counter(
+            "podium_operator_monitor_requests_total",
+            "Requests to the monitor for evidence: Answered, Unknown (it knows nothing of the deployment yet), Failed.",
+            ["outcome"],
+            registry=registry,
+        )
         self.traffic_ratio = Gauge(
             "podium_operator_traffic_ratio",
             "Share of a deployment's requests that a version answered in the last minute, 0 to 1, as scraped from its pods.",

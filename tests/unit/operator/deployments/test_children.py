@@ -231,6 +231,17 @@ def test_pods_may_reach_what_the_spec_has_them_call() -> None:
     assert sorted(egress) == [53, 53, 443, 4318, 5000, 8081, 8082]
 
 
+@pytest.mark.parametrize(
+    ("percent", "collector", "made"),
+    [(100, "http://monitor:8090/v1/events", True), (0, "http://monitor:8090/v1/events", False), (100, "", False)],
+)
+def test_a_token_for_labels_is_made_where_predictions_are_captured(percent: int, collector: str, made: bool) -> None:
+    seen = observed(OLD, spec=spec(capture={"percent": percent}))
+    installation = Installation(Surroundings((), ()), "podium-system", collector, b"root", b"key")
+    secrets = [child for child in shared_children(seen, wish(), installation) if child["kind"] == "Secret"]
+    assert ["churn-labels-" in child["metadata"]["name"] for child in secrets] == ([False, True] if made else [False])
+
+
 def test_a_strangers_service_is_found() -> None:
     stranger = {"kind": "Service", "metadata": {"name": "churn", "labels": {}}}
     seen = observed(OLD, children={("Service", "churn"): stranger})

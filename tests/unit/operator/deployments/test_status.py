@@ -18,7 +18,9 @@ from deployment_fixtures import (
     route,
     spec,
 )
+from evidence_fixtures import challenger_evidence, evidence, finding
 from podium_crds.v1alpha1.model_deployment import TrafficShare
+from podium_operator.deployments.evidence import Monitored
 from podium_operator.deployments.observed import Observed
 from podium_operator.deployments.resolved import Refusal
 from podium_operator.deployments.status import Outcome, announcement, status_for
@@ -247,3 +249,29 @@ def test_equal_facts_give_an_equal_status() -> None:
     first = status_for(observed(OLD), ACCEPTED, DONE, NOW)
     later = status_for(observed(OLD, status=first), ACCEPTED, DONE, datetime(2026, 11, 21, 13, 0, tzinfo=UTC))
     assert later == first
+
+
+MEASURED = Monitored(evidence(challenger_evidence(digest=digest("churn-5"), decision="Better"), finding()))
+
+
+def test_what_the_monitor_found_stands_in_status_and_leaves_ready_alone() -> None:
+    seen = observed(WITH_ROUTE, spec=spec(challengers=[challenger("neural-net", "churn-5", 10)]))
+    wish = Wish(WITH_ROUTE, None, (challenger_wish("Serving"),))
+    found = status_for(seen, wish, Outcome(Settled(), monitored=MEASURED), NOW)
+    by_type = {item.type: (item.status, item.reason) for item in found.conditions}
+    assert by_type["DriftDetected"] == ("True", "InputsDrifted")
+    assert by_type["Ready"] == ("True", "Serving")
+    assert not {"Stalled", "Reconciling"} & set(by_type)
+    [shown] = found.challengers
+    assert (shown.labels, shown.improvement, shown.decision) == (4120, "0.01312", "Better")
+    assert found.challenger_summary == "neural-net 10% (Better)"
+    again = status_for(
+        observed(WITH_ROUTE, status=found, spec=seen.spec), wish, Outcome(Settled(), monitored=Monitored()), NOW
+    )
+    assert again == found
+
+
+def test_a_new_generation_is_announced_beside_what_was_found() -> None:
+    found = status_for(observed(OLD), ACCEPTED, Outcome(Settled(), monitored=MEASURED), NOW)
+    announced = announcement(observed(OLD, status=found), NOW)
+    assert {item.type: item.status for item in announced.conditions}["DriftDetected"] == "True"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from deployment_fixtures import IMAGE, OWNER
-from podium_crds.capture import capture_token
+from podium_crds.capture import capture_token, label_token
 from podium_crds.v1alpha1.model_deployment import Autoscaling, PodTemplate, Serving
 from podium_operator.kinds import Manifest
 from podium_operator.manifests.autoscaler import autoscaler
@@ -15,7 +15,7 @@ from podium_operator.manifests.disruption import disruption_budget
 from podium_operator.manifests.identity import Pool, challenger_pool, champion_pool_id
 from podium_operator.manifests.network import network_policy, registry_port
 from podium_operator.manifests.pods import Plant, Surroundings, pool_deployment
-from podium_operator.manifests.secret import serving_secret
+from podium_operator.manifests.secret import labels_secret, serving_secret
 from podium_operator.manifests.services import forward_host, forward_service, peers_service, public_service
 
 CHAMPION = Pool(id="abcdef", image=IMAGE)
@@ -46,6 +46,7 @@ CHILDREN = [
     network_policy(OWNER, "podium-system", [5000], ""),
     autoscaler(OWNER, CHAMPION, Autoscaling(max_replicas=5)),
     serving_secret(OWNER, b"root", b"key", {}),
+    labels_secret(OWNER, b"key", "http://podium-monitor.podium.svc:8090/v1/events"),
 ]
 
 
@@ -206,6 +207,17 @@ def test_a_standing_salt_and_token_are_never_changed() -> None:
         base64.b64decode(data["capture-token"])
         == capture_token(b"key", f"{OWNER.namespace}/{OWNER.name}/{OWNER.uid}").encode()
     )
+
+
+def test_the_secret_for_labels_opens_labels_and_nothing_else() -> None:
+    secret = labels_secret(OWNER, b"key", "http://podium-monitor.podium.svc:8090/v1/events")
+    source = f"{OWNER.namespace}/{OWNER.name}/{OWNER.uid}"
+    assert secret["metadata"]["name"].startswith("churn-labels-")
+    assert {name: base64.b64decode(value).decode() for name, value in secret["data"].items()} == {
+        "token": label_token(b"key", source),
+        "url": "http://podium-monitor.podium.svc:8090/v1/labels",
+    }
+    assert capture_token(b"key", source) not in label_token(b"key", source)
 
 
 def test_the_network_policy_lets_only_the_operator_and_own_pods_to_the_control_port() -> None:

@@ -2,18 +2,16 @@
 
 prometheus-client's own children take a lock per increment and scan their buckets one by one: with bucket edges 10 %
 apart that costs more than parsing a request. Here a child is two attributes and a bisection, written by the loop's thread
-only; prometheus-client does the exposition. `labels()` is for setting up: keep the child that it returns.
+only. `labels()` is for setting up: keep the child that it returns.
 """
 
 from bisect import bisect_left
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from functools import cached_property
-from typing import Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
-from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
-from prometheus_client.exposition import generate_latest
-from prometheus_client.registry import Collector
+from podium_serving.exposition import Family as Exposed
+from podium_serving.exposition import process_families, text
 
 Exposition = Callable[[], Awaitable[bytes]]
 """Gives what /metrics says, in Prometheus' text format 0.0.4."""
@@ -122,7 +120,7 @@ class Distributions(Family[Distribution]):
 ARM = ("version", "role")
 
 
-class Metrics(Collector):
+class Metrics:
     """All metrics of one process. Who writes which is said here, so that nothing is counted twice."""
 
     def __init__(self, namespace: str, deployment: str, *, process: bool = True) -> None:
@@ -165,40 +163,41 @@ class Metrics(Collector):
             "gauge", "podium_certificate_end_timestamp_seconds", "When the public port's certificate ends.", ()
         )
         self._constant = {"namespace": namespace, "deployment": deployment}
-        self.registry = CollectorRegistry()
-        self.registry.register(self)
-        if process:
-            ProcessCollector(registry=self.registry)
-            PlatformCollector(registry=self.registry)
+        self._process = process
 
     def exposition(self) -> bytes:
         """Prometheus' text format 0.0.4."""
-        return generate_latest(self.registry)
+        return text(self.families())
 
     async def answer(self) -> bytes:
         """What /metrics of a pod with one process says."""
         return self.exposition()
 
-    def collect(self) -> Iterator[Metric]:
-        for family in vars(self).values():
-            if isinstance(family, Values):
-                yield self._values(family)
-            elif isinstance(family, Distributions):
-                yield self._distributions(family)
+    def families(self) -> list[Exposed]:
+        """All metrics as they are now, those of the process last."""
+        own = [_family(family, self._constant) for family in vars(self).values() if isinstance(family, Family)]
+        return own + (process_families() if self._process else [])
 
-    def _values(self, family: Values) -> Metric:
-        names = (*self._constant, *family.label_names)
-        kind = CounterMetricFamily if family.kind == "counter" else GaugeMetricFamily
-        metric = kind(family.name, family.text, labels=names)
-        for values, child in list(family.children.items()):
-            metric.add_metric([*self._constant.values(), *values], child.value)
-        return metric
 
-    def _distributions(self, family: Distributions) -> Metric:
-        metric = HistogramMetricFamily(family.name, family.text, labels=(*self._constant, *family.label_names))
-        for values, child in list(family.children.items()):
-            metric.add_metric([*self._constant.values(), *values], list(child.cumulative()), child.total)
-        return metric
+def _family(family: Family[Any], constant: Mapping[str, str]) -> Exposed:
+    samples: list[tuple[str, dict[str, str], float]] = []
+    for values, child in list(family.children.items()):
+        labels = {**constant, **dict(zip(family.label_names, values, strict=True))}
+        samples += _samples(family, labels, child)
+    return Exposed(family.name, family.text, family.kind, samples)
+
+
+def _samples(
+    family: Family[Any], labels: dict[str, str], child: Value | Distribution
+) -> Iterator[tuple[str, dict[str, str], float]]:
+    if isinstance(child, Value):
+        yield (f"{family.name}_total" if family.kind == "counter" else family.name), labels, child.value
+        return
+    count = 0.0
+    for edge, count in child.cumulative():
+        yield f"{family.name}_bucket", {**labels, "le": edge}, count
+    yield f"{family.name}_count", labels, count
+    yield f"{family.name}_sum", labels, child.total
 
 
 class Tally:

@@ -1,1 +1,1 @@
-"""HTTP: the fast lane for inference, FastAPI for everything that is not hot, and the server's life from bind to drain."""
+"""HTTP: the fast lane for inference, Starlette for everything that is not hot, and the server's life from bind to drain."""

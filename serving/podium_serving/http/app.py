@@ -1,19 +1,20 @@
-"""Everything of the public port that is not hot: health, metadata, repository index, docs, metrics. FastAPI."""
+"""Everything of the public port that is not hot: health, metadata, repository index, docs, metrics. Starlette.
 
-from typing import Any
+FastAPI would add nothing but 10 MB to every pod: what is asked here has no bodies to speak of, and the document at
+/openapi.json is made of the model's own schema.
+"""
 
-from fastapi import FastAPI, Request
-from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.routing import Route
 
 from podium_serving import __version__
 from podium_serving.calls import Calls, why_not_ready
 from podium_serving.exchange import ServingError
-from podium_serving.http.docs import CONTENT_SECURITY_POLICY, docs_page, list_page
 from podium_serving.http.endpoint import OPEN_ACCESS, Access, Endpoint, endpoint_of
-from podium_serving.http.models import add_first_protocol, add_models, add_repository, serving_of
-from podium_serving.http.openapi import openapi_document
+from podium_serving.http.models import first_protocol_routes, model_routes, repository_routes, serving_of
 from podium_serving.metrics import Exposition
 from podium_serving.repository import IN_A_CLUSTER, Repository
 
@@ -25,32 +26,33 @@ _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 def public_app(
     calls: Calls, exposition: Exposition, repository: Repository = IN_A_CLUSTER, access: Access = OPEN_ACCESS
-) -> FastAPI:
+) -> Starlette:
     """`exposition` gives the metrics' text, `access` is what /docs says of how to come in."""
-    app = _plain_app()
-    _add_health(app, calls)
-    add_models(app, calls)
-    add_first_protocol(app, calls)
-    add_repository(app, calls, repository)
-    _add_docs(app, calls, access)
 
-    @app.get("/metrics")
-    async def metrics() -> Response:
+    async def metrics(request: Request) -> Response:
         return Response(await exposition(), media_type=_METRICS_TYPE)
 
-    return app
+    return _plain_app(
+        [
+            *_health_routes(calls),
+            *model_routes(calls),
+            *first_protocol_routes(calls),
+            *repository_routes(calls, repository),
+            *_docs_routes(calls, access),
+            Route("/metrics", metrics),
+        ]
+    )
 
 
-def forward_app() -> FastAPI:
+def forward_app() -> Starlette:
     """The forward port has nothing but the lane's inference: whatever else comes is 404."""
-    return _plain_app()
+    return _plain_app([])
 
 
-def _plain_app() -> FastAPI:
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
-    app.add_exception_handler(HTTPException, _http_error)
-    app.add_exception_handler(ServingError, _serving_error)
-    app.add_exception_handler(ClientDisconnect, _client_gone)
+def _plain_app(routes: list[Route]) -> Starlette:
+    errors = {HTTPException: _http_error, ServingError: _serving_error, ClientDisconnect: _client_gone}
+    app = Starlette(routes=routes, exception_handlers=errors)
+    app.router.redirect_slashes = False
     return app
 
 
@@ -75,50 +77,52 @@ async def _serving_error(request: Request, error: Exception) -> Response:
     return JSONResponse({"error": str(error)}, error.http_status, headers=headers)
 
 
-def _add_health(app: FastAPI, calls: Calls) -> None:
-    @app.get("/v2")
-    async def server() -> dict[str, Any]:
-        return {"name": "podium", "version": __version__, "extensions": EXTENSIONS}
+def _health_routes(calls: Calls) -> list[Route]:
+    async def server(request: Request) -> Response:
+        return JSONResponse({"name": "podium", "version": __version__, "extensions": EXTENSIONS})
 
-    @app.get("/v2/health/live")
-    async def live() -> dict[str, bool]:
-        return {"live": True}
+    async def live(request: Request) -> Response:
+        return JSONResponse({"live": True})
 
-    @app.get("/v2/health/ready")
-    async def ready() -> Response:
+    async def ready(request: Request) -> Response:
         waiting = next((state for state in calls.states.values() if not state.ready), None)
         if waiting is None:
             return JSONResponse({"ready": True})
         return JSONResponse({"ready": False, "error": why_not_ready(waiting)}, 503, headers={"retry-after": "1"})
 
+    return [Route("/v2", server), Route("/v2/health/live", live), Route("/v2/health/ready", ready)]
 
-def _add_docs(app: FastAPI, calls: Calls, access: Access) -> None:
+
+def _docs_routes(calls: Calls, access: Access) -> list[Route]:
     def endpoint(name: str) -> Endpoint:
         return endpoint_of(calls.model_named(name), serving_of(calls, name), access, named=bool(name))
 
-    @app.get("/")
     async def root(request: Request) -> Response:
         """A browser reads the docs; for clients of the first protocol this path says that the server is alive."""
         if "text/html" in request.headers.get("accept", ""):
             return RedirectResponse("docs")
         return JSONResponse({"status": "alive"})
 
-    @app.get("/docs")
-    @app.get("/models/{name}/docs")
-    async def docs(name: str = "") -> Response:
+    async def docs(request: Request) -> Response:
+        # Imported when somebody looks: a page and its template are for people, and most pods are asked by programs.
+        from podium_serving.http.docs import CONTENT_SECURITY_POLICY, docs_page, list_page
+
+        name = request.path_params.get("name", "")
         headers = {"content-security-policy": CONTENT_SECURITY_POLICY}
         if not name and len(calls.states) != 1:
             return HTMLResponse(list_page(list(calls.states)), headers=headers)
         return HTMLResponse(docs_page(endpoint(name)), headers=headers)
 
-    @app.get("/openapi.json")
-    @app.get("/models/{name}/openapi.json")
-    async def openapi(name: str = "") -> Response:
-        return JSONResponse(openapi_document(endpoint(name)))
+    async def openapi(request: Request) -> Response:
+        from podium_serving.http.openapi import openapi_document
 
-    @app.get("/score")
-    @app.get("/explain")
-    @app.get("/models/{name}/score")
-    @app.get("/models/{name}/explain")
-    async def named_columns(name: str = "") -> Response:
+        return JSONResponse(openapi_document(endpoint(request.path_params.get("name", ""))))
+
+    async def named_columns(request: Request) -> Response:
         return JSONResponse({"error": "rows are sent by POST; see /docs"}, 405, headers={"allow": "POST"})
+
+    paths = {"/docs": docs, "/openapi.json": openapi, "/score": named_columns, "/explain": named_columns}
+    return [
+        Route("/", root),
+        *(Route(prefix + path, answer) for path, answer in paths.items() for prefix in ("", "/models/{name}")),
+    ]

@@ -1,4 +1,4 @@
-"""The fast lane: a subclass of uvicorn's HTTP protocol that answers `POST …/infer` itself and hands the rest to FastAPI.
+"""The fast lane: a subclass of uvicorn's HTTP protocol that answers `POST …/infer` itself and hands the rest to Starlette.
 
 ASGI's two sends alone cost half of a one-row request. A request is admitted when its head is complete: the current plan
 is read there, once, and answers it whatever flips meanwhile. Relies on these parts of uvicorn's HttpToolsProtocol:

@@ -1,11 +1,12 @@
-"""What the protocols say of models beside inference: metadata, readiness, the repository. FastAPI; nothing of it is hot."""
+"""What the protocols say of models beside inference: metadata, readiness, the repository. Nothing of it is hot."""
 
 from typing import Any, TypeVar
 
 import msgspec
-from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 from podium_crds.package import TensorSpec
 from podium_serving.calls import NOT_YET, PLATFORM, Calls
@@ -40,90 +41,73 @@ def serving_of(calls: Calls, model: str, version: str = "") -> Serving:
     return serving
 
 
-def add_models(app: FastAPI, calls: Calls) -> None:
+def model_routes(calls: Calls) -> list[Route]:
     """`/v2/models/...`."""
 
-    @app.get("/v2/models/{name}")
-    @app.get("/v2/models/{name}/versions/{version}")
-    async def metadata(name: str, version: str = "") -> dict[str, Any]:
-        serving = serving_of(calls, name, version)
-        return {
-            "name": name,
-            "versions": [serving.plan.champion.version.name],
-            "platform": PLATFORM,
-            "inputs": [_tensor(spec) for spec in serving.descriptor.inputs],
-            "outputs": [_tensor(spec) for spec in serving.descriptor.outputs],
-        }
+    def asked(request: Request) -> tuple[str, Serving]:
+        name = request.path_params["name"]
+        return name, serving_of(calls, name, request.path_params.get("version", ""))
 
-    @app.get("/v2/models/{name}/ready")
-    @app.get("/v2/models/{name}/versions/{version}/ready")
-    async def model_ready(name: str, version: str = "") -> Response:
-        serving = serving_of(calls, name, version)
+    async def metadata(request: Request) -> Response:
+        return JSONResponse(_metadata(*asked(request)))
+
+    async def model_ready(request: Request) -> Response:
+        name, serving = asked(request)
         ready = calls.states[name].ready
         body = {"name": name, "version": serving.plan.champion.version.name, "ready": ready}
         return JSONResponse(body, 200 if ready else 503)
 
-    @app.get("/v2/models/{name}/config")
-    @app.get("/v2/models/{name}/versions/{version}/config")
-    async def config(name: str, version: str = "") -> dict[str, Any]:
-        """As Triton words it, for clients that size their requests by it. The batch is an axis like any other here."""
-        serving = serving_of(calls, name, version)
-        return {
-            "name": name,
-            "platform": PLATFORM,
-            "backend": "onnxruntime",
-            "max_batch_size": 0,
-            "input": [_triton_tensor(spec) for spec in serving.descriptor.inputs],
-            "output": [_triton_tensor(spec) for spec in serving.descriptor.outputs],
-        }
+    async def config(request: Request) -> Response:
+        return JSONResponse(_triton_config(*asked(request)))
 
-    @app.get("/v2/models/{name}/stats")
-    @app.get("/v2/models/{name}/versions/{version}/stats")
-    async def statistics(name: str = "", version: str = "") -> Response:
+    async def statistics(request: Request) -> Response:
         raise NotFound("what this server counts is at /metrics, per version and for Prometheus")
 
-    @app.get("/v2/models/{name}/infer")
-    @app.get("/v2/models/{name}/versions/{version}/infer")
-    async def infer(name: str, version: str = "") -> Response:
+    async def infer(request: Request) -> Response:
         return _by_post()
 
+    paths = {"": metadata, "/ready": model_ready, "/config": config, "/stats": statistics, "/infer": infer}
+    prefixes = ("/v2/models/{name}", "/v2/models/{name}/versions/{version}")
+    return [Route(prefix + path, answer) for path, answer in paths.items() for prefix in prefixes]
 
-def add_first_protocol(app: FastAPI, calls: Calls) -> None:
+
+def first_protocol_routes(calls: Calls) -> list[Route]:
     """`/v1/models/...`, as clients of KServe's and TensorFlow Serving's first protocol ask before they predict."""
 
-    @app.get("/v1/models")
-    async def models() -> dict[str, list[str]]:
-        return {"models": [name for name, state in calls.states.items() if state.ready]}
+    async def models(request: Request) -> Response:
+        return JSONResponse({"models": [name for name, state in calls.states.items() if state.ready]})
 
-    @app.get("/v1/models/{name}")
-    async def model(name: str) -> Response:
+    async def model(request: Request) -> Response:
+        name = request.path_params["name"]
         if name.endswith(":predict"):
             return _by_post()
         serving_of(calls, name)
         ready = calls.states[name].ready
         return JSONResponse({"name": name, "ready": ready}, 200 if ready else 503)
 
+    return [Route("/v1/models", models), Route("/v1/models/{name}", model)]
 
-def add_repository(app: FastAPI, calls: Calls, repository: Repository) -> None:
+
+def repository_routes(calls: Calls, repository: Repository) -> list[Route]:
     """`/v2/repository/...`."""
 
-    @app.post("/v2/repository/index")
     async def listed(request: Request) -> Response:
         asked = _read(_IndexRequest, await _body(request))
         entries = index(calls.states, repository, only_ready=asked.ready)
         return JSONResponse([entry._asdict() for entry in entries])
 
-    @app.post("/v2/repository/models/{name}/load")
-    async def load(name: str, request: Request) -> Response:
+    async def load(request: Request) -> Response:
         _check_parameters(await _body(request))
-        await repository.load(name)
+        await repository.load(request.path_params["name"])
         return JSONResponse({})
 
-    @app.post("/v2/repository/models/{name}/unload")
-    async def unload(name: str, request: Request) -> Response:
+    async def unload(request: Request) -> Response:
         _check_parameters(await _body(request))
-        await repository.unload(name)
+        await repository.unload(request.path_params["name"])
         return JSONResponse({})
+
+    paths = {"index": listed, "models/{name}/load": load, "models/{name}/unload": unload}
+    return [Route(f"/v2/repository/{path}", answer, methods=["POST"]) for path, answer in paths.items()]
 
 
 async def _body(request: Request) -> bytes:
@@ -152,6 +136,28 @@ def _check_parameters(body: bytes) -> None:
 
 def _by_post() -> Response:
     return JSONResponse({"error": "inference is asked by POST; see /docs"}, 405, headers={"allow": "POST"})
+
+
+def _metadata(name: str, serving: Serving) -> dict[str, Any]:
+    return {
+        "name": name,
+        "versions": [serving.plan.champion.version.name],
+        "platform": PLATFORM,
+        "inputs": [_tensor(spec) for spec in serving.descriptor.inputs],
+        "outputs": [_tensor(spec) for spec in serving.descriptor.outputs],
+    }
+
+
+def _triton_config(name: str, serving: Serving) -> dict[str, Any]:
+    """As Triton words it, for clients that size their requests by it. The batch is an axis like any other here."""
+    return {
+        "name": name,
+        "platform": PLATFORM,
+        "backend": "onnxruntime",
+        "max_batch_size": 0,
+        "input": [_triton_tensor(spec) for spec in serving.descriptor.inputs],
+        "output": [_triton_tensor(spec) for spec in serving.descriptor.outputs],
+    }
 
 
 def _tensor(spec: TensorSpec) -> dict[str, Any]:

@@ -3,14 +3,10 @@
 In a pod the label `deployment` is the same for all; here it is the model's name, as it would be in a cluster.
 """
 
-from collections.abc import Iterator, Mapping
-
-from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
-from prometheus_client.core import Metric
-from prometheus_client.exposition import generate_latest
-from prometheus_client.registry import Collector
+from collections.abc import Mapping
 
 from podium_serving.calls import PublicCalls
+from podium_serving.exposition import Family, process_families, text
 from podium_serving.metrics import Metrics
 from podium_serving.state import Serving, ServingState
 
@@ -28,26 +24,23 @@ class LocalCalls(PublicCalls):
         return self._by_model.get(admitted.plan.deployment.name, self._metrics)
 
 
-class Figures(Collector):
+class Figures:
     """Samples of one family stand together, as Prometheus' text format wants them, whoever counted them."""
 
     def __init__(self, of_models: Mapping[str, Metrics], others: Metrics) -> None:
+        """Metrics of models, without those of the process."""
         self._of_models = of_models
         self.others = others
         """What concerns no model."""
-        self.registry = CollectorRegistry()
-        self.registry.register(self)
-        ProcessCollector(registry=self.registry)
-        PlatformCollector(registry=self.registry)
 
-    def collect(self) -> Iterator[Metric]:
-        families: dict[str, Metric] = {}
+    def families(self) -> list[Family]:
+        known: dict[str, Family] = {}
         for metrics in (self.others, *self._of_models.values()):
-            for family in metrics.collect():
-                first = families.setdefault(family.name, family)
-                if first is not family:
-                    first.samples.extend(family.samples)
-        yield from families.values()
+            for family in metrics.families():
+                known.setdefault(family.name, family)
+                if known[family.name] is not family:
+                    known[family.name].samples.extend(family.samples)
+        return [*known.values(), *process_families()]
 
     async def answer(self) -> bytes:
-        return generate_latest(self.registry)
+        return text(self.families())

@@ -1,4 +1,4 @@
-"""What is seen of HTTP requests: of the lane's exchanges, and of FastAPI's paths."""
+"""What is seen of HTTP requests: of the lane's exchanges, and of the application's paths."""
 
 import time
 from collections.abc import MutableMapping

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cryptography import x509
-
 from podium_serving.security.folder import Folder, InvalidContent
 from podium_serving.security.upkeep import Upkeep
 from podium_serving.settings import InvalidSettings
@@ -89,6 +87,8 @@ class Certificate:
 
 def read_pair(folder: Path) -> Pair:
     """Raises OSError when a file is missing, InvalidContent when the two are no certificate with its key."""
+    from cryptography import x509  # 2 MB, for those who speak TLS
+
     chain, key = folder / "tls.crt", folder / "tls.key"
     pem = chain.read_bytes()
     key.stat()  # both before OpenSSL reads them, which says of a missing file only that it is missing

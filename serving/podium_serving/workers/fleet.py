@@ -11,12 +11,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from podium_crds.plan import Plan
+from podium_serving.exposition import Family
 from podium_serving.metrics import Exposition
 from podium_serving.model.hook_pool import pause_seconds
 from podium_serving.swap.faults import PreparationFailed
 from podium_serving.workers.channel import Gone, Refused
 from podium_serving.workers.hearing import Hearing
-from podium_serving.workers.messages import Done, Drop, Expose, Family, Hold, Listen, Message, Report, Tell, Text
+from podium_serving.workers.messages import Done, Drop, Expose, Hold, Listen, Message, Report, Tell, Text
 from podium_serving.workers.process import WorkerProcess
 from podium_serving.workers.words import Words
 

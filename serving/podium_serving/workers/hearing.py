@@ -5,9 +5,10 @@ import logging
 import time
 from collections.abc import Iterable
 
+from podium_serving.exposition import Family
 from podium_serving.swap.tasks import TaskSet
 from podium_serving.workers.channel import Gone, Refused
-from podium_serving.workers.messages import Family, Message, Report, Sample, Samples, Tell
+from podium_serving.workers.messages import Message, Report, Sample, Samples, Tell
 from podium_serving.workers.process import WorkerProcess
 from podium_serving.workers.totals import ended, merged
 

@@ -10,6 +10,7 @@ import socket
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 
+from podium_serving.exposition import text
 from podium_serving.local.counting import Figures
 from podium_serving.local.folders import Folders
 from podium_serving.local.models import POOL, LocalModels
@@ -20,7 +21,7 @@ from podium_serving.settings import Settings
 from podium_serving.workers.channel import Channel
 from podium_serving.workers.fleet import Fleet
 from podium_serving.workers.messages import Done, Listen, Message, Report, Sample, Samples
-from podium_serving.workers.totals import families, merged, text
+from podium_serving.workers.totals import merged
 from podium_serving.workers.words import Words
 from podium_serving.workers.worker import pod_exposition
 
@@ -46,7 +47,7 @@ class LocalWorker:
                 await self._listen(say_so=say_so)
                 return Done()
             case Sample():
-                return Samples(families([self._figures.registry]))
+                return Samples(self._figures.families())
             case _:
                 return self._report()
 
@@ -88,7 +89,7 @@ async def serve(settings: Settings, arguments: Sequence[str], stop: asyncio.Even
     async def exposition() -> bytes:
         metrics.workers.labels().set(fleet.listening)
         metrics.worker_restarts.labels().value = fleet.restarts
-        return text(merged([families([metrics.registry]), *await fleet.samples()]))
+        return text(merged([metrics.families(), *await fleet.samples()]))
 
     fleet = Fleet(settings.workers, words, exposition, ("local", *arguments))
     try:

@@ -4,6 +4,8 @@ from typing import Any
 
 import msgspec
 
+from podium_serving.exposition import Family
+
 
 class Hold(msgspec.Struct, frozen=True, tag=True):
     """Get all that the plan needs and keep it; answer nothing under it until the pod's epoch is its own."""
@@ -70,15 +72,6 @@ class Report(msgspec.Struct, frozen=True, tag=True):
     """Memory of the worker and its hook processes that nobody else uses."""
     shared_bytes: int
     """Memory of libraries and files, which the workers have in common."""
-
-
-class Family(msgspec.Struct, frozen=True):
-    """One metric with its samples, as prometheus-client has them."""
-
-    name: str
-    text: str
-    kind: str
-    samples: list[tuple[str, dict[str, str], float]]
 
 
 class Samples(msgspec.Struct, frozen=True, tag=True):

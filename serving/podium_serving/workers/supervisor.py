@@ -10,6 +10,7 @@ import logging
 
 from podium_crds.plan import Commit, ControlStatus, Envelope, Message
 from podium_serving.control.running import HotSwap, Inside
+from podium_serving.exposition import text
 from podium_serving.fetch.packages import Packages
 from podium_serving.metrics import Metrics
 from podium_serving.model.package import parse_descriptor
@@ -23,7 +24,7 @@ from podium_serving.swap.swapper import Swapper
 from podium_serving.workers.assembly import FleetAssembler, FleetState
 from podium_serving.workers.fleet import Fleet
 from podium_serving.workers.status import pod_bytes, pod_status
-from podium_serving.workers.totals import families, merged, text
+from podium_serving.workers.totals import merged
 from podium_serving.workers.words import Words
 
 logger = logging.getLogger(__name__)
@@ -89,7 +90,7 @@ class Supervisor:
         """The metrics of all processes of this pod."""
         self._metrics.workers.labels().set(self.fleet.listening)
         self._metrics.worker_restarts.labels().value = self.fleet.restarts
-        return text(merged([families([self._metrics.registry]), *await self.fleet.samples()]))
+        return text(merged([self._metrics.families(), *await self.fleet.samples()]))
 
     async def _resident_bytes(self) -> int:
         await self.fleet.look()

@@ -4,28 +4,14 @@ Counters and histograms add up, those of processes that ended included: a counte
 pod. Gauges add up too, but for those that say the same thing several times.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
-from prometheus_client import CollectorRegistry
-from prometheus_client.core import Metric
-from prometheus_client.exposition import generate_latest
-from prometheus_client.registry import Collector
-
-from podium_serving.workers.messages import Family
+from podium_serving.exposition import Family
 
 _LEAST = frozenset({"podium_plan_epoch", "podium_certificate_end_timestamp_seconds", "process_start_time_seconds"})
 """Of several, the one that is furthest behind."""
 _LARGEST = frozenset({"podium_model_loaded", "process_max_fds", "python_info"})
 _ADDED = frozenset({"counter", "histogram"})
-
-
-def families(collectors: Iterable[Collector]) -> list[Family]:
-    """All metrics that the collectors have now."""
-    return [
-        Family(metric.name, metric.documentation, metric.type, [(one.name, one.labels, one.value) for one in metric.samples])
-        for collector in collectors
-        for metric in collector.collect()
-    ]
 
 
 def ended(of: Sequence[Family]) -> list[Family]:
@@ -47,27 +33,6 @@ def merged(processes: Iterable[Sequence[Family]]) -> list[Family]:
         Family(name, first.text, first.kind, [(sample, dict(labels), value) for (sample, labels), value in known.items()])
         for (name, first), known in zip(firsts.items(), values.values(), strict=True)
     ]
-
-
-class Total(Collector):
-    """Families as prometheus-client's exposition takes them."""
-
-    def __init__(self, of: Sequence[Family]) -> None:
-        self._of = of
-
-    def collect(self) -> Iterator[Metric]:
-        for family in self._of:
-            metric = Metric(family.name, family.text, family.kind)
-            for name, labels, value in family.samples:
-                metric.add_sample(name, labels, value)
-            yield metric
-
-
-def text(of: Sequence[Family]) -> bytes:
-    """Prometheus' text format 0.0.4."""
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(Total(of))
-    return generate_latest(registry)
 
 
 def _joined(family: str, one: float, other: float) -> float:

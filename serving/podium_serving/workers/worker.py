@@ -19,7 +19,6 @@ from podium_serving.swap.loading import version_loader
 from podium_serving.workers.channel import Channel, Gone, Refused
 from podium_serving.workers.following import Follower, FollowingState
 from podium_serving.workers.messages import Done, Drop, Expose, Hold, Listen, Message, Sample, Samples, Tell, Text
-from podium_serving.workers.totals import families
 from podium_serving.workers.words import Words
 
 logger = logging.getLogger(__name__)
@@ -57,7 +56,7 @@ class Worker:
             case Tell():
                 return self._follower.report()
             case Sample():
-                return Samples(families([self._metrics.registry]))
+                return Samples(self._metrics.families())
             case _:
                 raise PreparationFailed("PreparationFailed", f"a worker is not asked {type(question).__name__}")
 

@@ -3,9 +3,13 @@
 from itertools import pairwise
 
 import pytest
+from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 from prometheus_client.parser import text_string_to_metric_families
 
+from podium_serving.exposition import Family, process_families, text
 from podium_serving.metrics import DURATION_EDGES, MAX_CHILDREN, Metrics
+
+ODD = (0.1, -2.5, 1e300, 12345678.0, float("inf"), float("-inf"), float("nan"))
 
 
 def test_a_scraper_reads_names_labels_and_counts() -> None:
@@ -29,6 +33,28 @@ def test_a_scraper_reads_names_labels_and_counts() -> None:
     assert {sample.value for sample in buckets if float(sample.labels["le"]) < 0.003} == {0}
     assert {sample.value for sample in buckets if float(sample.labels["le"]) >= 0.003} == {1}
     assert buckets[-1].labels["le"] == "+Inf"
+
+
+def test_whatever_a_label_says_it_is_read_back() -> None:
+    odd = 'a "quoted" back\\slash\nand a new line, é'
+    said = text([Family("family", "first\nsecond \\ third", "gauge", [("family", {"label": odd}, value) for value in ODD])])
+    (family,) = text_string_to_metric_families(said.decode())
+    assert family.documentation == "first\nsecond \\ third"
+    assert [sample.labels["label"] for sample in family.samples] == [odd] * len(ODD)
+    assert [repr(sample.value) for sample in family.samples] == [repr(value) for value in ODD]
+
+
+def test_a_process_tells_what_clients_of_prometheus_agree_on() -> None:
+    theirs = CollectorRegistry()
+    ProcessCollector(registry=theirs)
+    PlatformCollector(registry=theirs)
+    ours = {family.name: family for family in process_families()}
+    for family in theirs.collect():
+        mine = ours[family.name]
+        assert (mine.kind, mine.text) == (family.type, family.documentation)
+        (sample,), (own_name, own_labels, own) = family.samples, mine.samples[0]
+        assert (own_name, own_labels) == (sample.name, sample.labels)
+        assert own == pytest.approx(sample.value, rel=0.05, abs=2.0), family.name
 
 
 def test_all_families_of_the_contract_are_there() -> None:

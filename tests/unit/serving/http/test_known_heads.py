@@ -175,7 +175,7 @@ async def test_the_parsers_road_and_the_short_road_answer_alike_however_the_byte
         assert len(short.public.lane.known.heads) >= 4
         for _ in range(120):
             last = chance.choice(LAST)
-            # FastAPI's answers end a connection at once, so what is sent behind them may cut them off.
+            # The application's answers end a connection at once, so what is sent behind them may cut them off.
             before = WHOLE if last in LAST[:2] else [whole for whole in WHOLE if not whole.startswith(b"GET")]
             pieces = _cut(b"".join([*(chance.choice(before) for _ in range(chance.randrange(1, 12))), last]), chance)
             assert await _said(short.public, pieces) == await _said(long.public, pieces)

@@ -1,4 +1,4 @@
-"""The gate at the public port: over real sockets, in front of the lane and of FastAPI."""
+"""The gate at the public port: over real sockets, in front of the lane and of the application."""
 
 import json
 import random

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 import pytest
 
 from podium_crds.plan import ControlStatus, Flip
+from podium_serving.exposition import Family, text
 from podium_serving.metrics import Metrics
-from podium_serving.workers.messages import Family, Hold, Packet, Report, packet_bytes, read_packet
+from podium_serving.workers.messages import Hold, Packet, Report, packet_bytes, read_packet
 from podium_serving.workers.status import pod_status
-from podium_serving.workers.totals import ended, families, merged, text
+from podium_serving.workers.totals import ended, merged
 from podium_serving.workers.words import Words
 
 
@@ -20,7 +21,7 @@ def process(requests: int, epoch: int, seconds: Sequence[float] = ()) -> list[Fa
     metrics.model_loaded.labels("v1").set(1)
     for value in seconds:
         metrics.request_seconds.labels("v1", "champion").observe(value)
-    return families([metrics.registry])
+    return metrics.families()
 
 
 def lines(of: Sequence[Family]) -> set[str]:

@@ -115,7 +115,7 @@ MONITORING_RULES: Mapping[type[Kubernetes], tuple[Rule, ...]] = {
             "minimum", "maximum", "minimum, {self.minimum}, is above maximum, {self.maximum}: nothing lies between them"
         ),
     ),
-    mo.PromotionMetric: only_with("expression", "Value", "what a decision is worth, as in if(output.label == 1, 50, 0)"),
+    mo.PromotionMetric: only_with("expression", "Value", "what a decision is worth, as in if(output.label = 1, 50, 0)"),
     mo.Guardrail: (
         Rule(
             rule="self.type == 'SelectionRateRatio' || has(self.maximumIncrease)",

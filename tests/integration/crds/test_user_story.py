@@ -95,7 +95,7 @@ WATCHED: dict[str, Any] = {
         "performance": [{"metric": "Auc", "minimum": "0.80"}, {"metric": "Rmse", "minimum": "-1", "maximum": "12.5"}],
         "segments": ["contract", "customer_id"],
         "fairness": {"protected": ["sex"], "minimumRatio": "0.8"},
-        "business": [{"name": "profit", "expression": "if(output.label == 1, outcome.kept - 20, 0)", "unit": "EUR"}],
+        "business": [{"name": "profit", "expression": "if(output.label = 1, outcome.kept - 20, 0)", "unit": "EUR"}],
     },
 }
 

@@ -114,8 +114,8 @@ class Committer:
             pending.done.exception()  # a caller that left will not look at it
             return
         committed = Committed(pending.fresh, pending.rows - pending.fresh)
-        self._metrics.events.labels("accepted").inc(committed.accepted)
-        self._metrics.events.labels("duplicate").inc(committed.duplicates)
+        if pending.batch:
+            self._metrics.committed(pending.batch[0].place.table, committed.accepted, committed.duplicates)
         pending.done.set_result(committed)
 
     def _write(self, group: list[_Pending]) -> None:

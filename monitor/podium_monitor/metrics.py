@@ -2,6 +2,8 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
+from podium_monitor.lake.tables import Table
+
 
 class Metrics:
     def __init__(self) -> None:
@@ -13,6 +15,15 @@ class Metrics:
             ["outcome"],
             registry=registry,
         )
+        self.labels = Counter(
+            "podium_monitor_labels",
+            "Labels by outcome: Accepted or Duplicate once they are durable, Refused with the request that has a wrong one.",
+            ["outcome"],
+            registry=registry,
+        )
+        self.label_requests = Counter(
+            "podium_monitor_label_requests", "Requests with labels by HTTP status.", ["code"], registry=registry
+        )
         self.requests = Counter("podium_monitor_batches", "Batches by HTTP status.", ["code"], registry=registry)
         self.commit_seconds = Histogram(
             "podium_monitor_commit_duration_seconds", "Writing and syncing one group of batches.", registry=registry
@@ -22,3 +33,12 @@ class Metrics:
             "podium_monitor_pending_bytes", "Unpacked batches that wait to become durable.", registry=registry
         )
         self.known_events = Gauge("podium_monitor_known_events", "Event ids that are remembered.", registry=registry)
+
+    def committed(self, table: Table, accepted: int, duplicates: int) -> None:
+        """Rows of a batch that is durable."""
+        if table == "labels":
+            self.labels.labels("Accepted").inc(accepted)
+            self.labels.labels("Duplicate").inc(duplicates)
+            return
+        self.events.labels("accepted").inc(accepted)
+        self.events.labels("duplicate").inc(duplicates)

@@ -1,0 +1,90 @@
+"""Labels as a Parquet table: columns join_key and label; time and id if there are any; outcomes. Pure.
+
+Outcomes are the fields of a struct column `outcomes`, or else all further columns, by their names.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from podium_monitor.events import TooLarge
+from podium_monitor.labels.given import MAX_ROWS, Given, InvalidLabels, converted
+
+_FIELDS = ("join_key", "label", "time", "id", "namespace", "deployment")
+_OUTCOMES = "outcomes"
+_INDEX = "__index_level_"
+"""What pandas adds of its own."""
+_MAX_COLUMNS = 100
+_MAX_TEXT_BYTES = 4096
+_MICROSECONDS = pa.timestamp("us", tz="UTC")
+
+
+def of_parquet(content: bytes) -> list[Given]:
+    """Raises InvalidLabels, TooLarge."""
+    table = _table(content)
+    names = [name for name in table.column_names if not name.startswith(_INDEX)]
+    for needed in ("join_key", "label"):
+        if needed not in names:
+            raise InvalidLabels(f"there is no column {needed}; the columns are {', '.join(names)}", rows=table.num_rows)
+    further = [name for name in names if name not in (*_FIELDS, _OUTCOMES)]
+    if _OUTCOMES in names and further:
+        raise InvalidLabels(f"column {further[0]}: where there is a column outcomes, all outcomes are in it")
+    fields = {name: _values(table, name) for name in names if name not in further}
+    outcomes = {name: _values(table, name) for name in further}
+    return converted(list(_rows(fields, outcomes, table.num_rows)))
+
+
+def _table(content: bytes) -> Any:
+    """Texts stay as a dictionary with positions: a long one that all rows have must not become a hundred thousand."""
+    try:
+        file = pq.ParquetFile(pa.BufferReader(content))
+        if file.metadata.num_rows > MAX_ROWS:
+            raise TooLarge(f"there are {file.metadata.num_rows} labels, send at most {MAX_ROWS} at once")
+        if file.metadata.num_columns > _MAX_COLUMNS:
+            raise InvalidLabels(f"there are {file.metadata.num_columns} columns, may be {_MAX_COLUMNS}")
+        leaves = [file.schema.column(index) for index in range(file.metadata.num_columns)]
+        texts = [leaf.path for leaf in leaves if leaf.physical_type == "BYTE_ARRAY"]
+        table = pq.ParquetFile(pa.BufferReader(content), read_dictionary=texts).read()
+    except (pa.ArrowException, OSError, ValueError) as error:
+        if isinstance(error, InvalidLabels | TooLarge):
+            raise
+        raise InvalidLabels(f"the body is not Parquet: {error}") from error
+    for column in table.columns:
+        for chunk in column.chunks:
+            _check_texts(chunk)
+    return table
+
+
+def _check_texts(array: Any) -> None:
+    if pa.types.is_struct(array.type):
+        for field in array.flatten():
+            _check_texts(field)
+    elif pa.types.is_dictionary(array.type):
+        longest = pc.max(pc.binary_length(array.dictionary)).as_py() if len(array.dictionary) else 0
+        if (longest or 0) > _MAX_TEXT_BYTES:
+            raise InvalidLabels(f"there is a text of {longest} bytes, may have {_MAX_TEXT_BYTES}")
+
+
+def _values(table: Any, name: str) -> list[Any]:
+    """As Python has them. Times to the microsecond; decimals as floats."""
+    column = table.column(name)
+    if pa.types.is_timestamp(column.type) and column.type.tz is not None:
+        column = column.cast(_MICROSECONDS, safe=False)
+    elif pa.types.is_timestamp(column.type):
+        raise InvalidLabels(f"column {name} has times without a time zone, must have UTC or another one")
+    elif pa.types.is_decimal(column.type):
+        column = column.cast(pa.float64())
+    values: list[Any] = column.to_pylist()
+    return values
+
+
+def _rows(fields: dict[str, list[Any]], outcomes: dict[str, list[Any]], rows: int) -> Iterator[dict[str, Any]]:
+    """What is null is left out, but for the label: its null means something."""
+    for index in range(rows):
+        row = {name: values[index] for name, values in fields.items() if values[index] is not None or name == "label"}
+        if outcomes:
+            row[_OUTCOMES] = {name: values[index] for name, values in outcomes.items()}
+        yield row

@@ -1,0 +1,119 @@
+"""Bodies of requests with labels: what they mean, and how a wrong row is named."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from label_fixtures import label, lines, parquet
+from podium_monitor.events import TooLarge
+from podium_monitor.labels.given import Given, InvalidLabels
+from podium_monitor.labels.json_bodies import of_json, of_lines
+from podium_monitor.labels.parquet import of_parquet
+
+AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def test_json_is_one_label_or_a_list_of_them() -> None:
+    one = b' {"join_key": "a", "label": true, "outcomes": {"value": 12.5}, "time": "2026-03-01T13:00:00+01:00", "id": 7}'
+    expected = Given("a", True, {"value": 12.5}, AT, 7)
+    assert of_json(one) == [expected]
+    assert of_json(b"[" + one + b"]") == [expected]
+    assert of_json(b"[]") == []
+
+
+def test_a_line_is_a_label_and_empty_lines_are_none() -> None:
+    assert of_lines(lines([label("a"), label("b", 3)]) + b"\n  \n") == [Given("a", "yes"), Given("b", 3)]
+
+
+@pytest.mark.parametrize(
+    ("content", "says", "row"),
+    [
+        (b"", "truncated", None),
+        (b"{", "truncated", None),
+        (b"\xff", "malformed", None),
+        (b'{"join_key": "a"}', "missing required field `label`", None),
+        (b'{"join_key": "a", "lable": 1, "label": 2}', "unknown field `lable`", None),
+        (b'[{"join_key": "a", "label": 1}, {"join_key": true, "label": 1}]', "row 2: join_key: Expected", 2),
+        (b'[{"join_key": "a", "label": [1]}]', "row 1: label: Expected", 1),
+        (b'[{"join_key": "a", "label": 1, "time": "2026-03-01"}]', "row 1: time: Invalid RFC3339", 1),
+        (b'[{"join_key": "a", "label": 1, "outcomes": {"x": {}}}]', "row 1: outcomes", 1),
+        (b'[{"join_key": "a", "label": NaN}]', "malformed", None),
+        (b'[{"join_key": "\\ud800", "label": 1}]', "malformed", None),
+        (b"[" * 100_000, "", 1),
+    ],
+)
+def test_what_is_no_label_in_json_is_named(content: bytes, says: str, row: int | None) -> None:
+    with pytest.raises(InvalidLabels) as caught:
+        of_json(content)
+    assert says in str(caught.value)
+    assert caught.value.row == row
+
+
+def test_a_wrong_line_is_named_by_its_number_in_the_file() -> None:
+    with pytest.raises(InvalidLabels, match="row 3: JSON is malformed") as caught:
+        of_lines(b'{"join_key": "a", "label": 1}\n\nwhat\n{"join_key": "b", "label": 1}\n')
+    assert (caught.value.row, caught.value.rows) == (3, 5)
+
+
+def test_parquet_has_columns_for_outcomes_or_a_struct_of_them() -> None:
+    shared = {"join_key": [7, 8], "label": ["yes", None], "time": pa.array([AT, None], pa.timestamp("ns", "Europe/Paris"))}
+    expected = [Given(7, "yes", {"value": 1.5, "kept": True}, AT), Given(8, None, {"value": None, "kept": False})]
+    flat = {**shared, "value": [1.5, None], "kept": [True, False], "__index_level_0__": [0, 1]}
+    assert of_parquet(parquet(flat)) == expected
+    struct = {**shared, "outcomes": [{"value": 1.5, "kept": True}, {"value": None, "kept": False}]}
+    assert of_parquet(parquet(struct)) == expected
+
+
+def test_parquet_of_other_writers_is_read_too() -> None:
+    columns = {
+        "join_key": pa.array(["a"], pa.large_string()).dictionary_encode(),
+        "label": pa.array([Decimal("1.50")]),
+        "time": ["2026-03-01T12:00:00Z"],
+        "id": ["x"],
+    }
+    assert of_parquet(parquet(columns)) == [Given("a", 1.5, {}, AT, "x")]
+
+
+@pytest.mark.parametrize(
+    ("columns", "says", "row"),
+    [
+        ({"join_key": ["a"]}, "there is no column label; the columns are join_key", None),
+        ({"label": ["a"]}, "there is no column join_key", None),
+        ({"join_key": ["a", None], "label": [1, 1]}, "row 2: Object missing required field `join_key`", 2),
+        ({"join_key": [b"a"], "label": [1]}, "row 1: join_key: Expected", 1),
+        ({"join_key": ["a"], "label": [[1]]}, "row 1: label: Expected", 1),
+        ({"join_key": ["a"], "label": [1], "time": pa.array([AT], pa.timestamp("us"))}, "without a time zone", None),
+        ({"join_key": ["a"], "label": [1], "time": ["soon"]}, "row 1: time", 1),
+        ({"join_key": ["a"], "label": [1], "outcomes": [{"x": 1}], "y": [2]}, "column y: where there is a column", None),
+        ({"join_key": ["a"], "label": ["x" * 5000]}, "a text of 5000 bytes", None),
+        ({"join_key": ["a"], "label": [1], "outcomes": [{"x": "x" * 5000}]}, "a text of 5000 bytes", None),
+        ({"join_key": ["a"], "label": [1], **{f"c{i}": [1] for i in range(100)}}, "102 columns", None),
+    ],
+)
+def test_what_is_no_label_in_parquet_is_named(columns: dict[str, Any], says: str, row: int | None) -> None:
+    with pytest.raises(InvalidLabels) as caught:
+        of_parquet(parquet(columns))
+    assert says in str(caught.value)
+    assert caught.value.row == row
+
+
+def test_what_is_no_parquet_is_refused() -> None:
+    with pytest.raises(InvalidLabels, match="not Parquet"):
+        of_parquet(b"PAR1 and no more")
+
+
+def test_more_labels_than_fit_a_request_are_refused_before_they_are_read() -> None:
+    with pytest.raises(TooLarge, match="100000"):
+        of_parquet(parquet({"join_key": ["k"] * 100_001, "label": [1] * 100_001}))
+    with pytest.raises(TooLarge, match="100000"):
+        of_lines(lines([label("k")]) * 100_001)
+
+
+def test_a_long_text_that_all_rows_share_is_no_way_to_fill_the_memory() -> None:
+    """A dictionary of one text of 1 MB: 100 KB on the wire, 50 GB as a column of texts."""
+    texts = pa.DictionaryArray.from_arrays(pa.array([0] * 50_000, pa.int32()), pa.array(["x" * 1_000_000]))
+    with pytest.raises(InvalidLabels, match="a text of 1000000 bytes"):
+        of_parquet(parquet({"join_key": ["k"] * 50_000, "label": texts}))

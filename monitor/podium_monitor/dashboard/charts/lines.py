@@ -1,0 +1,199 @@
+"""Figures over time: lines with their intervals as bands, bounds as dashed rules, gaps where nothing can be said."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+
+from markupsafe import Markup
+
+from podium_monitor.dashboard import words
+from podium_monitor.dashboard.charts.frame import (
+    LINES,
+    WIDTH,
+    Chart,
+    Key,
+    Scale,
+    Table,
+    box,
+    join,
+    label,
+    padded,
+    path,
+    rule,
+    svg,
+    time_axis,
+    value_axis,
+)
+
+_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 12, 12, 26
+_HEIGHT = 220
+
+
+@dataclass(frozen=True)
+class Point:
+    at: datetime
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    alert: bool = False
+
+
+@dataclass(frozen=True)
+class Line:
+    name: str
+    points: Sequence[Point]
+    style: int
+    """From 0, of `frame.LINES`."""
+
+
+@dataclass(frozen=True)
+class Bound:
+    value: float
+    text: str
+
+
+def over_time(title: str, lines: Sequence[Line], bounds: Sequence[Bound] = (), *, note: str = "", unit: str = "") -> Chart:
+    """Lines share the times of the longest one."""
+    times = sorted({point.at for line in lines for point in line.points})
+    values = [
+        one for line in lines for point in line.points for one in (point.value, point.low, point.high) if one is not None
+    ]
+    low, high = padded([*values, *(bound.value for bound in bounds)])
+    start, end = (times[0].timestamp(), times[-1].timestamp()) if times else (0.0, 1.0)
+    x = Scale(start, end, _LEFT + 8, WIDTH - _RIGHT - 8)
+    y = Scale(low, high, _HEIGHT - _BOTTOM, _TOP)
+    body = (
+        value_axis(y, _LEFT, WIDTH - _RIGHT)
+        + time_axis(times, x, _HEIGHT - 6)
+        + join(_bound(bound, y) for bound in bounds)
+        + join(_band(line, x, y) for line in lines)
+        + join(_line(line, x, y) for line in lines)
+        + _hits(times, lines, x, unit)
+    )
+    says = _sentence(lines, unit)
+    return Chart(
+        title=title,
+        says=says,
+        svg=svg(title, says, (WIDTH, _HEIGHT), body),
+        table=_table(times, lines, unit),
+        keys=[Key(f"line-{line.style % LINES}", line.name) for line in lines]
+        + [Key("bound", bound.text) for bound in bounds],
+        note=note,
+    )
+
+
+def sparkline(values: Sequence[float | None]) -> Markup:
+    """A word-sized picture beside a number that says the same: hidden from screen readers."""
+    known = [value for value in values if value is not None]
+    if len(known) < 2:
+        return Markup("")
+    low, high = padded(known)
+    x, y = Scale(0, len(values) - 1, 2, 106), Scale(low, high, 24, 4)
+    drawn = join(_stretch([(x.at(index), y.at(value)) for index, value in run], "spark") for run in _runs(values))
+    last = max(index for index, value in enumerate(values) if value is not None)
+    dot = Markup('<circle cx="{:g}" cy="{:g}" r="2.5" class="spark-end"/>').format(x.at(last), y.at(known[-1]))
+    return Markup('<svg class="sparkline" viewBox="0 0 110 28" aria-hidden="true">{}</svg>').format(drawn + dot)
+
+
+def _runs(values: Sequence[float | None]) -> list[list[tuple[int, float]]]:
+    """Stretches without a gap."""
+    known = groupby(enumerate(values), key=lambda pair: pair[1] is None)
+    return [[(index, value) for index, value in group if value is not None] for missing, group in known if not missing]
+
+
+def _stretch(points: Sequence[tuple[float, float]], style: str) -> Markup:
+    return Markup('<path d="{}" class="{}"/>').format(path(points), style)
+
+
+def _bound(bound: Bound, y: Scale) -> Markup:
+    at = y.at(bound.value)
+    return rule(_LEFT, at, WIDTH - _RIGHT, at, "bound") + label(WIDTH - _RIGHT - 4, at - 4, bound.text, "bound-text", "end")
+
+
+def _band(line: Line, x: Scale, y: Scale) -> Markup:
+    drawn = []
+    both = [point.low if point.high is not None else None for point in line.points]
+    for run in _runs(both):
+        points = [line.points[index] for index, _ in run]
+        upper = [(x.at(p.at.timestamp()), y.at(p.high)) for p in points if p.high is not None]
+        lower = [(x.at(p.at.timestamp()), y.at(p.low)) for p in points if p.low is not None]
+        drawn.append(Markup('<path d="{}Z" class="band band-{}"/>').format(path(upper + lower[::-1]), line.style % LINES))
+    return join(drawn)
+
+
+def _line(line: Line, x: Scale, y: Scale) -> Markup:
+    style = f"line line-{line.style % LINES}"
+    drawn = join(
+        _stretch([(x.at(line.points[index].at.timestamp()), y.at(value)) for index, value in run], style)
+        for run in _runs([point.value for point in line.points])
+    )
+    return drawn + join(_mark(point, x, y, line.style) for point in line.points)
+
+
+def _mark(point: Point, x: Scale, y: Scale, style: int) -> Markup:
+    if point.value is None:
+        return Markup("")
+    cx, cy = x.at(point.at.timestamp()), y.at(point.value)
+    if point.alert:
+        return Markup('<path d="M{:g} {:g}l5 9h-10z" class="alert-mark"/>').format(cx, cy - 6)
+    return Markup('<circle cx="{:g}" cy="{:g}" r="1.8" class="dot dot-{}"/>').format(cx, cy, style % LINES)
+
+
+def _hits(times: Sequence[datetime], lines: Sequence[Line], x: Scale, unit: str) -> Markup:
+    """One invisible column per time that tells all lines' values."""
+    if not times:
+        return Markup("")
+    by_time = [{point.at: point for point in line.points} for line in lines]
+    width = (WIDTH - _LEFT - _RIGHT) / len(times)
+    return join(
+        box(
+            x.at(at.timestamp()) - width / 2,
+            _TOP,
+            width,
+            _HEIGHT - _TOP - _BOTTOM,
+            "hit",
+            " · ".join(
+                [
+                    _time(at),
+                    *(
+                        f"{line.name} {_said(known[at], unit)}"
+                        for line, known in zip(lines, by_time, strict=True)
+                        if at in known
+                    ),
+                ]
+            ),
+        )
+        for at in times
+    )
+
+
+def _said(point: Point, unit: str) -> str:
+    text = words.interval(point.value, point.low, point.high)
+    return f"{text} {unit}".rstrip() + (" (alert)" if point.alert else "")
+
+
+def _time(at: datetime) -> str:
+    return f"{at:%Y-%m-%d}" if (at.hour, at.minute) == (0, 0) else f"{at:%Y-%m-%d %H:%M}"
+
+
+def _sentence(lines: Sequence[Line], unit: str) -> str:
+    said = []
+    for line in lines:
+        known = [point for point in line.points if point.value is not None]
+        if known:
+            alerts = sum(point.alert for point in line.points)
+            ending = f", {alerts} outside of their bounds" if alerts else ""
+            said.append(f"{line.name}: {_said(known[-1], unit)} on {_time(known[-1].at)}, {len(known)} values{ending}")
+    return "; ".join(said) + "." if said else "Nothing can be said yet."
+
+
+def _table(times: Sequence[datetime], lines: Sequence[Line], unit: str) -> Table:
+    by_time = [{point.at: point for point in line.points} for line in lines]
+    return Table(
+        head=["Time", *(line.name for line in lines)],
+        rows=[
+            [_time(at), *(_said(known[at], unit) if at in known else words.NOTHING for known in by_time)]
+            for at in reversed(times)
+        ],
+    )

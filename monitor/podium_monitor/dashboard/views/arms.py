@@ -1,0 +1,74 @@
+"""Reading an evaluation: which arm is the champion, which metric leads, which windows tell something."""
+
+from collections.abc import Callable, Sequence
+
+from podium_crds.v1alpha1.monitoring import Monitoring, PerformanceBound, PerformanceMetric
+from podium_monitor.dashboard import words
+from podium_monitor.dashboard.charts.lines import Bound
+from podium_monitor.evaluations.documents import Arm, DeploymentEvaluation, Figure, Period, Window
+
+KEYS: dict[PerformanceMetric, str] = {
+    "Accuracy": "accuracy",
+    "BalancedAccuracy": "balanced_accuracy",
+    "F1": "f1",
+    "LogLoss": "log_loss",
+    "Brier": "brier",
+    "Auc": "auc",
+    "Rmse": "rmse",
+    "Mae": "mae",
+    "RSquared": "r_squared",
+    "CalibrationError": "calibration_error",
+}
+"""A metric of the spec as documents key it."""
+_LEADING = ("auc", "balanced_accuracy", "accuracy", "log_loss", "brier", "r_squared", "rmse", "mae")
+
+
+def champion(evaluation: DeploymentEvaluation | None) -> Arm | None:
+    if evaluation is None:
+        return None
+    return next((arm for arm in evaluation.arms if arm.role == "Champion"), None)
+
+
+def challengers(evaluation: DeploymentEvaluation | None) -> list[Arm]:
+    return [arm for arm in evaluation.arms if arm.role != "Champion"] if evaluation else []
+
+
+def windows(arm: Arm, period: Period) -> Sequence[Window]:
+    return arm.days if period == "Day" else arm.hours
+
+
+def metrics(arms: Sequence[Arm], monitoring: Monitoring) -> list[str]:
+    """Keys of all metrics that some window knows: bounded ones first, then the usual order."""
+    known = {key for arm in arms for window in (*arm.days, *arm.hours) for key in (*window.performance, *window.estimated)}
+    first = [KEYS[bound.metric] for bound in monitoring.performance]
+    ranked = [*first, *_LEADING, *sorted(known)]
+    return [key for key in dict.fromkeys(ranked) if key in known]
+
+
+def newest(arm: Arm | None, key: str) -> Figure | None:
+    """The newest day's figure that says something."""
+    if arm is None:
+        return None
+    days = (window.performance.get(key) for window in reversed(arm.days))
+    return next((figure for figure in days if figure is not None and figure.value is not None), None)
+
+
+def newest_business(arm: Arm | None, name: str) -> Figure | None:
+    if arm is None:
+        return None
+    days = (window.business.get(name) for window in reversed(arm.days))
+    return next((figure for figure in days if figure is not None and figure.value is not None), None)
+
+
+def newest_day(arm: Arm | None, holds: Callable[[Window], object]) -> Window | None:
+    """The newest one for which `holds`."""
+    return next((window for window in reversed(arm.days) if holds(window)), None) if arm else None
+
+
+def bounds(monitoring: Monitoring, key: str) -> list[Bound]:
+    return [bound for one in monitoring.performance if KEYS[one.metric] == key for bound in _bounds(one)]
+
+
+def _bounds(one: PerformanceBound) -> list[Bound]:
+    both = (("at least", one.minimum), ("at most", one.maximum))
+    return [Bound(float(value), f"{text} {words.number(float(value))}") for text, value in both if value is not None]

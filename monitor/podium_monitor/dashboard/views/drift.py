@@ -1,0 +1,107 @@
+"""How far the inputs and the predictions have moved from training: by column and day, and as distributions."""
+
+from collections.abc import Sequence
+
+from podium_crds.v1alpha1.monitoring import Monitoring
+from podium_monitor.dashboard import words
+from podium_monitor.dashboard.charts.bars import then_and_now
+from podium_monitor.dashboard.charts.frame import Chart, Table
+from podium_monitor.dashboard.charts.heatmap import Day, Levels, heatmap
+from podium_monitor.dashboard.views.parts import Badge, Empty, Level, Part, Section
+from podium_monitor.evaluations.documents import Arm, ColumnDrift, Window
+
+_MOST_COLUMNS = 40
+_MOST_HISTOGRAMS = 9
+_LEVELS: dict[str, Level] = {"None": "Good", "Warning": "Warning", "Critical": "Critical"}
+
+
+def drift(monitoring: Monitoring, champion: Arm | None, found: Sequence[Window]) -> Section:
+    evaluated = [window for window in found if window.drift or window.prediction_drift]
+    if champion is None or not evaluated:
+        return Section(
+            "drift",
+            "Drift",
+            empty=Empty(
+                "No window was compared with training yet.",
+                "It takes captured predictions, and a package with profile.json: `podium package` writes one.",
+            ),
+        )
+    levels = Levels(float(monitoring.drift.warning), float(monitoring.drift.critical))
+    inputs, outputs = [Day(w.start, w.drift) for w in evaluated], [Day(w.start, w.prediction_drift) for w in evaluated]
+    parts = [_map("Inputs", inputs, levels)]
+    if any(day.columns for day in outputs):
+        parts.append(_map("Predictions", outputs, levels))
+    parts += [*_distributions(champion, evaluated[-1]), _tests(evaluated[-1])]
+    return Section(
+        "drift",
+        "Drift",
+        parts,
+        says=(
+            "PSI against training, in nats. An alert needs more than the window's size makes by chance, with at most "
+            f"{words.percent(float(monitoring.drift.false_alert_rate))} false alerts among a window's columns."
+        ),
+    )
+
+
+def _map(title: str, days: Sequence[Day], levels: Levels) -> Part:
+    names = {column for day in days for column in day.columns}
+    worst = {name: _worst(name, days) for name in names}
+    ranked = sorted(names, key=lambda name: (-worst[name], name))
+    kept = sorted(ranked[:_MOST_COLUMNS], key=lambda name: (-worst[name], name))
+    left = len(ranked) - len(kept)
+    note = f"The {len(kept)} columns that moved most; {left} more moved less." if left else ""
+    return Part(charts=[heatmap(title, days, kept, levels, note)])
+
+
+def _worst(name: str, days: Sequence[Day]) -> float:
+    """An alert outranks any distance without one."""
+    found = [day.columns[name] for day in days if name in day.columns]
+    return max((one.psi or 0.0) + 1000.0 * one.alert for one in found)
+
+
+def _distributions(champion: Arm, window: Window) -> list[Part]:
+    known = {**window.drift, **window.prediction_drift}
+    ranked = sorted(champion.histograms, key=lambda one: -_rank(known.get(one.column)))
+    charts: list[Chart] = [then_and_now(one, _psi(known.get(one.column))) for one in ranked[:_MOST_HISTOGRAMS]]
+    if not charts:
+        return []
+    title = f"Distributions in training and on {window.start:%Y-%m-%d}, the most moved first"
+    return [Part(title=title, charts=charts, across="three")]
+
+
+def _rank(found: ColumnDrift | None) -> float:
+    return 0.0 if found is None else (found.psi or 0.0) + 1000.0 * found.alert
+
+
+def _psi(found: ColumnDrift | None) -> str:
+    if found is None:
+        return ""
+    return f"PSI {words.number(found.psi)}" + (f" · {found.severity.lower()}" if found.alert else "")
+
+
+def _tests(window: Window) -> Part:
+    known = {**window.drift, **window.prediction_drift}
+    ranked = sorted(known, key=lambda column: (-_rank(known[column]), column))
+    alerts = [column for column in ranked if known[column].alert]
+    worst = max((known[column].severity for column in alerts), key=["None", "Warning", "Critical"].index, default="None")
+    return Part(
+        title=f"Tests of {window.start:%Y-%m-%d %H:%M}",
+        badge=Badge(_LEVELS[worst], f"{len(alerts)} alerts" if len(alerts) != 1 else "1 alert"),
+        table=Table(
+            ["Column", "Alert", "PSI", "PSI by chance", "Statistic", "p", "Jensen–Shannon", "Wasserstein (sd)"],
+            [
+                [
+                    column,
+                    f"{'▲' if one.severity == 'Warning' else '◆'} {one.severity}" if one.alert else words.NOTHING,
+                    words.number(one.psi),
+                    words.number(one.psi_threshold),
+                    words.number(one.statistic),
+                    words.number(one.p_value, 2),
+                    words.number(one.jensen_shannon),
+                    words.number(one.wasserstein),
+                ]
+                for column in ranked[:_MOST_COLUMNS]
+                for one in [known[column]]
+            ],
+        ),
+    )

@@ -1,0 +1,51 @@
+"""How a deployment fares, in one word, and why: the worst that is known of it."""
+
+from collections.abc import Sequence
+
+from podium_crds.evidence import Finding, FindingType
+from podium_monitor.dashboard.views.parts import Badge, Level
+from podium_monitor.evaluations.documents import DeploymentEvaluation
+from podium_monitor.world import Watched
+
+ORDER: dict[Level, int] = {"Critical": 0, "Warning": 1, "Unknown": 2, "Good": 3}
+_WORDS: dict[FindingType, str] = {
+    "PerformanceDegraded": "Performance degraded",
+    "FairnessDegraded": "Fairness degraded",
+    "DriftDetected": "Drift",
+    "BusinessValueLow": "Value low",
+    "LabelsLate": "Labels late",
+}
+"""The gravest first."""
+
+
+def health(watched: Watched, evaluation: DeploymentEvaluation | None, findings: Sequence[Finding]) -> tuple[Badge, str]:
+    """The badge and the sentence behind it. Serving comes before monitoring: what does not answer is worth nothing."""
+    serving = _serving(watched)
+    if serving is not None and serving[0].level == "Critical":
+        return serving
+    found = sorted(
+        (finding for finding in findings if finding.status == "True"),
+        key=lambda finding: (finding.severity != "Critical", list(_WORDS).index(finding.type)),
+    )
+    if found:
+        worst = found[0]
+        level: Level = "Critical" if worst.severity == "Critical" else "Warning"
+        return Badge(level, _WORDS[worst.type]), worst.message
+    if serving is not None:
+        return serving
+    if evaluation is None or not evaluation.arms:
+        return Badge("Unknown", "No data yet"), "Nothing was evaluated yet."
+    return Badge("Good", "Healthy"), "It serves, and nothing that is watched left its bounds."
+
+
+def _serving(watched: Watched) -> tuple[Badge, str] | None:
+    """None when it serves as it should."""
+    conditions = {condition.type: condition for condition in watched.status.conditions} if watched.status else {}
+    if (stalled := conditions.get("Stalled")) is not None and stalled.status == "True":
+        return Badge("Critical", "Stalled"), stalled.message
+    ready = conditions.get("Ready")
+    if ready is None or ready.status == "Unknown":
+        return Badge("Unknown", "Starting"), ready.message if ready else "The operator has not reported on it yet."
+    if ready.status == "False":
+        return Badge("Critical", "Not ready"), ready.message
+    return None

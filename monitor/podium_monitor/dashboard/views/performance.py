@@ -1,0 +1,129 @@
+"""How right the models are: over time, estimated beside realised, by segment, and as curves."""
+
+from collections.abc import Sequence
+
+from podium_crds.v1alpha1.monitoring import Monitoring
+from podium_monitor.dashboard import words
+from podium_monitor.dashboard.charts.curves import CALIBRATION, LIFT, ROC, Axes, Drawn, curves
+from podium_monitor.dashboard.charts.frame import Chart, Key
+from podium_monitor.dashboard.charts.lines import Line, Point, over_time
+from podium_monitor.dashboard.charts.whiskers import Row, whiskers
+from podium_monitor.dashboard.views import arms
+from podium_monitor.dashboard.views.parts import Empty, Fact, Part, Section
+from podium_monitor.evaluations.documents import Arm, DeploymentEvaluation, Figure, Segment, Window
+from podium_monitor.world import Watched
+
+CAUTION = "Estimates stand for labels that have not come. They are valid only if calibrated and without concept drift."
+_MOST_METRICS = 6
+_MOST_SEGMENTS = 12
+_ESTIMATED_STYLE = 5
+
+
+def performance(
+    watched: Watched, evaluation: DeploymentEvaluation | None, shown: Sequence[tuple[Arm, Sequence[Window]]]
+) -> Section:
+    monitoring = watched.spec.monitoring
+    keys = arms.metrics([arm for arm, _ in shown], monitoring)
+    charts = [_over_time(key, shown, monitoring) for key in keys[:_MOST_METRICS]]
+    estimated = any(window.estimated for _, found in shown for window in found)
+    labelled = any(window.performance for _, found in shown for window in found)
+    return Section(
+        "performance",
+        "Performance",
+        [*([Part(charts=charts)] if charts else []), *_curves([arm for arm, _ in shown])],
+        says=_labels(evaluation),
+        caution=CAUTION if estimated else "",
+        empty=None if labelled else _no_labels(watched),
+    )
+
+
+def _no_labels(watched: Watched) -> Empty:
+    return Empty(
+        "No label has come: nobody can say yet how right the predictions were.",
+        "Send what turned out to be true, with the key of the prediction (late and corrected ones are welcome):",
+        f"podium feedback {watched.name} --namespace {watched.namespace} --key <join key> --label <outcome>",
+    )
+
+
+def _labels(evaluation: DeploymentEvaluation | None) -> str:
+    if evaluation is None or evaluation.label_coverage is None:
+        return ""
+    told = f"{words.percent(evaluation.label_coverage)} of the predictions have a label"
+    usual, late = evaluation.label_delay_p50_seconds, evaluation.label_delay_p90_seconds
+    if usual is None or late is None:
+        return f"{told}."
+    return f"{told}; half of the labels come within {words.length(usual)}, nine tenths within {words.length(late)}."
+
+
+def _over_time(key: str, shown: Sequence[tuple[Arm, Sequence[Window]]], monitoring: Monitoring) -> Chart:
+    lines = [
+        Line(arm.name, [_point(window, window.performance.get(key)) for window in found], style)
+        for style, (arm, found) in enumerate(shown)
+        if any(key in window.performance for window in found)
+    ]
+    lines += [
+        Line(f"{arm.name}, estimated", [_point(window, window.estimated.get(key)) for window in found], _ESTIMATED_STYLE)
+        for arm, found in shown
+        if arm.role == "Champion" and any(key in window.estimated for window in found)
+    ]
+    return over_time(words.named(key), lines, arms.bounds(monitoring, key))
+
+
+def _point(window: Window, figure: Figure | None) -> Point:
+    if figure is None:
+        return Point(window.start, None)
+    return Point(window.start, figure.value, figure.low, figure.high, figure.alert)
+
+
+def _curves(found: Sequence[Arm]) -> list[Part]:
+    kinds: list[tuple[str, Axes, list[Drawn]]] = [
+        ("Calibration", CALIBRATION, [Drawn(a.name, a.calibration, i) for i, a in enumerate(found) if a.calibration]),
+        ("ROC curve", ROC, [Drawn(a.name, a.roc, i) for i, a in enumerate(found) if a.roc]),
+        ("Lift", LIFT, [Drawn(a.name, a.lift, i) for i, a in enumerate(found) if a.lift]),
+    ]
+    charts = [curves(title, drawn, axes) for title, axes, drawn in kinds if drawn]
+    return [Part(title="Over the newest labelled days", charts=charts, across="three")] if charts else []
+
+
+def segments(watched: Watched, champion: Arm | None) -> Section:
+    """The newest day that has labels, by segment: one chart per column."""
+    window = arms.newest_day(champion, lambda one: any(segment.labelled for segment in one.segments))
+    keys = arms.metrics([champion], watched.spec.monitoring) if champion else []
+    columns = dict.fromkeys(segment.column for segment in window.segments) if window else {}
+    charts = [
+        chart
+        for column in columns
+        if window and (chart := _segment_chart(column, [s for s in window.segments if s.column == column], keys)) is not None
+    ]
+    facts = [Fact("Day", f"{window.start:%Y-%m-%d}"), Fact("Labelled rows", words.count(window.labelled))] if window else []
+    return Section(
+        "segments",
+        "Performance by segment",
+        [Part(facts=facts, charts=charts)] if charts else [],
+        empty=None if charts else _no_segments(watched),
+    )
+
+
+def _no_segments(watched: Watched) -> Empty:
+    if watched.spec.monitoring.segments:
+        return Empty("No segment has enough labels yet.")
+    return Empty(
+        "No segment is watched. A mean hides the customers for whom a model fails.",
+        "Name the inputs by whose values performance is told apart:",
+        "spec:\n  monitoring:\n    segments: [<input>]",
+    )
+
+
+def _segment_chart(column: str, found: Sequence[Segment], keys: Sequence[str]) -> Chart | None:
+    key = next((key for key in keys if any(key in one.performance for one in found)), None)
+    if key is None:
+        return None
+    rows = [
+        Row(
+            one.value,
+            one.performance.get(key, Figure(None)),
+            more=f"{words.count(one.labelled)} labelled of {words.count(one.rows)}",
+        )
+        for one in found[:_MOST_SEGMENTS]
+    ]
+    return whiskers(f"{words.named(key)} by {column}", rows, keys=[Key("whisker-0", "95 % interval")])

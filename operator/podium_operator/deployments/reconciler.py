@@ -12,7 +12,7 @@ from podium_crds.evidence import monitor_token
 from podium_crds.plan import SigningKey
 from podium_crds.v1alpha1.model_deployment import ModelDeploymentStatus, TrafficShare
 from podium_operator.conditions import RECONCILING, is_true
-from podium_operator.deployments import steps, swap
+from podium_operator.deployments import figures, steps, swap
 from podium_operator.deployments.acts import SwapActs
 from podium_operator.deployments.appliers import ChildAppliers
 from podium_operator.deployments.children import Installation, pool_wishes
@@ -124,6 +124,7 @@ class DeploymentReconciler:
             known.pop(key, None)
         self._turns.end(key)
         self._monitor.forget(key)
+        figures.forget(self._context.metrics, key)
 
     async def _announce(self, seen: Observed) -> Observed:
         status = announcement(seen, self._context.now())
@@ -189,6 +190,7 @@ class DeploymentReconciler:
         monitored = self._monitor.monitored(key, seen.owner.uid, captured=seen.spec.capture.percent > 0)
         outcome = replace(outcome, last_swap=newest, traffic=tuple(self._traffic(key, seen)), monitored=monitored)
         status = status_for(seen, wished, outcome, now)
+        figures.show(self._context.metrics, key, status)
         refused = wished.refusal is not None and seen.committed is not None
         for told in events(seen.status, status, champion_refused=refused):
             await self._context.events.record(seen.manifest, told.reason, told.message, told.type, told.action)

@@ -42,6 +42,18 @@ class Metrics:
         self.watch_events = Counter(
             "podium_operator_watch_events_total", "Watch events by the kind of their object.", ["kind"], registry=registry
         )
+        self.champion_pods = Gauge(
+            "podium_operator_champion_pods",
+            "Pods that answer with a deployment's committed champion.",
+            ["namespace", "deployment"],
+            registry=registry,
+        )
+        self.condition = Gauge(
+            "podium_operator_condition",
+            "1 while a deployment's condition Ready, Reconciling or Stalled is True, else 0.",
+            ["namespace", "deployment", "type"],
+            registry=registry,
+        )
         self.monitor_requests = Counter(
             "podium_operator_monitor_requests_total",
             "Requests to the monitor for evidence: Answered, Unknown (it knows nothing of the deployment yet), Failed.",

@@ -2,7 +2,7 @@
 vanished, and the drift of columns that matter to the score.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,7 @@ from scipy import stats
 
 from podium_evaluation.columns import Column
 from podium_evaluation.evaluate import Reference, Table, Window
+from podium_evaluation.sequences import Floats
 
 _FACTORS = {
     60.0: "minutes and hours or seconds and minutes",
@@ -63,17 +64,21 @@ def unit_change(reference: Column, current: Column) -> UnitChange | None:
 def importances(reference: Table) -> dict[str, float]:
     """How strongly each feature goes with the score in the reference: |Spearman's rho| of numbers, the correlation ratio's
     root of categories; between 0 and 1. A proxy that needs no model: what the score does not follow cannot explain it."""
-    ranks = stats.rankdata(reference.scores)
+    return importances_of({name: reference.columns[name] for name in reference.features}, reference.scores)
+
+
+def importances_of(columns: Mapping[str, Column], scores: Floats) -> dict[str, float]:
+    """The same of columns beside their rows' scores, shape (n,) each."""
+    ranks = stats.rankdata(scores)
     found = {}
-    for name in reference.features:
-        column = reference.columns[name]
+    for name, column in columns.items():
         present = ~column.missing
         if present.sum() < 3:
             found[name] = 0.0
         elif column.kind == "Numeric":
             values = column.values[present]
-            constant = bool((values == values[0]).all())
-            found[name] = 0.0 if constant else abs(float(stats.spearmanr(values, reference.scores[present]).statistic))
+            constant = bool((values == values[0]).all()) or bool((scores[present] == scores[present][0]).all())
+            found[name] = 0.0 if constant else abs(float(stats.spearmanr(values, scores[present]).statistic))
         else:
             found[name] = _correlation_ratio(column.values[present], ranks[present])
     return {name: 0.0 if value != value else value for name, value in found.items()}
@@ -120,10 +125,16 @@ def _column_sentences(
     old, new = reference.columns[name], tables[first.index].columns[name]
     drift, quality = first.drift[name], first.quality[name]
     span = f"from {_when(first)} on" if len(alarming) == len(windows) - first.index else f"first in {_when(first)}"
-    causes = [_missing(old, quality.missing), _unit(old, new), _vanished(old, new), _unseen(quality.unseen)]
-    said = "; ".join(cause for cause in causes if cause) or "its distribution moved"
+    said = what_happened(old, new, quality.missing, quality.unseen)
     counted = f"PSI {drift.psi:.2f}, {len(alarming)} of {len(windows)} windows"
     return [f"column {name!r} drifted {span} ({counted}; it goes with the score by {weight:.2f}): {said}"]
+
+
+def what_happened(old: Column, new: Column, missing: float, unseen: float) -> str:
+    """The upstream pattern behind a column's drift, from samples of the reference and of the window; `missing` and `unseen`
+    are shares of the window's rows."""
+    causes = [_missing(old, missing), _unit(old, new), _vanished(old, new), _unseen(unseen)]
+    return "; ".join(cause for cause in causes if cause) or "its distribution moved"
 
 
 def _missing(old: Column, share: float) -> str:

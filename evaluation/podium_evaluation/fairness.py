@@ -57,10 +57,18 @@ def fairness(
     truth = None if target is None else np.asarray(target)
     if named.shape != said.shape or (truth is not None and truth.shape != said.shape):
         raise ValueError(f"groups have shape {named.shape}, predictions {said.shape}; they must be one (n,)")
-    rates = tuple(
-        _rates(str(group), said[named == group], None if truth is None else truth[named == group], confidence)
-        for group in np.unique(named)
+    return fairness_of(
+        tuple(
+            _rates(str(group), said[named == group], None if truth is None else truth[named == group], confidence)
+            for group in np.unique(named)
+        ),
+        confidence,
     )
+
+
+def fairness_of(rates: tuple[GroupRates, ...], confidence: float = 0.95) -> Fairness:
+    """The same of rates that were counted already (`rates_of`). Raises ValueError when fewer than two groups have rows
+    enough."""
     judged = [group for group in rates if group.rows >= FEWEST_ROWS]
     if len(judged) < 2:
         raise ValueError(f"{len(judged)} groups have {FEWEST_ROWS} rows or more; a comparison needs two")
@@ -75,6 +83,18 @@ def fairness(
             _difference([group.true_positive_rate for group in judged]).value,
             _difference([group.false_positive_rate for group in judged]).value,
         ),
+    )
+
+
+def rates_of(group: str, counts: Sequence[float], confidence: float = 0.95) -> GroupRates:
+    """From rows, selected rows, and of those whose truth is known: true positives, positives, false positives, negatives."""
+    rows, selected, true_positives, positives, false_positives, negatives = (int(count) for count in counts)
+    return GroupRates(
+        group,
+        rows,
+        proportion(selected, rows, confidence),
+        proportion(true_positives, positives, confidence),
+        proportion(false_positives, negatives, confidence),
     )
 
 

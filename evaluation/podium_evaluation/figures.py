@@ -133,7 +133,7 @@ def calibration_points(tally: _Tally, bins: int = CALIBRATION_BINS) -> list[tupl
 
 
 def calibration_error(tally: _Tally) -> float:
-    """Mean distance of the observed shares from what was said, weighted by rows. Naeini, Cooper, Hauskrecht (2015), AAAI 29."""
+    """Mean distance of observed shares from what was said, weighted by rows. Naeini, Cooper, Hauskrecht (2015), AAAI 29."""
     points = calibration_points(tally)
     rows = sum(count for _, _, count in points)
     return sum(count * abs(said - seen) for said, seen, count in points) / rows if rows else float("nan")

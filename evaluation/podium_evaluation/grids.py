@@ -130,5 +130,5 @@ def wasserstein_of(grid: Grid, reference: Floats, current: Floats, tails: tuple[
     above = tails[1] - grid.edges[-1] * float(current[-1])
     area += (max(below, 0.0) + max(above, 0.0)) / new
     if deviation > 0:
-        return area / deviation
+        return float(area / deviation)
     return 0.0 if area <= 1e-12 * max(1.0, abs(grid.edges[0])) else float("inf")

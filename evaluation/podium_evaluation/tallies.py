@@ -71,7 +71,7 @@ def binary_tally(truth: Floats, decided: Floats, scores: Floats | None) -> Tally
     places = score_places(scores)
     tally["positive",] = np.bincount(places[is_one], minlength=bins).astype(np.float64)
     tally["negative",] = np.bincount(places, minlength=bins).astype(np.float64) - tally["positive",]
-    tally["said",] = np.bincount(places, scores, minlength=bins)
+    tally["said",] = np.bincount(places, scores, minlength=bins).astype(np.float64)
     log, brier = surprises(is_one, scores), squared_errors(is_one, scores)
     tally["losses",] = np.array([log.sum(), np.dot(log, log), brier.sum(), np.dot(brier, brier)])
     return tally
@@ -120,7 +120,7 @@ def estimated_tally(scores: Floats) -> Tally:
     right = np.maximum(scores, 1 - scores)
     return {
         ("all",): np.bincount(places, minlength=bins).astype(np.float64),
-        ("all said",): np.bincount(places, scores, minlength=bins),
+        ("all said",): np.bincount(places, scores, minlength=bins).astype(np.float64),
         ("estimated",): np.array([len(scores), right.sum(), np.dot(right, 1 - right), _entropy(scores).sum()]),
     }
 

@@ -124,6 +124,7 @@ class Arm(msgspec.Struct, omit_defaults=True):
     """`champion` or the challenger's name."""
     version: str
     role: Role
+    digest: str = ""
     days: list[Window] = []
     """The newest last, at most 90."""
     hours: list[Window] = []
@@ -162,6 +163,8 @@ class DeploymentEvaluation(msgspec.Struct, omit_defaults=True):
     diagnosis: list[str] = []
     timeline: list[Happening] = []
     """The newest first, at most 200."""
+    judged_by: str = ""
+    """Digest of the wishes that alerts are by."""
 
 
 def evaluation_path(namespace: str, deployment: str) -> str:

@@ -1,0 +1,215 @@
+"""Summaries become a deployment's document: only windows whose hours changed are computed, the others are kept."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+from podium_crds.v1alpha1.model_deployment import ModelDeploymentSpec
+from podium_evaluation.figures import calibration_points, lift_points, roc_points
+from podium_evaluation.tallies import Tally, below
+from podium_monitor.evaluations.arms import Place, place_of
+from podium_monitor.evaluations.documents import Arm, Curve, DeploymentEvaluation, Histogram, Window
+from podium_monitor.evaluations.keeping import ArmSummary, merged
+from podium_monitor.evaluations.subject import NumericColumn, Subject
+from podium_monitor.evaluations.windows import FEWEST_LABELLED, Usual, coarse_counts, window_of
+
+MOST_DAYS = 90
+MOST_HOURS = 72
+_HOUR = timedelta(hours=1)
+_DAY = timedelta(days=1)
+
+SummaryOf = Callable[[str], list[ArmSummary]]
+"""By hour, `2026-11-21T13`."""
+
+
+@dataclass(frozen=True)
+class Measures:
+    """How a version is measured."""
+
+    subject: Subject
+    usual: Callable[[int], Usual]
+    """By the window's labelled rows."""
+
+
+@dataclass
+class Assembled:
+    """Arms, and of what sentences are made: the tallies and samples of each arm's newest day."""
+
+    arms: list[Arm]
+    newest: dict[Place, ArmSummary] = field(default_factory=dict)
+
+
+class Assembly:
+    """One document. `hours` are all that have a summary, sorted; `changed` those that are not as the previous document
+    knew them."""
+
+    def __init__(
+        self,
+        spec: ModelDeploymentSpec,
+        measures_of: Callable[[str], Measures],
+        summary_of: SummaryOf,
+        hours: list[str],
+        changed: set[str],
+        previous: DeploymentEvaluation | None,
+    ) -> None:
+        self._spec, self._measures_of, self._summary_of = spec, measures_of, summary_of
+        self._hours, self._changed = hours, changed
+        self._old = {(arm.name, arm.version, arm.role): arm for arm in (previous.arms if previous else [])}
+        self._summaries: dict[str, dict[Place, ArmSummary]] = {}
+
+    def assembled(self) -> Assembled:
+        dates = sorted({hour[:10] for hour in self._hours})[-MOST_DAYS:]
+        changed_dates = {hour[:10] for hour in self._changed} & set(dates)
+        days: dict[Place, dict[datetime, Window]] = self._kept("days")
+        newest: dict[Place, ArmSummary] = {}
+        for date in dates:
+            if date in changed_dates or date == dates[-1]:
+                start = _time(f"{date}T00")
+                of_day = self._of([hour for hour in self._hours if hour[:10] == date])
+                self._put(days, of_day, start, start + _DAY)
+                newest |= of_day
+        hours: dict[Place, dict[datetime, Window]] = self._kept("hours")
+        for hour in self._hours[-MOST_HOURS:]:
+            if hour in self._changed:
+                self._put(hours, self._of([hour]), _time(hour), _time(hour) + _HOUR)
+        labelled = self._newest_labelled(days)
+        places = sorted({*days, *hours})
+        current = self._current()
+        arms = [
+            self._arm(place, days.get(place, {}), hours.get(place, {}), current.get(place), newest.get(place), labelled)
+            for place in places
+        ]
+        return Assembled([arm for arm in arms if arm.days or arm.hours], newest)
+
+    def _kept(self, kind: str) -> dict[Place, dict[datetime, Window]]:
+        """Of the previous document, those whose rows did not change. Digests are those of the arms' summaries."""
+        there = set(self._hours) if kind == "hours" else {hour[:10] for hour in self._hours}
+        gone = self._changed if kind == "hours" else {hour[:10] for hour in self._changed}
+        found: dict[Place, dict[datetime, Window]] = {}
+        for (name, version, role), arm in self._old.items():
+            windows = arm.hours if kind == "hours" else arm.days
+            kept = {
+                window.start: window
+                for window in windows
+                if (at := _name(window.start)[: 13 if kind == "hours" else 10]) in there and at not in gone
+            }
+            found[Place(role, name, version, arm.digest)] = kept
+        return found
+
+    def _of(self, hours: Iterable[str]) -> dict[Place, ArmSummary]:
+        """The sum of some hours by arm."""
+        found: list[list[ArmSummary]] = []
+        for hour in hours:
+            if hour not in self._summaries:
+                self._summaries[hour] = {place_of(self._spec, one): one for one in self._summary_of(hour)}
+            found.append(list(self._summaries[hour].values()))
+        return {place_of(self._spec, one): one for one in merged(found)}
+
+    def _put(
+        self, windows: dict[Place, dict[datetime, Window]], found: Mapping[Place, ArmSummary], start: datetime, end: datetime
+    ) -> None:
+        for place, one in found.items():
+            windows.setdefault(place, {})[start] = self._window(one, start, end)
+
+    def _window(self, one: ArmSummary, start: datetime, end: datetime) -> Window:
+        measures = self._measures_of(one.arm.digest)
+        usual = measures.usual(int(one.tally["rows",][1]))
+        return window_of(one.tally, measures.subject, self._spec.monitoring, usual, start, end)
+
+    def _current(self) -> dict[Place, Window]:
+        if not self._hours:
+            return {}
+        end = _time(self._hours[-1]) + _HOUR
+        start = end - timedelta(seconds=self._spec.monitoring.drift.window_seconds)
+        found = self._of([hour for hour in self._hours if start <= _time(hour) < end])
+        return {place: self._window(one, start, end) for place, one in found.items()}
+
+    def _newest_labelled(self, days: Mapping[Place, Mapping[datetime, Window]]) -> dict[Place, Tally]:
+        """Of each arm's newest day with labels enough."""
+        found = {}
+        for place, windows in days.items():
+            labelled = [start for start, window in windows.items() if window.labelled >= FEWEST_LABELLED]
+            if labelled:
+                date = _name(max(labelled))[:10]
+                of_day = self._of([hour for hour in self._hours if hour[:10] == date])
+                if place in of_day:
+                    found[place] = of_day[place].tally
+        return found
+
+    def _arm(
+        self,
+        place: Place,
+        days: Mapping[datetime, Window],
+        hours: Mapping[datetime, Window],
+        current: Window | None,
+        newest: ArmSummary | None,
+        labelled: Mapping[Place, Tally],
+    ) -> Arm:
+        old = self._old.get((place.name, place.version, place.role))
+        arm = Arm(
+            name=place.name,
+            version=place.version,
+            role=place.role,
+            digest=place.digest,
+            days=[days[start] for start in sorted(days)][-MOST_DAYS:],
+            hours=[hours[start] for start in sorted(hours)][-MOST_HOURS:],
+            current=current,
+            histograms=old.histograms if old else [],
+        )
+        if newest is not None:
+            arm.histograms = histograms(self._measures_of(place.digest).subject, newest.tally)
+        if place in labelled:
+            arm.calibration, arm.roc, arm.lift = curves(below(labelled[place], "all"))
+        return arm
+
+
+def histograms(subject: Subject, tally: Tally) -> list[Histogram]:
+    """Of inputs and outputs, in the profile's bins; of categories the 20 most frequent, and the rest together."""
+    found = []
+    for kind, columns in (("column", subject.columns), ("output", subject.of_outputs)):
+        for column in columns:
+            bins = tally.get((kind, column.name, "bins"))
+            if bins is None:
+                continue
+            missing = float(tally[kind, column.name, "other"][0]) if isinstance(column, NumericColumn) else 0.0
+            reference, current = coarse_counts(column, bins, missing)
+            old, new = reference.astype(int).tolist(), current.astype(int).tolist()
+            if isinstance(column, NumericColumn):
+                found.append(Histogram(column.name, [*_bin_names(column.edges), "missing"], old, new))
+            else:
+                found.append(Histogram(column.name, *_shortened([*column.categories], old, new)))
+    return found
+
+
+def _shortened(names: list[str], old: list[int], new: list[int], most: int = 20) -> tuple[list[str], list[int], list[int]]:
+    rest_old, rest_new = sum(old[most:-2]) + old[-1], sum(new[most:-2]) + new[-1]
+    shown = names[:most]
+    return (
+        [*shown, "missing", "other"],
+        [*old[: len(shown)], old[-2], rest_old],
+        [*new[: len(shown)], new[-2], rest_new],
+    )
+
+
+def _bin_names(edges: tuple[float, ...]) -> list[str]:
+    bounds = ["-inf", *(f"{edge:.6g}" for edge in edges), "inf"]
+    return [f"[{low}, {high})" for low, high in pairwise(bounds)]
+
+
+def curves(tally: Tally) -> tuple[Curve | None, Curve | None, Curve | None]:
+    """Calibration, ROC and lift, of two classes with probabilities; None otherwise."""
+    if ("positive",) not in tally:
+        return None, None, None
+    points = calibration_points(tally)
+    calibration = Curve([said for said, _, _ in points], [seen for _, seen, _ in points]) if points else None
+    roc, lift = (found(tally["positive",], tally["negative",]) for found in (roc_points, lift_points))
+    return calibration, Curve(*roc) if roc[0] else None, Curve(*lift) if lift[0] else None
+
+
+def _time(hour: str) -> datetime:
+    return datetime.strptime(hour, "%Y-%m-%dT%H").replace(tzinfo=UTC)
+
+
+def _name(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%dT%H}"

@@ -1,0 +1,254 @@
+"""Brings what is known of a deployment up to date: which hours have to be read, with which labels, and what that changes.
+
+Each round lists the files of the last days (and all of them now and then). An hour is read when its files changed, and
+when labels came for one of its rows; a new label file is matched with the join keys of each hour that is known, so a label
+that is months late costs the hours that it is about and nothing else.
+"""
+
+import hashlib
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+
+from podium_monitor.evaluations.hours import SubjectOf, summaries
+from podium_monitor.evaluations.keeping import ArmSummary, HourState, Keeper, State, hour_name
+from podium_monitor.evaluations.labelled import Labels, newest
+from podium_monitor.evaluations.rows import Kinds, Source, kinds
+from podium_monitor.lake.reading import entries
+from podium_monitor.lake.store import Entry, Store
+from podium_monitor.lake.tables import Table, hour_of_path
+
+logger = logging.getLogger(__name__)
+
+_LISTED = timedelta(days=3)
+"""Listed each round: rows are filed at most two days back, labels under the hour of their receipt."""
+_LIST_ALL_SECONDS = 3600.0
+_PATIENCE = 20.0
+"""An hour that was read is not read again before this many times the seconds that it took: reading costs 5 % at most."""
+_LABEL_BYTES = 64 * 1024 * 1024
+"""Label files that are matched at a time."""
+_LABEL_SLACK = timedelta(hours=1)
+"""A label may lie under an hour before its prediction's by so much: clocks differ."""
+
+
+@dataclass(frozen=True)
+class Lake:
+    """What the engine works with."""
+
+    store: Store
+    connection: duckdb.DuckDBPyConnection
+    days: int
+    """Of which hours are kept."""
+
+
+@dataclass
+class _Files:
+    predictions: dict[str, list[str]]
+    """By hour."""
+    shadows: dict[str, list[str]]
+    labels: dict[str, Entry]
+
+    def of(self, hour: str) -> list[str]:
+        return [*self.predictions.get(hour, []), *self.shadows.get(hour, [])]
+
+
+class Update:
+    """One look at one deployment. Blocking; in one thread."""
+
+    def __init__(self, lake: Lake, namespace: str, name: str, subject_of: SubjectOf) -> None:
+        self._lake, self._namespace, self._name = lake, namespace, name
+        self._subject_of = subject_of
+        self._keeper = Keeper(lake.store, namespace, name)
+        self._state = self._keeper.state()
+        self._kinds: dict[str, Kinds] = {}
+
+    @property
+    def state(self) -> State:
+        return self._state
+
+    @property
+    def keeper(self) -> Keeper:
+        return self._keeper
+
+    def run(self, now: datetime, stopping: Callable[[], bool], seconds: float) -> set[str]:
+        """Hours whose summaries changed. Ends early, between two hours, when `stopping` or after `seconds`: the next round
+        goes on."""
+        started = time.monotonic()
+        everything = now.timestamp() - self._state.listed_at >= _LIST_ALL_SECONDS
+        found = self._listed(now, everything)
+        self._note(found, now, everything)
+        self._match_new_labels(found)
+        changed: set[str] = set()
+        if everything:
+            changed |= self._forget_old(now)
+        due = self._due(found, now)
+        self._prepare(found, due)
+        for hour in due:
+            if stopping() or time.monotonic() - started > seconds:
+                break
+            try:
+                self._read(found, hour)
+            except FileNotFoundError:
+                logger.info("%s/%s: files of %s were compacted meanwhile", self._namespace, self._name, hour)
+                continue
+            changed.add(hour)
+        if everything or changed or found.labels:
+            self._keeper.keep_state(self._state)
+        return changed
+
+    def _listed(self, now: datetime, everything: bool) -> _Files:
+        start = now - (timedelta(days=self._lake.days) if everything else _LISTED)
+        end = now + timedelta(hours=2)
+
+        def by_hour(table: Table) -> dict[str, list[str]]:
+            hours: dict[str, list[str]] = defaultdict(list)
+            for entry in entries(self._lake.store, table, self._namespace, self._name, start, end):
+                if (hour := hour_of_path(entry.path)) is not None:
+                    hours[hour_name(hour)].append(entry.path)
+            return hours
+
+        labels = entries(self._lake.store, "labels", self._namespace, self._name, start, end)
+        return _Files(by_hour("predictions"), by_hour("shadows"), {entry.path: entry for entry in labels})
+
+    def _note(self, found: _Files, now: datetime, everything: bool) -> None:
+        if everything:
+            self._state.listed_at = now.timestamp()
+            self._state.label_files = [path for path in self._state.label_files if path in found.labels]
+            for hour in set(self._state.hours) - set(found.predictions):
+                self._state.hours[hour].files = "gone"
+
+    def _match_new_labels(self, found: _Files) -> None:
+        """Hours whose labels changed become stale."""
+        seen = set(self._state.label_files)
+        new = [entry for path, entry in found.labels.items() if path not in seen]
+        known = [hour for hour, state in self._state.hours.items() if state.revision and state.files != "gone"]
+        self._match(new, sorted(known, reverse=True))
+        self._state.label_files += [entry.path for entry in new]
+
+    def _match(self, files: Sequence[Entry], hours: Sequence[str]) -> None:
+        if not hours:
+            return
+        for part in _parts(files):
+            try:
+                paths = [self._lake.store.local(entry.path) for entry in part]
+            except FileNotFoundError:
+                continue  # compacted away: its rows come with another file
+            labels = newest(self._lake.connection, paths)
+            for hour in hours:
+                matched = labels.of(self._keeper.keys(hour))
+                if not len(matched):
+                    continue
+                before = self._keeper.labels(hour)
+                after = before.with_newer(matched)
+                if not after.same_as(before):
+                    self._keeper.keep_labels(hour, after)
+                    self._state.hours[hour].stale = True
+
+    def _due(self, found: _Files, now: datetime) -> list[str]:
+        """The newest first."""
+        due = []
+        for hour, state in [*self._state.hours.items()]:
+            if state.files == "gone":
+                continue
+            if hour not in found.predictions and state.stale and self._is_rested(state, now):
+                due.append(hour)  # an older hour than was listed
+        for hour in found.predictions:
+            state = self._state.hours.setdefault(hour, HourState())
+            changed = state.files != _digest(found.of(hour)) or state.subjects != self._subjects(state.digests)
+            if (changed or state.stale) and self._is_rested(state, now):
+                due.append(hour)
+        return sorted(due, reverse=True)
+
+    def _subjects(self, digests: Sequence[str]) -> str:
+        """What would be measured now of the versions of an hour: changes when a reference came or wishes changed."""
+        return ",".join(self._subject_of(digest).identity for digest in digests)
+
+    def _is_rested(self, state: HourState, now: datetime) -> bool:
+        return now.timestamp() - state.read_at >= _PATIENCE * state.cost_seconds
+
+    def _prepare(self, found: _Files, due: Sequence[str]) -> None:
+        """The keys of hours whose rows changed are learned, and all labels since matched with them: those that were read
+        before the hour was."""
+        fresh = []
+        for hour in due:
+            paths = found.predictions.get(hour)
+            if paths is None or self._state.hours[hour].files == _digest(found.of(hour)):
+                continue
+            try:
+                source = Source(self._local(paths))
+            except FileNotFoundError:
+                continue
+            self._kinds[hour] = found_kinds = kinds(self._lake.connection, source)
+            self._keeper.keep_keys(hour, found_kinds.keys)
+            labels = self._keeper.labels(hour)
+            if len(labels):  # of rows that were erased since, nothing stays
+                self._keeper.keep_labels(hour, labels.of(found_kinds.keys))
+            fresh.append(hour)
+        if not fresh:
+            return
+        first = hour_name(datetime.fromisoformat(f"{min(fresh)}:00:00+00:00") - _LABEL_SLACK)
+        since = [entry for entry in found.labels.values() if _hour_of(entry) >= first]
+        self._match(since, fresh)
+
+    def _read(self, found: _Files, hour: str) -> None:
+        started, state = time.monotonic(), self._state.hours[hour]
+        paths = found.predictions.get(hour) or self._paths("predictions", hour)
+        shadows = found.shadows.get(hour) or self._paths("shadows", hour)
+        state.files = _digest([*paths, *shadows])
+        labels = self._keeper.labels(hour)
+        arms = self._summaries(Source(self._local(paths)), labels, self._kinds.get(hour))
+        if shadows:
+            arms += self._summaries(Source(self._local(paths), self._local(shadows)), labels, None)
+        self._keeper.keep_summary(hour, arms)
+        state.digests = sorted({one.arm.digest for one in arms})
+        state.subjects, state.stale, state.read_at = self._subjects(state.digests), False, time.time()
+        state.cost_seconds, state.revision = time.monotonic() - started, state.revision + 1
+
+    def _summaries(self, source: Source, labels: Labels, known: Kinds | None) -> list[ArmSummary]:
+        found = known or kinds(self._lake.connection, source)
+        return summaries(self._lake.connection, source, found.digests, self._subject_of, labels, repeated=found.repeated)
+
+    def _paths(self, table: Table, hour: str) -> list[str]:
+        start = datetime.fromisoformat(f"{hour}:00:00+00:00")
+        end = start + timedelta(hours=1)
+        return [entry.path for entry in entries(self._lake.store, table, self._namespace, self._name, start, end)]
+
+    def _local(self, paths: Sequence[str]) -> list[Path]:
+        return [self._lake.store.local(path) for path in paths]
+
+    def _forget_old(self, now: datetime) -> set[str]:
+        """Hours that are too old, or whose rows are gone."""
+        oldest = hour_name(now - timedelta(days=self._lake.days))
+        old = {hour for hour, state in self._state.hours.items() if hour < oldest or state.files == "gone"}
+        for hour in old:
+            self._keeper.forget(hour)
+            del self._state.hours[hour]
+        return old
+
+
+def _parts(files: Sequence[Entry]) -> list[list[Entry]]:
+    """Of bounded size each."""
+    parts: list[list[Entry]] = []
+    size = 0
+    for entry in files:
+        if not parts or size + entry.size > _LABEL_BYTES:
+            parts.append([])
+            size = 0
+        parts[-1].append(entry)
+        size += entry.size
+    return parts
+
+
+def _hour_of(entry: Entry) -> str:
+    hour = hour_of_path(entry.path)
+    return hour_name(hour or datetime.min.replace(tzinfo=UTC))
+
+
+def _digest(paths: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(sorted(paths)).encode()).hexdigest()[:24]

@@ -1,0 +1,206 @@
+"""What is kept between two looks at a deployment: a summary per hour, its labels, and what was read already.
+
+    evaluations/namespace=…/deployment=…/summaries/
+        state                             what was read, hour by hour
+        date=2026-11-21/hour=13/summary   tallies and samples by arm
+        date=2026-11-21/hour=13/keys      hashes of the join keys, sorted, 8 bytes each
+        date=2026-11-21/hour=13/labels    the newest label of each key (Parquet)
+
+All of it can be deleted: it is computed again from the tables.
+"""
+
+import io
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from podium_evaluation.sequences import Floats
+from podium_evaluation.tallies import Tally, added
+from podium_monitor.evaluations.labelled import NO_LABELS, Hashes, Labels, decoded
+from podium_monitor.evaluations.rows import Arm
+from podium_monitor.lake.store import Store
+
+SAMPLE_ROWS = 200
+"""Per hour and arm: what sentences about a day are computed from."""
+
+
+class HourState(msgspec.Struct):
+    """What is known of an hour without reading its summary. Files are remembered by a digest of their names."""
+
+    files: str = ""
+    digests: list[str] = []
+    """Of the versions that answered in it."""
+    subjects: str = ""
+    """Identity of what was measured of them."""
+    read_at: float = 0.0
+    """Unix time."""
+    cost_seconds: float = 0.0
+    stale: bool = False
+    """Labels came since."""
+    revision: int = 0
+    """Counts its summaries."""
+
+
+class State(msgspec.Struct):
+    hours: dict[str, HourState] = {}
+    """By `2026-11-21T13`."""
+    label_files: list[str] = []
+    """Read already, of those that are there."""
+    listed_at: float = 0.0
+    """When everything was listed, unix time."""
+
+
+@dataclass(frozen=True)
+class ArmSummary:
+    arm: Arm
+    shadow: bool
+    tally: Tally
+    sample: pa.Table | None
+    """At most SAMPLE_ROWS rows: inputs by name, `output.` and its name, `target`, and `rank`, by which it was drawn."""
+
+
+def folder(namespace: str, deployment: str) -> str:
+    return f"evaluations/namespace={namespace}/deployment={deployment}/summaries"
+
+
+def hour_name(hour: datetime) -> str:
+    return f"{hour:%Y-%m-%dT%H}"
+
+
+class Keeper:
+    """The documents of one deployment's summaries. Blocking."""
+
+    def __init__(self, store: Store, namespace: str, deployment: str) -> None:
+        self._store = store
+        self._folder = folder(namespace, deployment)
+
+    def state(self) -> State:
+        found = self._read("state")
+        try:
+            return msgspec.msgpack.decode(zlib.decompress(found), type=State) if found else State()
+        except (zlib.error, msgspec.DecodeError):
+            return State()
+
+    def keep_state(self, state: State) -> None:
+        self._store.replace(f"{self._folder}/state", zlib.compress(msgspec.msgpack.encode(state), 1))
+
+    def summary(self, hour: str) -> list[ArmSummary]:
+        """Empty: there is none."""
+        found = self._read(f"{_place(hour)}/summary")
+        return decoded_summary(found) if found else []
+
+    def keep_summary(self, hour: str, arms: list[ArmSummary]) -> None:
+        self._store.replace(f"{self._folder}/{_place(hour)}/summary", encoded_summary(arms))
+
+    def keys(self, hour: str) -> Hashes:
+        found = self._read(f"{_place(hour)}/keys")
+        return np.frombuffer(found or b"", dtype="<u8").astype(np.uint64)
+
+    def keep_keys(self, hour: str, keys: Hashes) -> None:
+        self._store.replace(f"{self._folder}/{_place(hour)}/keys", keys.astype("<u8").tobytes())
+
+    def labels(self, hour: str) -> Labels:
+        found = self._read(f"{_place(hour)}/labels")
+        return decoded(found) if found else NO_LABELS
+
+    def keep_labels(self, hour: str, labels: Labels) -> None:
+        self._store.replace(f"{self._folder}/{_place(hour)}/labels", labels.encoded())
+
+    def forget(self, hour: str) -> None:
+        for name in ("summary", "keys", "labels"):
+            self._store.delete(f"{self._folder}/{_place(hour)}/{name}")
+
+    def _read(self, name: str) -> bytes | None:
+        try:
+            return self._store.read(f"{self._folder}/{name}")
+        except FileNotFoundError:
+            return None
+
+
+def merged(hours: list[list[ArmSummary]]) -> list[ArmSummary]:
+    """One summary per arm; samples are those rows that would have been drawn from all of them together."""
+    by_arm: dict[tuple[Arm, bool], list[ArmSummary]] = {}
+    for arms in hours:
+        for one in arms:
+            by_arm.setdefault((one.arm, one.shadow), []).append(one)
+    return [
+        ArmSummary(arm, shadow, added(one.tally for one in found), drawn([one.sample for one in found], 10 * SAMPLE_ROWS))
+        for (arm, shadow), found in by_arm.items()
+    ]
+
+
+def drawn(samples: list[pa.Table | None], rows: int) -> pa.Table | None:
+    """The rows with the lowest ranks."""
+    found = [sample for sample in samples if sample is not None]
+    if not found:
+        return None
+    table = pa.concat_tables(found, promote_options="permissive") if len(found) > 1 else found[0]
+    if table.num_rows <= rows:
+        return table
+    return table.take(np.argsort(table["rank"].to_numpy(), kind="stable")[:rows])
+
+
+def encoded_summary(arms: list[ArmSummary]) -> bytes:
+    content = [
+        {
+            "arm": [one.arm.name, one.arm.version, one.arm.digest, one.shadow],
+            "tally": [[list(key), *_sparse(values)] for key, values in one.tally.items()],
+            "sample": _table_bytes(one.sample),
+        }
+        for one in arms
+    ]
+    return zlib.compress(msgspec.msgpack.encode(content), 1)
+
+
+def decoded_summary(content: bytes) -> list[ArmSummary]:
+    found: list[Mapping[str, Any]] = msgspec.msgpack.decode(zlib.decompress(content))
+    return [
+        ArmSummary(
+            arm=Arm(*one["arm"][:3]),
+            shadow=one["arm"][3],
+            tally={tuple(key): _dense(size, places, values) for key, size, places, values in one["tally"]},
+            sample=_table_of(one["sample"]),
+        )
+        for one in found
+    ]
+
+
+def _sparse(values: Floats) -> tuple[int, bytes, bytes]:
+    """Its length, where it is not 0 (empty: everywhere), and what it is there."""
+    places = np.flatnonzero(values)
+    if 2 * len(places) > len(values):
+        return len(values), b"", values.astype("<f8").tobytes()
+    return len(values), places.astype("<u4").tobytes(), values[places].astype("<f8").tobytes()
+
+
+def _dense(size: int, places: bytes, values: bytes) -> Floats:
+    numbers = np.frombuffer(values, dtype="<f8").astype(np.float64)
+    if not places and len(numbers) == size:
+        return numbers
+    dense = np.zeros(size)
+    dense[np.frombuffer(places, dtype="<u4")] = numbers
+    return dense
+
+
+def _table_bytes(table: pa.Table | None) -> bytes:
+    if table is None:
+        return b""
+    sink = io.BytesIO()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table.combine_chunks())
+    return sink.getvalue()
+
+
+def _table_of(content: bytes) -> pa.Table | None:
+    return pa.ipc.open_stream(content).read_all() if content else None
+
+
+def _place(hour: str) -> str:
+    date, _, clock = hour.partition("T")
+    return f"date={date}/hour={clock}"

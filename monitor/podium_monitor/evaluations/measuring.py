@@ -1,0 +1,88 @@
+"""What each version is measured by, remembered: its reference is read once."""
+
+import json
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from podium_monitor.evaluations.assembling import Measures
+from podium_monitor.evaluations.subject import Subject, subject_of
+from podium_monitor.evaluations.usual import reference_batch, usual_of
+from podium_monitor.evaluations.windows import Usual
+from podium_monitor.lake.store import Store
+from podium_monitor.references import Reference, reference_of
+from podium_monitor.world import Watched
+
+_KEPT = 1_000
+
+
+class Measuring:
+    """For one thread. Of a reference only its counts are kept, not its rows."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._measures: OrderedDict[tuple[str, ...], Measures] = OrderedDict()
+
+    def of(self, watched: Watched, digest: str) -> Measures:
+        """A version whose reference has not come yet is asked for again each time."""
+        key = (watched.namespace, watched.name, digest, wishes(watched))
+        if (known := self._measures.get(key)) is not None:
+            self._measures.move_to_end(key)
+            return known
+        reference = reference_of(self._store, watched.namespace, watched.name, digest) if digest else None
+        table = pq.read_table(reference.table) if reference and reference.table else None
+        subject = subject_of(
+            watched.spec,
+            digest,
+            reference.descriptor if reference else None,
+            reference.profile if reference else None,
+            _columns(table, reference) if table is not None and reference else None,
+        )
+        measures = Measures(subject, _Remembered(self, watched, digest, subject))
+        if reference is not None:
+            self._measures[key] = measures
+            while len(self._measures) > _KEPT:
+                self._measures.popitem(last=False)
+        return measures
+
+    def table(self, watched: Watched, digest: str) -> Any | None:
+        """The reference's rows, an Arrow table."""
+        reference = reference_of(self._store, watched.namespace, watched.name, digest) if digest else None
+        return pq.read_table(reference.table) if reference and reference.table else None
+
+
+class _Remembered:
+    """Usual figures by the size of a window, in powers of two: chunks of a size that is half as large again vary alike."""
+
+    def __init__(self, measuring: Measuring, watched: Watched, digest: str, subject: Subject) -> None:
+        self._measuring, self._watched, self._digest, self._subject = measuring, watched, digest, subject
+        self._by_size: dict[int, Usual] = {}
+
+    def __call__(self, labelled: int) -> Usual:
+        size = 1 << min(labelled, 1 << 14).bit_length() >> 1
+        if size not in self._by_size:
+            table = self._measuring.table(self._watched, self._digest)
+            batch = reference_batch(table, self._subject) if table is not None else None
+            self._by_size[size] = usual_of(self._subject, batch, size)
+        return self._by_size[size]
+
+
+def wishes(watched: Watched) -> str:
+    """What of a deployment's spec decides how it is measured and judged."""
+    spec = watched.spec
+    return json.dumps([spec.monitoring.model_dump(mode="json"), spec.capture.redact, spec.capture.hash], sort_keys=True)
+
+
+def _columns(table: Any, reference: Reference) -> Mapping[str, Any]:
+    wanted = {one.name for one in reference.descriptor.inputs} | {
+        f"output.{one.name}" for one in reference.descriptor.outputs
+    }
+    numeric = {name for name in table.column_names if name in wanted and _is_numeric(table.schema.field(name).type)}
+    return {name: table[name].to_pylist() for name in numeric}
+
+
+def _is_numeric(kind: Any) -> bool:
+    text = str(kind)
+    return text.startswith(("int", "uint", "float", "double", "half", "list"))

@@ -1,0 +1,68 @@
+"""What happened to a deployment, and when: read off its days. Pure."""
+
+from collections.abc import Callable, Iterator
+
+from podium_monitor.evaluations.documents import Arm, DeploymentEvaluation, Happening, Severity, Window
+
+_MOST = 200
+_MOST_NAMED = 5
+
+
+def timeline_of(document: DeploymentEvaluation) -> list[Happening]:
+    """Versions that came and went, and alerts that began and ended; the newest first."""
+    found: list[Happening] = []
+    newest = max((arm.days[-1].start for arm in document.arms if arm.days), default=None)
+    for arm in document.arms:
+        if not arm.days:
+            continue
+        named = f"{arm.version} as {arm.role.lower()}" + ("" if arm.name in (arm.version, "champion") else f" {arm.name}")
+        first = arm.hours[0].start if arm.hours and arm.hours[0].start >= arm.days[0].start else arm.days[0].start
+        found.append(Happening(first, "Version", f"{named} was seen first"))
+        if newest is not None and arm.days[-1].start < newest:
+            found.append(Happening(arm.days[-1].end, "Version", f"{named} was seen last"))
+        found += _changes(arm, named)
+    return sorted(found, key=lambda happening: happening.at, reverse=True)[:_MOST]
+
+
+def _changes(arm: Arm, named: str) -> Iterator[Happening]:
+    yield from _spans(arm, "Drift", _drifted, lambda names: f"{named}: {names} drifted", f"{named}: drift ended")
+    yield from _spans(
+        arm,
+        "Performance",
+        lambda window: {name: figure.alert for name, figure in window.performance.items() if figure.alert},
+        lambda names: f"{named}: {names} left the usual range",
+        f"{named}: performance is usual again",
+    )
+    yield from _spans(
+        arm,
+        "Fairness",
+        lambda window: {one.column: True for one in window.fairness if one.alert},
+        lambda names: f"{named}: groups of {names} are not treated alike",
+        f"{named}: fairness is within bounds again",
+    )
+
+
+def _drifted(window: Window) -> dict[str, bool]:
+    both = {**window.drift, **window.prediction_drift}
+    return {name: both[name].severity == "Critical" for name in both if both[name].alert}
+
+
+def _spans(
+    arm: Arm,
+    kind: str,
+    alarming: Callable[[Window], dict[str, bool]],
+    begins: Callable[[str], str],
+    ended: str,
+) -> Iterator[Happening]:
+    before: set[str] = set()
+    for window in arm.days:
+        now = alarming(window)
+        new = sorted(set(now) - before)
+        if new:
+            names = ", ".join(new[:_MOST_NAMED]) + (f" and {len(new) - _MOST_NAMED} more" if len(new) > _MOST_NAMED else "")
+            critical = any(now[name] for name in new)
+            severity: Severity = "Critical" if critical else "Warning"
+            yield Happening(window.start, kind, begins(names), severity)  # type: ignore[arg-type]  # one of the kinds
+        elif before and not now:
+            yield Happening(window.start, kind, ended)  # type: ignore[arg-type]
+        before = set(now)

@@ -1,0 +1,173 @@
+"""A lake as the collector leaves it: captured predictions of a small model, labels, and the model's reference."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+
+from podium_cli.columns import infer_columns
+from podium_cli.profiles import profile_bytes, reference_bytes
+from podium_crds.package import Descriptor, InputSpec, OutputSpec
+from podium_crds.v1alpha1.model_deployment import ModelDeploymentSpec
+from podium_monitor.lake.store import FolderStore
+from podium_monitor.lake.tables import SCHEMAS, Place, new_name
+from podium_monitor.references import folder_of_reference
+from podium_monitor.world import Watched
+
+NAMESPACE, NAME, UID = "shop", "churn", "uid-1"
+DIGEST = "sha256:" + "3" * 64
+HOUR = datetime(2026, 11, 21, 13, tzinfo=UTC)
+REGIONS = ("north", "south", "west")
+OUTPUTS = [
+    OutputSpec(name="label", datatype="BYTES", shape=[-1], kind="Label", classes=["no", "yes"]),
+    OutputSpec(name="probabilities", datatype="FP32", shape=[-1, 2], kind="Probabilities", classes=["no", "yes"]),
+]
+INPUTS = [
+    InputSpec(name="tenure", datatype="FP64", shape=[-1], nullable=True),
+    InputSpec(name="charge", datatype="FP64", shape=[-1]),
+    InputSpec(name="region", datatype="BYTES", shape=[-1], categories=list(REGIONS)),
+]
+
+
+@dataclass
+class Rows:
+    """Predictions with their truth."""
+
+    frame: pd.DataFrame
+    """tenure, charge, region."""
+    score: np.ndarray[Any, Any]
+    truth: np.ndarray[Any, Any]
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    @property
+    def outputs(self) -> list[dict[str, Any]]:
+        return [{"label": "yes" if p >= 0.5 else "no", "probabilities": [1 - p, p]} for p in self.score.tolist()]
+
+
+def rows(count: int, seed: int = 0, *, unit: float = 1.0, noise: float = 0.0) -> Rows:
+    """`unit` multiplies tenure as it is captured, and the score with it; `noise` is the share of flipped truths."""
+    random = np.random.default_rng(seed)
+    tenure = random.exponential(20, count).round(3)
+    charge = random.normal(50, 10, count).round(3)
+    region = np.array(REGIONS)[random.integers(0, 3, count)]
+    logit = 1.5 - tenure / 10 + (charge - 50) / 10 + (region == "west")
+    truth = random.random(count) < 1 / (1 + np.exp(-logit))
+    truth = np.where(random.random(count) < noise, ~truth, truth)
+    seen = tenure * unit
+    said = 1 / (1 + np.exp(-np.clip(1.5 - seen / 10 + (charge - 50) / 10 + (region == "west"), -30, 30)))
+    frame = pd.DataFrame({"tenure": seen, "charge": charge, "region": region})
+    return Rows(frame, said, truth)
+
+
+@dataclass
+class LakeFolder:
+    """Files of one deployment."""
+
+    path: Path
+    written: int = 0
+    store: FolderStore = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.store = FolderStore(self.path)
+
+    def put_reference(self, found: Rows, digest: str = DIGEST) -> None:
+        descriptor = Descriptor(name=NAME, version="3", task="Classification", inputs=INPUTS, outputs=OUTPUTS)
+        columns = infer_columns(found.frame, (), "FP64")
+        outputs = {
+            "label": np.where(found.score >= 0.5, "yes", "no").astype(object),
+            "probabilities": np.stack([1 - found.score, found.score], axis=1),
+        }
+        truth = np.where(found.truth, "yes", "no")
+        folder = folder_of_reference(NAMESPACE, NAME, digest)
+        self.store.create(f"{folder}/profile.json", profile_bytes(found.frame, columns, outputs, OUTPUTS))
+        self.store.create(f"{folder}/reference.parquet", reference_bytes(found.frame, columns, outputs, truth))
+        text = yaml.safe_dump(descriptor.model_dump(mode="json"))
+        self.store.create(f"{folder}/podium.yaml", text.encode())
+
+    def put_predictions(self, found: Rows, hour: datetime = HOUR, key: str = "k", **changes: Any) -> list[str]:
+        """Join keys of the rows."""
+        inputs = [
+            json.dumps({name: None if value != value else value for name, value in row.items()})
+            for row in found.frame.to_dict("records")
+        ]
+        outputs = [json.dumps(one) for one in found.outputs]
+        return self.put_captured(inputs, outputs, hour, key, **changes)
+
+    def put_captured(
+        self, inputs: Sequence[str], outputs: Sequence[str], hour: datetime = HOUR, key: str = "k", **changes: Any
+    ) -> list[str]:
+        count = len(inputs)
+        keys = [f"{key}-{index}" for index in range(count)]
+        step = timedelta(hours=1) / (count + 1)
+        columns = {
+            "event_id": [f"{key}-{hour:%d%H}-{index}" for index in range(count)],
+            "time": [hour + step * index for index in range(count)],
+            "join_key": keys,
+            "version": "churn-3",
+            "digest": DIGEST,
+            "arm_assigned": "champion",
+            "arm_answered": "champion",
+            "fallback": "",
+            "latency_seconds": 0.01,
+            "inputs": inputs,
+            "outputs": outputs,
+            **changes,
+        }
+        self._put("predictions", columns, count, hour)
+        return keys
+
+    def put_shadows(self, found: Rows, ids: Sequence[str], hour: datetime = HOUR, **changes: Any) -> None:
+        columns = {
+            "event_id": [f"shadow-{one}" for one in ids],
+            "time": hour,
+            "prediction_id": list(ids),
+            "version": "churn-4",
+            "digest": DIGEST,
+            "outputs": [json.dumps(one) for one in found.outputs],
+            "error": "",
+            **changes,
+        }
+        self._put("shadows", columns, len(ids), hour)
+
+    def put_labels(self, keys: Sequence[str], labels: Sequence[Any], at: datetime, **changes: Any) -> None:
+        self.written += 1
+        columns = {
+            "event_id": [f"label-{self.written}-{index}" for index in range(len(keys))],
+            "time": at,
+            "received_at": at,
+            "join_key": list(keys),
+            "label": [json.dumps(one) for one in labels],
+            "outcomes": "{}",
+            "labelled_by": "test",
+            **changes,
+        }
+        self._put("labels", columns, len(keys), at.replace(minute=0, second=0, microsecond=0))
+
+    def _put(self, table: Any, columns: dict[str, Any], count: int, hour: datetime) -> None:
+        filled = {
+            one.name: value if isinstance(value := columns.get(one.name), list) else [value] * count
+            for one in SCHEMAS[table]
+        }
+        filled["deployment_uid"] = [UID] * count
+        if "received_at" not in columns:
+            filled["received_at"] = [hour] * count
+        sink = pa.BufferOutputStream()
+        pq.write_table(pa.table(filled, schema=SCHEMAS[table]), sink, compression="zstd")
+        self.store.create(f"{Place(table, NAMESPACE, NAME, hour).folder}/{new_name(hour)}", sink.getvalue().to_pybytes())
+
+
+def watched(**monitoring: Any) -> Watched:
+    spec = ModelDeploymentSpec.model_validate(
+        {"champion": {"modelVersionRef": {"name": "churn-3"}}, "monitoring": monitoring}
+    )
+    return Watched(NAMESPACE, NAME, UID, "2026-11-01T00:00:00Z", spec)

@@ -26,6 +26,13 @@ def label_token(collector_key: bytes, source: str) -> str:
     return f"{source}/{base64.urlsafe_b64encode(mac).decode()}"
 
 
+def erasure_token(collector_key: bytes) -> str:
+    """The bearer token of whoever has rows erased, of any deployment. Secret.
+
+    base64url(HMAC-SHA256(collector key, "podium erasure"))."""
+    return base64.urlsafe_b64encode(hmac.digest(collector_key, b"podium erasure", hashlib.sha256)).decode()
+
+
 def hash_key(token: str) -> bytes:
     """The key of a source's hashes. It follows from the capture token, so the pods of a deployment and the collector have
     it without another secret: it stays as it is until the collector's key or the deployment's uid changes. Secret."""

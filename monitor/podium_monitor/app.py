@@ -14,6 +14,7 @@ from podium_monitor.answers import BROKEN_SECONDS, BUSY_SECONDS, body_of, or_err
 from podium_monitor.collector import Collector
 from podium_monitor.compact import expanded
 from podium_monitor.credentials import Refused, Source, authenticated_source
+from podium_monitor.erasure_routes import ErasureRoutes
 from podium_monitor.events import Clock, rows_of, unpacked
 from podium_monitor.labels.routes import LabelRoutes
 from podium_monitor.reference_routes import ReferenceRoutes
@@ -34,6 +35,7 @@ def application(settings: Settings, collector: Collector) -> FastAPI:
     app.add_api_route("/v1/count", routes.count, methods=["GET"])
     app.include_router(LabelRoutes(settings.collector_key, collector).router)
     app.include_router(ReferenceRoutes(settings.collector_key, collector).router)
+    app.include_router(ErasureRoutes(settings.collector_key, collector).router)
     app.add_api_route("/healthz", routes.healthy, methods=["GET"])
     app.add_api_route("/readyz", routes.ready, methods=["GET"])
     app.add_api_route("/metrics", routes.metrics, methods=["GET"])

@@ -2,28 +2,33 @@
 
 import asyncio
 import logging
+import threading
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
+from podium_crds.capture import capture_source, capture_token, hash_key, hashed
 from podium_monitor.committer import Committer
 from podium_monitor.known import KnownEvents, keys_of
 from podium_monitor.lake.lock import LakeInUse
 from podium_monitor.lake.store import Store
 from podium_monitor.lake.writer import Lake
+from podium_monitor.maintenance import Maintenance
 from podium_monitor.metrics import Metrics
-from podium_monitor.settings import Limits
+from podium_monitor.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 _OPEN_AGAIN_SECONDS = 0.5
+_UPKEEP_ENDS_SECONDS = 10.0
 _DATES = 4
 """Of each deployment, looked through at the start: events are filed at most two days back and an hour ahead."""
 
 
 class Collector:
-    def __init__(self, limits: Limits, store: Store) -> None:
-        self._limits = limits
+    def __init__(self, settings: Settings, store: Store) -> None:
+        self._limits = limits = settings.limits
         self._lake = Lake(store)
         self.store = store
         self._known = KnownEvents(limits.known_events, limits.known_seconds)
@@ -32,6 +37,10 @@ class Collector:
         self.metrics = Metrics()
         self.metrics.known_events.set_function(lambda: len(self._known))
         self.committer = Committer(self._lake, self._known, limits, self.metrics)
+        self.metrics.oldest_seconds.set_function(self.committer.oldest_seconds)
+        as_hashed = partial(_as_pods_hash, settings.collector_key)
+        self.maintenance = Maintenance(store, self.metrics.registry, settings.retention_days, settings.pace, as_hashed)
+        self._upkeep = threading.Thread(target=self.maintenance.run, name="maintenance", daemon=True)
         self.why_not_ready = "the lake is not open yet"
 
     def is_ready(self) -> bool:
@@ -49,9 +58,12 @@ class Collector:
             yield
         finally:
             self.committer.stop()
+            self.maintenance.stop()
             if not self._opened:
                 self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+            if self._upkeep.is_alive():
+                await asyncio.to_thread(self._upkeep.join, _UPKEEP_ENDS_SECONDS)  # if not by then: it survives a crash
             self._lake.close()
 
     async def _work(self) -> None:
@@ -59,6 +71,7 @@ class Collector:
         await asyncio.to_thread(self._learn)
         self._opened = True
         logger.info("the lake is open, %d recent events are known", len(self._known))
+        self._upkeep.start()
         await self.committer.run()
 
     async def _open(self) -> None:
@@ -84,3 +97,9 @@ class Collector:
             "predictions": await asyncio.to_thread(self._lake.count, "predictions", namespace, deployment),
             "shadows": await asyncio.to_thread(self._lake.count, "shadows", namespace, deployment),
         }
+
+
+def _as_pods_hash(collector_key: bytes, namespace: str, deployment: str, uid: str, key: str) -> str:
+    """A join key as the pods of a deployment write it, if capture is told to hash it."""
+    token = capture_token(collector_key, capture_source(namespace, deployment, uid))
+    return hashed(hash_key(token), key.encode())

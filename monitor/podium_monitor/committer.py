@@ -35,6 +35,7 @@ class _Pending:
     batch: Sequence[Rows]
     size: int
     done: asyncio.Future[Committed]
+    since: float
     fresh: int = 0
 
     @property
@@ -53,6 +54,7 @@ class Committer:
         self._arrived = asyncio.Event()
         self._stopping = asyncio.Event()
         self._writing_since: float | None = None
+        self._writing_oldest: float | None = None
 
     async def commit(self, batch: Sequence[Rows], size: int) -> Committed:
         """Returns when all rows are durable. Raises Full, or OSError when they could not be written.
@@ -62,12 +64,17 @@ class Committer:
         """
         if self._stopping.is_set() or self._pending_bytes + size > self._limits.max_pending_bytes:
             raise Full
-        pending = _Pending(batch, size, asyncio.get_running_loop().create_future())
+        pending = _Pending(batch, size, asyncio.get_running_loop().create_future(), time.monotonic())
         self._pending.append(pending)
         self._pending_bytes += size
         self._metrics.pending_bytes.set(self._pending_bytes)
         self._arrived.set()
         return await asyncio.shield(pending.done)
+
+    def oldest_seconds(self) -> float:
+        """How long the batch waits that has waited longest for its acknowledgement."""
+        oldest = self._writing_oldest if self._writing_oldest is not None else next((p.since for p in self._pending), None)
+        return 0.0 if oldest is None else time.monotonic() - oldest
 
     def is_stuck(self, seconds: float) -> bool:
         """A commit runs since more than `seconds`: the disk hangs."""
@@ -95,13 +102,14 @@ class Committer:
 
     async def _commit_group(self, group: list[_Pending]) -> None:
         started = self._writing_since = time.monotonic()
+        self._writing_oldest = group[0].since
         failure: Exception | None = None
         try:
             await asyncio.to_thread(self._write, group)
         except Exception as error:  # every sender of the group must be told, whatever it is
             logger.exception("captured predictions cannot be written")
             failure = error
-        self._writing_since = None
+        self._writing_since = self._writing_oldest = None
         self._metrics.commit_seconds.observe(time.monotonic() - started)
         for pending in group:
             self._pending_bytes -= pending.size

@@ -32,6 +32,11 @@ class Metrics:
         self.pending_bytes = Gauge(
             "podium_monitor_pending_bytes", "Unpacked batches that wait to become durable.", registry=registry
         )
+        self.oldest_seconds = Gauge(
+            "podium_monitor_oldest_unacknowledged_seconds",
+            "How long the batch waits that has waited longest for its acknowledgement.",
+            registry=registry,
+        )
         self.known_events = Gauge("podium_monitor_known_events", "Event ids that are remembered.", registry=registry)
 
     def committed(self, table: Table, accepted: int, duplicates: int) -> None:

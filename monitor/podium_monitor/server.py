@@ -17,7 +17,7 @@ def serve(settings: Settings) -> None:
     """Runs until SIGTERM. The exit code is not 0 when the collector's own work ended."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     uvicorn.run(
-        application(settings, Collector(settings.limits, open_store(settings.lake))),
+        application(settings, Collector(settings, open_store(settings.lake))),
         host=settings.bind,
         port=settings.port,
         http="httptools",

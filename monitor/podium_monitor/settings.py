@@ -8,6 +8,7 @@ from pathlib import Path
 
 from podium_crds.names import COLLECTOR_PORT
 from podium_monitor.lake.opening import InvalidLake, LakeSettings, lake_settings
+from podium_monitor.maintenance import Pace
 
 
 class InvalidSettings(ValueError):
@@ -62,7 +63,10 @@ class Settings:
     """Shared with the operator. Never logged."""
     port: int = COLLECTOR_PORT
     bind: str = "0.0.0.0"  # noqa: S104  a pod is reached by its address; NetworkPolicy limits who
+    retention_days: int | None = None
+    """Days after which what was captured and labelled goes. None: never."""
     limits: Limits = Limits()
+    pace: Pace = field(default_factory=Pace)
 
 
 def settings_from(environment: Mapping[str, str]) -> Settings:
@@ -74,8 +78,15 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
         lake=_lake(environment),
         collector_key=key_in(Path(required(environment, "PODIUM_COLLECTOR_KEY_FILE"))),
         port=int(port),
+        retention_days=_days(environment.get("PODIUM_RETENTION_DAYS", "")),
         bind=environment.get("PODIUM_BIND") or "0.0.0.0",  # noqa: S104
     )
+
+
+def _days(text: str) -> int | None:
+    if text and not (text.isascii() and text.isdigit() and 0 < int(text) < 100_000):
+        raise InvalidSettings(f"PODIUM_RETENTION_DAYS is {text!r}, must be a number of days, or empty to keep everything")
+    return int(text) if text else None
 
 
 def _lake(environment: Mapping[str, str]) -> LakeSettings:

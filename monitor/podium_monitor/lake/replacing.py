@@ -17,8 +17,6 @@ import msgspec
 from podium_monitor.lake.store import Store
 
 INTENTS = ".podium/replacing"
-READERS_FINISH = timedelta(minutes=5)
-"""After the new file is there: how long the old ones stay for those who read them."""
 _NEVER_MADE = timedelta(minutes=30)
 """A new file that is not there after so long was never made: its maker is gone."""
 
@@ -69,8 +67,8 @@ def superseded(found: Iterable[Intent], paths: Iterable[str]) -> set[str]:
     return {old for intent in found if not intent.new or intent.new in there for old in intent.old}
 
 
-def finish(store: Store, now: datetime) -> Replaced:
-    """Deletes old files whose time has come. May be called at any time, by anyone who may delete.
+def finish(store: Store, now: datetime, readers: timedelta) -> Replaced:
+    """Deletes old files that were replaced more than `readers` ago: so long they stay for those who read them.
 
     The oldest intent first, and none before all older ones are finished: a new file may be another intent's old one, and
     while it is there it is the proof that what it replaced may go.
@@ -81,7 +79,7 @@ def finish(store: Store, now: datetime) -> Replaced:
             if now - intent.at > _NEVER_MADE:
                 store.delete(path)
             continue
-        if now - intent.at <= READERS_FINISH:
+        if now - intent.at <= readers:
             waiting += len(intent.old)
             continue
         for old in intent.old:

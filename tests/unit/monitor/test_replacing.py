@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 
 from podium_monitor.lake.reading import files
-from podium_monitor.lake.replacing import READERS_FINISH, Replaced, finish, replace_files
+from podium_monitor.lake.replacing import Replaced, finish, replace_files
 from podium_monitor.lake.store import FolderStore
 
 NOW = datetime(2026, 11, 21, 15, tzinfo=UTC)
 FOLDER = "predictions/namespace=shop/deployment=churn/date=2026-11-21/hour=13"
-LATER = NOW + READERS_FINISH + timedelta(seconds=1)
+READERS = timedelta(minutes=5)
+LATER = NOW + READERS + timedelta(seconds=1)
 
 
 @pytest.fixture
@@ -40,9 +41,9 @@ def old(*names: str) -> list[str]:
 def test_readers_see_the_new_file_at_once_and_those_who_read_the_old_ones_finish(store: FolderStore) -> None:
     replace_files(store, FOLDER, "new.parquet", b"12", old("1.parquet", "2.parquet"), NOW)
     assert seen(store) == ["3.parquet", "new.parquet"]
-    assert finish(store, NOW) == Replaced(deleted=0, waiting=2)
+    assert finish(store, NOW, READERS) == Replaced(deleted=0, waiting=2)
     assert there(store) == ["1.parquet", "2.parquet", "3.parquet", "new.parquet"]
-    assert finish(store, LATER) == Replaced(deleted=2, waiting=0)
+    assert finish(store, LATER, READERS) == Replaced(deleted=2, waiting=0)
     assert there(store) == seen(store) == ["3.parquet", "new.parquet"]
     assert list(store.list(".podium")) == []
 
@@ -72,12 +73,12 @@ def test_a_crash_at_any_instant_neither_loses_a_row_nor_shows_it_twice(store: Fo
     crashing.left = steps
     try:
         replace_files(crashing, FOLDER, "new.parquet", b"12", old("1.parquet", "2.parquet"), NOW)
-        finish(crashing, LATER)
+        finish(crashing, LATER, READERS)
     except SystemExit:
         pass
     old_ones, new_one = ["1.parquet", "2.parquet", "3.parquet"], ["3.parquet", "new.parquet"]
     assert seen(store) == (old_ones if steps < 2 else new_one)
-    finish(store, NOW + timedelta(hours=1))
+    finish(store, NOW + timedelta(hours=1), READERS)
     assert there(store) == seen(store) == (old_ones if steps < 2 else new_one)
     assert list(store.list(".podium")) == []
 
@@ -85,7 +86,7 @@ def test_a_crash_at_any_instant_neither_loses_a_row_nor_shows_it_twice(store: Fo
 def test_files_whose_rows_all_go_are_replaced_by_nothing(store: FolderStore) -> None:
     replace_files(store, FOLDER, "nothing.parquet", None, old("1.parquet"), NOW)
     assert seen(store) == ["2.parquet", "3.parquet"]
-    finish(store, LATER)
+    finish(store, LATER, READERS)
     assert there(store) == ["2.parquet", "3.parquet"]
 
 
@@ -96,7 +97,7 @@ def test_a_file_that_replaced_others_may_be_replaced_before_they_are_gone(store:
     failing = CrashingStore(store.folder)
     failing.left = 1
     with pytest.raises(SystemExit):
-        finish(failing, LATER + timedelta(hours=1))
-    finish(store, LATER + timedelta(hours=1))
+        finish(failing, LATER + timedelta(hours=1), READERS)
+    finish(store, LATER + timedelta(hours=1), READERS)
     assert there(store) == seen(store) == ["newer.parquet"]
     assert list(store.list(".podium")) == []

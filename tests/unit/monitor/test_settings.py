@@ -28,6 +28,7 @@ def test_the_key_is_the_operators_in_base64(tmp_path: Path) -> None:
         ({"PODIUM_COLLECTOR_KEY_FILE": "/nowhere"}, "cannot read /nowhere"),
         ({"PODIUM_COLLECTOR_PORT": "x"}, "PODIUM_COLLECTOR_PORT is 'x'"),
         ({"PODIUM_COLLECTOR_PORT": "70000"}, "must be a port"),
+        ({"PODIUM_RETENTION_DAYS": "90d"}, "PODIUM_RETENTION_DAYS is '90d', must be a number of days"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, changes: dict[str, str], says: str) -> None:

@@ -1,0 +1,114 @@
+"""Compaction and retention over a real folder, and who may do it."""
+
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from monitor_fixtures import batch, event, rows
+from podium_monitor.credentials import Source
+from podium_monitor.events import Clock, rows_of
+from podium_monitor.lake.compaction import Policy
+from podium_monitor.lake.lease import FOLDER, Lease
+from podium_monitor.lake.reading import local_files
+from podium_monitor.lake.replacing import finish
+from podium_monitor.lake.retention import expired
+from podium_monitor.lake.store import FolderStore
+from podium_monitor.lake.upkeep import compact, delete_expired, look
+from podium_monitor.lake.writer import Lake
+
+NOW = datetime(2026, 11, 21, 13, 30, tzinfo=UTC)
+NEXT_DAY = NOW + timedelta(days=1)
+CHURN = Source("shop", "churn", "uid-1")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FolderStore:
+    return FolderStore(tmp_path)
+
+
+def write(store: FolderStore, *events: dict[str, Any], received: datetime = NOW) -> None:
+    clock = Clock(received, timedelta(days=2), timedelta(hours=1))
+    for group in rows_of(batch(list(events)), CHURN, clock, 1000):
+        Lake(store).write(group)
+
+
+def seen(store: FolderStore) -> list[str]:
+    paths = local_files(store, "predictions", "shop", "churn", NOW - timedelta(days=9), NOW + timedelta(days=9))
+    return sorted(identity for path in paths for identity in pq.ParquetFile(path).read()["event_id"].to_pylist())
+
+
+def compact_all(store: FolderStore, now: datetime) -> int:
+    return sum(compact(store, job, now) for job in look(store, now, Policy()).jobs)
+
+
+def test_an_hour_becomes_one_file_and_again_when_late_rows_came(store: FolderStore) -> None:
+    for number in range(5):
+        write(store, event(f"e-{number}"), event("again"), received=NOW + timedelta(seconds=number))
+    assert look(store, NOW, Policy()).backlog == 0
+    assert look(store, NEXT_DAY, Policy()).backlog == 5
+    assert compact_all(store, NEXT_DAY) == 5
+    assert seen(store) == ["again", "e-0", "e-1", "e-2", "e-3", "e-4"]
+    write(store, event("late"), received=NEXT_DAY)
+    assert compact_all(store, NEXT_DAY + timedelta(minutes=1)) == 0
+    assert compact_all(store, NEXT_DAY + timedelta(hours=2)) == 2
+    finish(store, NEXT_DAY + timedelta(days=1), timedelta(minutes=5))
+    assert len(list(store.list("predictions"))) == 1
+    assert len(rows(store.folder)) == 7
+
+
+def test_a_column_of_a_newer_podium_is_kept(store: FolderStore) -> None:
+    write(store, event("old"))
+    (path,) = [entry.path for entry in store.list("predictions")]
+    table = pq.ParquetFile(store.local(path)).read()
+    newer = table.append_column("segment", pa.array(["gold"])).set_column(0, "event_id", pa.array(["new"]))
+    sink = pa.BufferOutputStream()
+    pq.write_table(newer, sink)
+    store.create(path.replace("-", "-f", 1).replace(".parquet", "0.parquet"), bytes(sink.getvalue()))
+    store.create(f"{path.rpartition('/')[0]}/20261121T133000000001-abc.parquet", bytes(sink.getvalue()))
+    assert compact_all(store, NEXT_DAY) >= 2
+    finish(store, NEXT_DAY + timedelta(days=1), timedelta(minutes=5))
+    found = {row["event_id"]: row.get("segment") for row in rows(store.folder)}
+    assert found == {"old": None, "new": "gold"}
+
+
+def test_files_that_do_not_fit_together_stay_as_they_are(store: FolderStore, caplog: pytest.LogCaptureFixture) -> None:
+    write(store, event("a"))
+    (path,) = [entry.path for entry in store.list("predictions")]
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table({"something": [1]}), sink)
+    store.create(f"{path.rpartition('/')[0]}/foreign.parquet", bytes(sink.getvalue()))
+    assert compact_all(store, NEXT_DAY) == 0
+    assert "stay as they are" in caplog.text
+    assert len(list(store.list("predictions"))) == 2
+
+
+@pytest.mark.parametrize(
+    ("days", "gone"),
+    [
+        (1, ["2026-11-18", "2026-11-19"]),
+        (2, ["2026-11-18"]),
+        (3, []),
+    ],
+)
+def test_whole_days_expire(days: int, gone: list[str]) -> None:
+    dates = ["2026-11-18", "2026-11-19", "2026-11-20", "2026-11-21", "0000", "__HIVE_DEFAULT_PARTITION__"]
+    assert expired(dates, date(2026, 11, 21), days) == gone
+
+
+def test_what_expired_is_deleted_with_its_folders(store: FolderStore) -> None:
+    write(store, event("old", time="2026-11-19T13:45:00Z"))
+    write(store, event("new"))
+    assert delete_expired(store, NOW, days=1) == 1
+    assert seen(store) == ["new"]
+    assert [path.name for path in store.folder.glob("predictions/*/*/*")] == ["date=2026-11-21"]
+
+
+def test_one_collector_at_a_time_keeps_a_lake(store: FolderStore) -> None:
+    one, other = Lease(store), Lease(store)
+    assert (one.hold(), other.hold()) == (True, False)
+    assert one.hold()
+    assert len(list(store.list(FOLDER))) == 1

@@ -17,6 +17,7 @@ from podium_serving.http.bodies import unpacked
 from podium_serving.http.connection import Connection
 from podium_serving.http.dialects.dialect import Arrived
 from podium_serving.http.lane_state import Exchange, Lane
+from podium_serving.http.outbox import Outgoing
 from podium_serving.http.responses import BodyTooLarge, JsonTooLarge, answer_bytes, error_bytes
 
 logger = logging.getLogger(__name__)
@@ -169,10 +170,14 @@ class Answering(Connection):
         except Exception as error:
             self._fail(exchange, self._as_serving_error(error, request.request_id), request.request_id)
             return
-        self._write(exchange, response, close)
-        port.calls.answered(request, exchange.admitted, answer, PROTOCOL)
+        self.lane.outbox.put(Outgoing(self, exchange, request, answer, response, close))
+
+    def told(self, outgoing: Outgoing) -> None:
+        """The response is on the wire."""
+        request, answer, port = outgoing.request, outgoing.answer, self.lane.port
+        port.calls.answered(request, outgoing.exchange.admitted, answer, PROTOCOL)
         if port.observer is not None:
-            port.observer.answered(exchange, request, answer, len(response))
+            port.observer.answered(outgoing.exchange, request, answer, len(outgoing.response))
 
     def _as_serving_error(self, error: Exception, request_id: str) -> ServingError:
         if isinstance(error, ServingError):
@@ -186,7 +191,7 @@ class Answering(Connection):
         close = self._closes_after(exchange)
         port, request = self.lane.port, exchange.request
         port.calls.failed(exchange.entered, exchange.admitted_at, error.http_status, PROTOCOL)
-        self._write(exchange, error_bytes(error, request_id, close=close), close)
+        self.write(exchange, error_bytes(error, request_id, close=close), close)
         if port.observer is not None:
             port.observer.failed(exchange, request, error.http_status, error.reason, request_id)
 
@@ -194,7 +199,7 @@ class Answering(Connection):
         """Requests that were read behind this one on the connection are answered first."""
         return not self.pipeline and (self.lane.closing or not exchange.keep_alive or not self.cycle.keep_alive)
 
-    def _write(self, exchange: Exchange, response: bytes, close: bool) -> None:
+    def write(self, exchange: Exchange, response: bytes, close: bool) -> None:
         self._release(exchange)
         if exchange.disconnected or self.transport.is_closing():
             return

@@ -8,6 +8,7 @@ import msgspec
 from podium_serving.exchange import InferRequest, ServingError
 from podium_serving.http.dialects.dialect import Arrived
 from podium_serving.http.known_heads import KnownHeads
+from podium_serving.http.outbox import Outbox
 from podium_serving.http.ports import Port
 from podium_serving.http.requests import Head
 from podium_serving.http.responses import BodyTooLarge, JsonTooLarge
@@ -35,6 +36,7 @@ class Lane:
     """Half-sent requests get LINGER_SECONDS more: the server is stopping."""
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     """Of requests whose dialect has more to do than to read and write."""
+    outbox: Outbox = field(default_factory=Outbox)
     known: KnownHeads = field(init=False)
     reading: Reading = field(init=False)
     max_json_bytes: int = field(init=False)

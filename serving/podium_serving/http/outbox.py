@@ -1,0 +1,67 @@
+"""Answers of one run of the model go out together: written first, counted and captured afterwards.
+
+A client that has its answer thinks while the others get theirs, and all of them are back for the next run: written one by
+one, each behind the bookkeeping of the one before, only half of them would be.
+"""
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, NamedTuple
+
+from podium_serving.exchange import Answer, InferRequest
+
+if TYPE_CHECKING:
+    from podium_serving.http.answering import Answering
+    from podium_serving.http.lane_state import Exchange
+
+logger = logging.getLogger(__name__)
+
+
+class Outgoing(NamedTuple):
+    """A response that is ready."""
+
+    connection: "Answering"
+    exchange: "Exchange"
+    request: InferRequest
+    answer: Answer
+    response: bytes
+    close: bool
+    """The connection ends with it."""
+
+
+class Outbox:
+    """Of one port. Whatever is put here is written before the loop looks at its sockets again."""
+
+    def __init__(self) -> None:
+        self._waiting: list[Outgoing] = []
+
+    def put(self, outgoing: Outgoing) -> None:
+        """Sends it, with those that wait, unless others of its run are still to come."""
+        run = outgoing.answer.texts
+        self._waiting.append(outgoing)
+        if run is None or outgoing.answer.row + 1 == run.rows:
+            self.send()
+        elif len(self._waiting) == 1:
+            # Should the last of the run be nobody's any more, or a call of another protocol.
+            asyncio.get_running_loop().call_soon(self.send)
+
+    def send(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        written = [outgoing for outgoing in waiting if _write(outgoing)]
+        for outgoing in written:
+            try:
+                outgoing.connection.told(outgoing)
+            except Exception:  # the others are to be counted, too
+                logger.exception("request %.128r was answered and not counted", outgoing.request.request_id)
+
+
+def _write(outgoing: Outgoing) -> bool:
+    """False: its client is gone."""
+    if outgoing.exchange.disconnected:
+        return False
+    try:
+        outgoing.connection.write(outgoing.exchange, outgoing.response, outgoing.close)
+    except Exception:  # the others are to be answered, too
+        logger.exception("request %.128r could not be answered", outgoing.request.request_id)
+        return False
+    return True

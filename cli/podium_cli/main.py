@@ -13,7 +13,7 @@ from podium_cli.errors import EXIT_USAGE, UserError
 
 _EPILOG = (
     "Exit codes: 0 done; 1 the model was refused (it cannot be converted, or does not answer as the training library); "
-    "2 the command cannot be carried out as typed; 3 the registry did not answer as a registry does."
+    "2 the command cannot be carried out as typed; 3 the registry, or the collector, did not answer as one does."
 )
 app = typer.Typer(
     no_args_is_help=True,
@@ -184,6 +184,63 @@ def evaluate_command(
             json=json,
         ),
         _out,
+    )
+
+
+@app.command("feedback", epilog=_EPILOG)
+def feedback_command(
+    key: Annotated[str, typer.Option(help="The column with the join keys; without FILE the key itself.")],
+    label: Annotated[
+        str, typer.Option(help="The column with the truth; without FILE the truth itself, null to withdraw it.")
+    ],
+    url: Annotated[
+        str,
+        typer.Option(envvar="PODIUM_LABELS_URL", help="The collector: `url` in the Secret <deployment>-labels-…."),
+    ],
+    file: Annotated[Path | None, typer.Argument(help="Labels: .csv, .parquet or .jsonl. Without it, one is sent.")] = None,
+    outcome: Annotated[
+        list[str] | None, typer.Option(help="A column with a business outcome; without FILE NAME=VALUE. May be repeated.")
+    ] = None,
+    time: Annotated[
+        str | None,
+        typer.Option(help="The column with times when the truth was seen; without FILE the time. Default: now."),
+    ] = None,
+    utc: Annotated[bool, typer.Option("--utc", help="Take times without an offset for UTC.")] = False,
+    missing: Annotated[str, typer.Option(help="Rows without a label: Refuse, Skip, or Withdraw what was said.")] = "Refuse",
+    deployment: Annotated[str | None, typer.Option(help="NAMESPACE/NAME: makes sure that the token is of this one.")] = None,
+    token_file: Annotated[
+        Path | None, typer.Option(help="A file with the label token. Default: the variable PODIUM_LABEL_TOKEN.")
+    ] = None,
+    hash_keys: Annotated[
+        bool, typer.Option("--hash-keys", help="The deployment's capture hashes join keys: hash these too.")
+    ] = False,
+    labelled_by: Annotated[str | None, typer.Option(help="Who or what says so, for the record.")] = None,
+    retry_seconds: Annotated[float, typer.Option(min=0, help="How long a batch is tried again.")] = 300.0,
+) -> None:
+    """Tell the monitor what turned out to be true: the label, and business outcomes, of one prediction or of a file of them.
+
+    A label that is sent again with its time is recorded once. A newer one replaces it, and the history is kept.
+    """
+    from podium_cli.feedback import FeedbackOptions, feedback
+
+    feedback(
+        FeedbackOptions(
+            file=file,
+            url=url,
+            deployment=deployment,
+            token_file=token_file,
+            key=key,
+            label=label,
+            outcomes=outcome or [],
+            time=time,
+            utc=utc,
+            missing=missing,
+            hash_keys=hash_keys,
+            labelled_by=labelled_by,
+            retry_seconds=retry_seconds,
+        ),
+        _out,
+        _errors,
     )
 
 

@@ -50,8 +50,8 @@ def labelling_source(collector_key: bytes, authorization: str) -> Source:
     match = _SOURCE.fullmatch(source)
     if scheme.lower() != "bearer" or match is None or not _is_same(label_token(collector_key, source), token):
         raise Refused(
-            "the header Authorization must be Bearer with the label token of a deployment, out of the Secret "
-            "<deployment>-labels; tokens of Kubernetes are not taken here"
+            "the header Authorization must be Bearer with the label token of a deployment, `token` in its Secret "
+            "<deployment>-labels-…; tokens of Kubernetes are not taken here"
         )
     return Source(match["namespace"], match["name"], match["uid"])
 

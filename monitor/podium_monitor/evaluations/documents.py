@@ -22,6 +22,8 @@ class Figure(msgspec.Struct, omit_defaults=True):
     high: float | None = None
     alert: bool = False
     """It left its bounds, or the band of the reference."""
+    worse: bool = False
+    """It is an alert, on the side that harms."""
 
 
 class ColumnDrift(msgspec.Struct, omit_defaults=True):

@@ -27,12 +27,12 @@ _SAY_AGAIN_SECONDS = 300.0
 
 
 class Evaluations:
-    """For one thread, after `open`. `stopping` is asked between two hours."""
+    """For one thread at a time."""
 
-    def __init__(
-        self, store: Store, days: int, threads: int, memory_bytes: int, stopping: Callable[[], bool] = lambda: False
-    ) -> None:
-        self._store, self._days, self._stopping = store, days, stopping
+    def __init__(self, store: Store, days: int, threads: int, memory_bytes: int) -> None:
+        self._store, self._days = store, days
+        self.stopping: Callable[[], bool] = lambda: False
+        """Asked between two hours."""
         self._folder = tempfile.TemporaryDirectory(prefix="podium-evaluations-")
         self._connection = connect(threads, memory_bytes, Path(self._folder.name))
         self._measuring = Measuring(store)
@@ -46,7 +46,7 @@ class Evaluations:
         at = now or datetime.now(UTC)
         lake = Lake(self._store, self._connection, self._days)
         update = Update(lake, watched.namespace, watched.name, lambda digest: self._measuring.of(watched, digest).subject)
-        changed = update.run(at, self._stopping, _SECONDS)
+        changed = update.run(at, self.stopping, _SECONDS)
         previous = latest(self._store, watched.namespace, watched.name)
         judged_by = hashlib.sha256(wishes(watched).encode()).hexdigest()[:16]
         everything = previous is None or previous.judged_by != judged_by or previous.uid != watched.uid

@@ -142,8 +142,7 @@ def newest(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> Labe
     """Of some files of the table `labels`."""
     if not files:
         return NO_LABELS
-    result: Any = connection.execute(_NEWEST, {"files": [str(path) for path in files]})
-    found = result.to_arrow_table().combine_chunks()
+    found: Any = connection.sql(_NEWEST, params={"files": [str(path) for path in files]}).to_arrow_table().combine_chunks()
     structs = found["newest"].combine_chunks()
     arrays = {name: structs.field(name) for name in ("time", "received_at", "event_id", "label", "outcomes")}
     return Labels(pa.table({"key": found["key"], **arrays}).cast(_SCHEMA))

@@ -83,11 +83,10 @@ def connect(threads: int, memory_bytes: int, folder: Path) -> duckdb.DuckDBPyCon
 
 def kinds(connection: duckdb.DuckDBPyConnection, source: Source) -> Kinds:
     """One pass over two columns."""
-    result: Any = connection.execute(
+    found: Any = connection.sql(
         f"SELECT hash(event_id) AS event, md5_number_lower(join_key) AS key, digest FROM ({source.sql})",  # noqa: S608
-        source.parameters,
-    )
-    found = result.to_arrow_table()
+        params=source.parameters,
+    ).to_arrow_table()
     events = found["event"].to_numpy()
     keys = found["key"].combine_chunks().drop_null().to_numpy(zero_copy_only=False)
     digests = sorted(digest for digest in found["digest"].unique().to_pylist() if digest)
@@ -104,8 +103,8 @@ def batches(
     sql = f"""SELECT arm_answered, version, fallback, latency_seconds, time, md5_number_lower(join_key) AS key,
         hash(event_id) AS event, {", ".join(columns) or "NULL"} FROM ({source.sql})
         WHERE digest = $digest {_FIRST_OF_EACH if repeated else ""}"""  # noqa: S608
-    result: Any = connection.execute(sql, source.parameters | {"digest": subject.digest})
-    for record in result.to_arrow_reader(BATCH_ROWS):
+    reader: Any = connection.sql(sql, params=source.parameters | {"digest": subject.digest}).to_arrow_reader(BATCH_ROWS)
+    for record in reader:
         if record.num_rows:
             yield from _by_arm(record, _batch(record, subject, labels), subject.digest)
 

@@ -119,11 +119,14 @@ def _performance(figures: Mapping[str, Estimate], labelled: int, monitoring: Mon
         return {}
     found = {}
     for name, one in figures.items():
-        out = _beyond(name, one, monitoring)
+        beyond = _beyond(name, one, monitoring)
+        out = worse = beyond
         if name in usual.bands:
             mean, deviation = usual.bands[name]
-            out = out or abs(one.value - mean) > DEVIATIONS * deviation + 1e-12
+            left = abs(one.value - mean) > DEVIATIONS * deviation + 1e-12
+            out, worse = out or left, worse or (left and (one.value < mean) == (name in HIGHER_IS_BETTER))
         found[name] = _figure(one, out)
+        found[name].worse = worse
     return found
 
 

@@ -1,0 +1,42 @@
+"""The evaluator's HTTP face: health, metrics, and the parts that are mounted (evidence, dashboard)."""
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+
+from fastapi import APIRouter, FastAPI, Response
+from fastapi.responses import JSONResponse
+from prometheus_client import CollectorRegistry, generate_latest
+
+from podium_monitor.evaluator.rounds import Rounds
+from podium_monitor.world import World
+
+
+def application(
+    world: World,
+    rounds: Rounds,
+    registry: CollectorRegistry,
+    routers: Sequence[APIRouter],
+    running: AbstractAsyncContextManager[None],
+) -> FastAPI:
+    """`running` holds what runs behind the face while it is served."""
+    app = FastAPI(title="Podium monitor", lifespan=lambda _: running, docs_url=None, redoc_url=None, openapi_url=None)
+
+    async def healthy() -> Response:
+        if not rounds.is_working():
+            return JSONResponse({"error": "the evaluator's work has ended"}, 503)
+        return JSONResponse({"healthy": True})
+
+    async def ready() -> Response:
+        if world.why_not_ready:
+            return JSONResponse({"error": world.why_not_ready}, 503)
+        return JSONResponse({"ready": True})
+
+    def metrics() -> Response:  # in a thread: it reads documents
+        return Response(generate_latest(registry), media_type="text/plain; version=0.0.4")
+
+    app.add_api_route("/healthz", healthy, methods=["GET"])
+    app.add_api_route("/readyz", ready, methods=["GET"])
+    app.add_api_route("/metrics", metrics, methods=["GET"])
+    for router in routers:
+        app.include_router(router)
+    return app

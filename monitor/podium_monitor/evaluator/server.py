@@ -1,0 +1,139 @@
+"""The evaluator's process: what it is made of, started in order and stopped in the opposite one."""
+
+import asyncio
+import contextlib
+import hashlib
+import hmac
+import logging
+import signal
+from collections.abc import AsyncIterator, Awaitable, Iterator
+from functools import partial
+
+import uvicorn
+from fastapi import FastAPI
+
+from podium_crds.evidence import DeploymentEvidence
+from podium_crds.package import Descriptor
+from podium_monitor.access import NoReviews, RememberedReviews, Reviews
+from podium_monitor.cluster import Cluster
+from podium_monitor.dashboard.routes import dashboard
+from podium_monitor.dashboard.sources import Sources
+from podium_monitor.evaluations.evaluating import Evaluations
+from podium_monitor.evaluations.findings import findings
+from podium_monitor.evaluations.reading import latest
+from podium_monitor.evaluator.app import application
+from podium_monitor.evaluator.figures_of import DeploymentFigures
+from podium_monitor.evaluator.metrics import EvaluatorMetrics
+from podium_monitor.evaluator.rounds import Rounds
+from podium_monitor.evaluator.settings import EvaluatorSettings
+from podium_monitor.lake.opening import LakeSettings, open_store
+from podium_monitor.lake.store import Store
+from podium_monitor.manifests import Manifests
+from podium_monitor.references import reference_of
+from podium_monitor.sign_in.listener import mutual_tls
+from podium_monitor.sign_in.settings import Proxy, SignInSettings
+from podium_monitor.watching import Watching
+from podium_monitor.world import Watched, World
+
+logger = logging.getLogger(__name__)
+
+_DRAIN_SECONDS = 20
+_KEEP_ALIVE_SECONDS = 75
+_KINDS = 2
+"""Streams of the world, in each namespace."""
+
+
+def serve(settings: EvaluatorSettings, lake: LakeSettings, sign_in: SignInSettings) -> None:
+    """Runs until SIGTERM."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    asyncio.run(_run(settings, lake, sign_in))
+
+
+def session_key(collector_key: bytes) -> bytes:
+    """What sessions of the dashboard are sealed with: the same in all replicas. Secret."""
+    return hmac.digest(collector_key, b"podium dashboard sessions", hashlib.sha256)
+
+
+async def _run(settings: EvaluatorSettings, lake: LakeSettings, sign_in: SignInSettings) -> None:
+    store = open_store(lake)
+    metrics = EvaluatorMetrics()
+    async with contextlib.AsyncExitStack() as stack:
+        world, reviews, following = await _world(settings, stack)
+        evaluations = Evaluations(store, settings.days, settings.threads, settings.memory_bytes)
+        stack.callback(evaluations.close)
+        sources = _sources(store)
+        rounds = Rounds(world, partial(_look, evaluations), metrics, settings.round_seconds)
+        evaluations.stopping = lambda: rounds.stopping
+        metrics.registry.register(DeploymentFigures(world, sources.evaluation, sources.evidence, sources.findings))
+        routers = [dashboard(sign_in, world, sources, reviews)]
+        running = _running(following, rounds)
+        app = application(world, rounds, metrics.registry, routers, running)
+        if isinstance(sign_in, Proxy):
+            await stack.enter_async_context(mutual_tls(app, sign_in, settings.bind))
+        await _served(app, settings)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's own kills the process with the signal again once it has served: what is opened here would not be closed."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        yield
+
+
+async def _served(app: FastAPI, settings: EvaluatorSettings) -> None:
+    config = uvicorn.Config(
+        app,
+        host=settings.bind,
+        port=settings.port,
+        http="httptools",
+        loop="asyncio",
+        access_log=False,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=_DRAIN_SECONDS,
+        log_config=None,
+    )
+    await _Server(config).serve()
+
+
+async def _world(settings: EvaluatorSettings, stack: contextlib.AsyncExitStack) -> tuple[World, Reviews, Awaitable[None]]:
+    """And what keeps it true."""
+    if settings.manifests is not None:
+        manifests = Manifests(settings.manifests)
+        return manifests, NoReviews(), manifests.run()
+    cluster = await Cluster.connect(watches=_KINDS * max(1, len(settings.namespaces)))
+    stack.push_async_callback(cluster.close)
+    watching = Watching(cluster, settings.namespaces)
+    return watching, RememberedReviews(cluster), watching.run()
+
+
+def _sources(store: Store) -> Sources:
+    def card(namespace: str, deployment: str, digest: str) -> Descriptor | None:
+        found = reference_of(store, namespace, deployment, digest)
+        return found.descriptor if found else None
+
+    def evidence(_namespace: str, _deployment: str) -> DeploymentEvidence | None:
+        return None
+
+    return Sources(partial(latest, store), evidence, findings, card)
+
+
+def _look(evaluations: Evaluations, watched: Watched) -> None:
+    evaluations.evaluate(watched)
+
+
+@contextlib.asynccontextmanager
+async def _running(following: Awaitable[None], rounds: Rounds) -> AsyncIterator[None]:
+    """The world is followed and the rounds are made while requests are answered."""
+    task = asyncio.ensure_future(following)
+    rounds.start()
+    try:
+        yield
+    finally:
+        await rounds.stop()
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task

@@ -1,0 +1,65 @@
+"""What the evaluator was told by its environment. Read once, in __main__."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from podium_crds.names import MONITOR_PORT
+from podium_monitor.lake.opening import InvalidLake, LakeSettings, lake_settings
+from podium_monitor.settings import InvalidSettings, key_in, required
+
+_MANY = 100_000
+
+
+@dataclass(frozen=True)
+class EvaluatorSettings:
+    collector_key: bytes = field(repr=False)
+    """Shared with the operator: its token at this process is made of it. Never logged."""
+    port: int = MONITOR_PORT
+    bind: str = "0.0.0.0"  # noqa: S104  a pod is reached by its address; NetworkPolicy limits who
+    manifests: Path | None = None
+    """Deployments from this folder of YAML, not from the API server."""
+    namespaces: tuple[str, ...] = ()
+    """Empty: all."""
+    round_seconds: float = 30.0
+    """Pause between two rounds over all deployments."""
+    days: int = 90
+    """Of which windows are kept."""
+    threads: int = 1
+    """Of DuckDB, while an hour is read."""
+    memory_bytes: int = 512 * 1024 * 1024
+    """What DuckDB may hold while an hour is read; beyond it, it spills."""
+
+
+def evaluator_settings_from(environment: Mapping[str, str]) -> EvaluatorSettings:
+    """Raises InvalidSettings naming the first variable that is missing or wrong."""
+    manifests = environment.get("PODIUM_MANIFESTS_DIR")
+    if manifests and not Path(manifests).is_dir():
+        raise InvalidSettings(f"PODIUM_MANIFESTS_DIR is {manifests!r}, must be a folder of YAML files")
+    return EvaluatorSettings(
+        collector_key=key_in(Path(required(environment, "PODIUM_COLLECTOR_KEY_FILE"))),
+        port=_whole(environment, "PODIUM_MONITOR_PORT", MONITOR_PORT, 65_535),
+        bind=environment.get("PODIUM_BIND") or "0.0.0.0",  # noqa: S104
+        manifests=Path(manifests) if manifests else None,
+        namespaces=tuple(name.strip() for name in environment.get("PODIUM_WATCH_NAMESPACES", "").split(",") if name.strip()),
+        round_seconds=float(_whole(environment, "PODIUM_EVALUATION_SECONDS", 30, _MANY)),
+        days=_whole(environment, "PODIUM_EVALUATION_DAYS", 90, 3660),
+        threads=_whole(environment, "PODIUM_EVALUATION_THREADS", min(2, os.cpu_count() or 1), 64),
+        memory_bytes=_whole(environment, "PODIUM_EVALUATION_MEMORY_MEBIBYTES", 512, _MANY) * 1024 * 1024,
+    )
+
+
+def lake_from(environment: Mapping[str, str]) -> LakeSettings:
+    """Raises InvalidSettings."""
+    try:
+        return lake_settings(environment)
+    except InvalidLake as error:
+        raise InvalidSettings(str(error)) from error
+
+
+def _whole(environment: Mapping[str, str], name: str, default: int, most: int) -> int:
+    given = environment.get(name) or str(default)
+    if not given.isascii() or not given.isdigit() or not 1 <= int(given) <= most:
+        raise InvalidSettings(f"{name} is {given!r}, must be a whole number from 1 to {most}")
+    return int(given)

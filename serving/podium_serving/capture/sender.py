@@ -50,15 +50,19 @@ def reply_to(status: int, retry_after: str, text: str) -> Reply:
     return Reply(Verdict.LATER, f"HTTP {status}: {text}", pause)
 
 
+def source_headers(settings: Settings) -> dict[str, str]:
+    """By which the collector knows whose pod is speaking."""
+    return {
+        "Authorization": f"Bearer {settings.secrets.capture_token}",
+        "Podium-Source": f"{settings.namespace}/{settings.deployment}/{settings.deployment_uid}",
+    }
+
+
 class Sender:
     def __init__(self, settings: Settings, limits: CaptureLimits, outcomes: Values) -> None:
         self._limits = limits
         self._outcomes = outcomes
-        self._headers = {
-            "Authorization": f"Bearer {settings.secrets.capture_token}",
-            "Podium-Source": f"{settings.namespace}/{settings.deployment}/{settings.deployment_uid}",
-            "Content-Type": CONTENT_TYPE,
-        }
+        self._headers = source_headers(settings) | {"Content-Type": CONTENT_TYPE}
         self._batches = Batches(limits, self._lost)
         self._held_rows = 0
         self._sent_bytes = 0

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Self
 
+from podium_serving.capture.references import References
 from podium_serving.control.gauges import Gauges
 from podium_serving.control.listening import serve
 from podium_serving.control.server import ControlPort
@@ -92,11 +93,18 @@ class HotSwap:
             stack.push_async_callback(packages.close)
             verifier = Verifier(settings.public_keys, settings.deployment_uid, settings.role, settings.pool, time.time)
             learner = Learner(peers, settings.record_dir, verifier.open_commit)
+            references = References(settings, cache.package)
+            stack.push_async_callback(references.close)
+
+            def flipped(serving: Serving) -> None:
+                inside.flipped(serving)
+                references.served(serving.plan)
+
             swapper = inside.swapper(
                 Identity(settings.pod_uid, uuid.uuid4().hex, settings.pool),
                 state,
                 inside.assembler(packages),
-                Surroundings(peers.hand_on, learner.clearance, inside.flipped, inside.late),
+                Surroundings(peers.hand_on, learner.clearance, flipped, inside.late),
                 limits or Limits(),
             )
             stack.push_async_callback(swapper.close)

@@ -31,6 +31,10 @@ class Origin:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
 
+    @property
+    def url(self) -> str:
+        return f"{self.scheme}://{self.authority}"
+
 
 @dataclass(frozen=True, slots=True)
 class Address:
@@ -40,7 +44,7 @@ class Address:
 
     @property
     def absolute(self) -> str:
-        return f"{self.origin.scheme}://{self.origin.authority}{self.target}"
+        return f"{self.origin.url}{self.target}"
 
 
 @dataclass(frozen=True, slots=True)

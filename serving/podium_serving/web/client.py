@@ -16,7 +16,7 @@ from typing import Self
 
 from podium_serving import __version__
 from podium_serving.web.addresses import Address, NoAddress, Origin, Proxy, address_of, redirected, request_head
-from podium_serving.web.link import BrokenReply, CannotConnect, Link, Reply
+from podium_serving.web.link import Body, BrokenReply, CannotConnect, Link, Reply
 from podium_serving.web.proxies import proxy_for
 
 _IDLE_SECONDS = 15.0
@@ -58,7 +58,7 @@ class Client:
         method: str,
         url: str,
         headers: Mapping[str, str] | None = None,
-        body: bytes = b"",
+        body: Body = b"",
         *,
         silent_seconds: float = 20.0,
         follow: bool = False,
@@ -80,7 +80,7 @@ class Client:
             left -= 1
 
     async def _asked(
-        self, method: str, address: Address, headers: Mapping[str, str], body: bytes, silent_seconds: float
+        self, method: str, address: Address, headers: Mapping[str, str], body: Body, silent_seconds: float
     ) -> tuple[Link, Reply]:
         proxy = proxy_for(address.origin) if self._proxied else None
         head = _head(method, address, headers, body, proxy)
@@ -151,7 +151,7 @@ class Client:
                 del self._idle[link.origin]
 
 
-def _head(method: str, address: Address, headers: Mapping[str, str], body: bytes, proxy: Proxy | None) -> bytes:
+def _head(method: str, address: Address, headers: Mapping[str, str], body: Body, proxy: Proxy | None) -> bytes:
     plain = {"Host": address.origin.authority, "User-Agent": f"podium/{__version__}", "Accept": "*/*"}
     if body or method in ("POST", "PUT"):
         plain["Content-Length"] = str(len(body))

@@ -6,11 +6,14 @@ import ssl
 import time
 from collections import deque
 from collections.abc import AsyncIterator
+from mmap import mmap
 
 import httptools
 
 from podium_serving.web.addresses import Origin
 
+Body = bytes | mmap
+"""Of a request. A mapped file is in memory only where it is being sent."""
 _MAX_HEAD_BYTES = 64 * 1024
 _PIECE_BYTES = 64 * 1024
 _READ_BYTES = 256 * 1024
@@ -168,7 +171,7 @@ class Link:
         except OSError as error:
             raise CannotConnect(f"cannot connect to {host} ({_reason(error)})") from error
 
-    async def exchange(self, method: str, head: bytes, body: bytes, silent_seconds: float) -> Reply:
+    async def exchange(self, method: str, head: bytes, body: Body, silent_seconds: float) -> Reply:
         """Writes the request and reads the answer's head. Raises ConnectionError, TimeoutError."""
         self.exchanges += 1
         incoming = self._incoming = _Incoming(method)
@@ -178,10 +181,10 @@ class Link:
             await self.more(incoming, silent_seconds)
         return Reply(self, incoming, silent_seconds)
 
-    async def _write(self, head: bytes, body: bytes) -> None:
+    async def _write(self, head: bytes, body: Body) -> None:
         # Whoever is not let in may be told so, and cut off, before all is written: then the answer says why.
         with contextlib.suppress(OSError):
-            self._writer.write(head if len(body) > _PIECE_BYTES else head + body)
+            self._writer.write(head if len(body) > _PIECE_BYTES else head + body[:])
             if len(body) > _PIECE_BYTES:
                 view = memoryview(body)
                 for start in range(0, len(body), _PIECE_BYTES):

@@ -88,6 +88,13 @@ def size_of(columns: Columns) -> int:
     return size
 
 
+def joined(parts: list[Columns], takes: list[Take]) -> Columns:
+    """One set of columns of what each of `takes` picks of its part. All parts have the same columns."""
+    if len(parts) == 1:
+        return {name: takes[0](column) for name, column in parts[0].items()}
+    return {name: np.concatenate([take(part[name]) for part, take in zip(parts, takes, strict=True)]) for name in parts[0]}
+
+
 def rows_between(start: int, end: int) -> Take:
     return lambda column: column[start:end]
 

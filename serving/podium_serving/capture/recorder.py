@@ -8,10 +8,11 @@ take it), Abandoned (the pod had to go).
 import asyncio
 import secrets
 import time
+from collections.abc import Callable
 
 from podium_crds.capture import hash_key
 from podium_crds.plan import Plan, PlannedRoute
-from podium_serving.capture.events import CapturedRequest, CapturedRun, CapturedShadow
+from podium_serving.capture.events import CapturedRequest, CapturedRuns, CapturedShadow
 from podium_serving.capture.limits import CaptureLimits
 from podium_serving.capture.planned import PlanCapture
 from podium_serving.capture.sender import Sender
@@ -23,7 +24,8 @@ from podium_serving.traffic.splitter import Blocks
 
 _SAMPLED = "sampled"
 _LONGEST_OPEN_SECONDS = 0.05
-"""A run whose answers came a turn ago gets no more of them, and another run closes it at once; this is for the last one."""
+_MOST_OPEN_ROWS = 128
+"""Runs gather until they have so many rows, or so long: what they become costs as much for few rows as for many."""
 
 
 class Recorder:
@@ -38,14 +40,16 @@ class Recorder:
         self._planned: PlanCapture | None = None
         self._sample: tuple[int, Blocks] = (0, Blocks(b"", {}))
         self._sender = Sender(settings, limits or CaptureLimits(), metrics.capture_events)
-        self._open: CapturedRun | None = None
-        """Of the newest run: more of its rows may come."""
+        self._open: CapturedRuns | None = None
+        self._run: RowTexts | None = None
+        """The newest of them: more of its rows may come."""
+        self._place: Callable[[int], None] = _nowhere
         self._closes: asyncio.TimerHandle | None = None
 
     def predicted(self, plan: Plan, request: InferRequest, answer: Answer) -> int | None:
         """The request's number, from which its rows' event ids follow; None when it is not captured.
 
-        Of rows that share a run the buffer is asked once, when the run is complete: then all are kept or all dropped.
+        The buffer is asked once for rows that are written together: then all of them are kept or all dropped.
         """
         capture = plan.capture
         if not capture.url:
@@ -57,13 +61,12 @@ class Recorder:
         members = planned.members(answer, sampled=sampled)
         if answer.texts is None or request.rows != 1:
             return self._take_request(planned, members, request, answer)
-        run = self._open
-        if run is None or run.texts is not answer.texts or run.planned is not planned or run.members is not members:
-            run = self._new_run(planned, members, answer.texts)
+        runs = self._open
+        if self._run is not answer.texts or runs is None or runs.planned is not planned or runs.members is not members:
+            runs = self._begin_run(planned, members, answer.texts)
         self._requests = number = self._requests + 1
-        run.requests.append(request)
-        run.places.append(answer.row)
-        run.ends.append(time.monotonic())
+        self._place(answer.row)
+        runs.add(request, time.monotonic())
         return number
 
     def shadowed(self, plan: Plan, route: PlannedRoute, number: int, rows: int, shadowed: Shadowed) -> None:
@@ -71,28 +74,35 @@ class Recorder:
         self._sender.take(CapturedShadow(self.stem, number, self._planned_of(plan), route, rows, shadowed, time.time()))
 
     def _take_request(self, planned: PlanCapture, members: bytes, request: InferRequest, answer: Answer) -> int | None:
-        self._close_run()  # the numbers of a run's requests have no gaps
+        self._close_runs()  # the numbers of a run's requests have no gaps
         self._requests = number = self._requests + 1
         latency = time.monotonic() - request.admitted_at
         captured = CapturedRequest(self.stem, number, planned, members, request, answer, time.time(), latency)
         return number if self._sender.take(captured) else None
 
-    def _new_run(self, planned: PlanCapture, members: bytes, texts: RowTexts) -> CapturedRun:
-        self._close_run()
-        offset = time.time() - time.monotonic()
-        run = self._open = CapturedRun(self.stem, self._requests + 1, planned, members, texts, offset)
-        if self._closes is None:
-            self._closes = asyncio.get_running_loop().call_later(_LONGEST_OPEN_SECONDS, self._close_in_time)
-        return run
+    def _begin_run(self, planned: PlanCapture, members: bytes, run: RowTexts) -> CapturedRuns:
+        runs = self._open
+        if runs is not None:
+            same = runs.planned is planned and runs.members is members
+            if not same or runs.rows >= _MOST_OPEN_ROWS or not runs.takes(run):
+                self._close_runs()
+                runs = None
+        if runs is None:
+            offset = time.time() - time.monotonic()
+            runs = self._open = CapturedRuns(self.stem, self._requests + 1, planned, members, offset)
+            if self._closes is None:
+                self._closes = asyncio.get_running_loop().call_later(_LONGEST_OPEN_SECONDS, self._close_in_time)
+        self._run, self._place = run, runs.begin(run)
+        return runs
 
-    def _close_run(self) -> None:
-        run, self._open = self._open, None
-        if run is not None:
-            self._sender.take(run)
+    def _close_runs(self) -> None:
+        runs, self._open, self._run, self._place = self._open, None, None, _nowhere
+        if runs is not None:
+            self._sender.take(runs)
 
     def _close_in_time(self) -> None:
         self._closes = None
-        self._close_run()
+        self._close_runs()
 
     def _planned_of(self, plan: Plan) -> PlanCapture:
         if self._planned is None or self._planned.plan is not plan:
@@ -109,8 +119,11 @@ class Recorder:
         """Sends what is left, for as long as the limits allow; the rest is counted as Abandoned."""
         if self._closes is not None:
             self._closes.cancel()
-        self._close_run()
+        self._close_runs()
         await self._sender.close()
+
+
+def _nowhere(place: int) -> None: ...
 
 
 def _always(planned: PlanCapture, request: InferRequest, answer: Answer) -> bool:

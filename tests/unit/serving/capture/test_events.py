@@ -12,7 +12,7 @@ from capture_fixtures import SOURCE, events_of
 from podium_crds.plan import PlannedCapture, PlannedJoinKey, PlannedSticky
 from podium_crds.rows import body_of
 from podium_monitor.compact import expanded
-from podium_serving.capture.events import CapturedRequest, CapturedRun, CapturedShadow
+from podium_serving.capture.events import CapturedRequest, CapturedRuns, CapturedShadow
 from podium_serving.capture.planned import PlanCapture
 from podium_serving.exchange import Answer, Columns, Fallback, InferRequest
 from podium_serving.oip.rows import RunTexts
@@ -158,18 +158,20 @@ RUN: Columns = {
 }
 
 
-def run_of(places: list[int], planned: PlanCapture | None = None) -> CapturedRun:
+def run_of(places: list[int], planned: PlanCapture | None = None, runs: int = 1) -> CapturedRuns:
+    """Rows of `runs` runs that are alike; `places` of each are captured."""
     asked = {"x0": np.array([[0.0], [1.0], [2.0]]), "x1": np.array([[5.0], [6.0], [7.0]])}
     planned = planned or PlanCapture(plan())
-    members = planned.members(Answer("churn-3", "sha256:3", 7, {}))
-    run = CapturedRun(b"e", 10, planned, members, RunTexts(3, asked, RUN), AT)
-    for place in places:
-        one = request((float(place), float(place + 5)))
-        one.request_id, one.admitted_at = f"asked-{place}", 1.0
-        run.requests.append(one)
-        run.places.append(place)
-        run.ends.append(2.0 + place)
-    return run
+    kept = CapturedRuns(b"e", 10, planned, planned.members(Answer("churn-3", "sha256:3", 7, {})), AT)
+    for _ in range(runs):
+        tell = kept.begin(RunTexts(3, asked, RUN))
+        for place in places:
+            one = request((float(place), float(place + 5)))
+            one.request_id, one.admitted_at = f"asked-{place}", 1.0
+            tell(place)
+            kept.add(one, 2.0 + place)
+    kept.weigh()
+    return kept
 
 
 @pytest.mark.parametrize("places", [[0, 1, 2], [1, 2], [2, 0], [1]])
@@ -184,6 +186,26 @@ def test_a_row_of_a_run_is_captured_as_if_it_had_run_alone(places: list[int]) ->
         alone = CapturedRequest(b"e", 1, PlanCapture(plan()), b'{"a":1}', request((0, 0)), answer, AT, 0.0)
         assert data["outputs"] == events_of(alone)[0]["data"]["outputs"]
     assert events_of(run_of(places), 0, 1) == events[:1]
+
+
+def test_runs_are_written_one_behind_the_other() -> None:
+    kept = run_of([2, 0], runs=3)
+    events = events_of(kept)
+    assert [event["data"]["inputs"]["x0"] for event in events] == [2, 0] * 3
+    assert [event["data"]["outputs"] for event in events[2:4]] == [
+        event["data"]["outputs"] for event in events_of(run_of([2, 0]))
+    ]
+    assert [event["id"] for event in events] == [f"e-{10 + number:x}-0" for number in range(6)]
+    assert events_of(kept, 3, 5) == events[3:5]
+
+
+def test_runs_of_other_shapes_are_not_joined() -> None:
+    kept = run_of([0])
+    narrow, wide = ({"x": np.ones((1, width))} for width in (1, 2))
+    assert kept.takes(RunTexts(1, wide, wide))
+    kept.begin(RunTexts(1, narrow, narrow))
+    assert kept.takes(RunTexts(1, narrow, narrow))
+    assert not kept.takes(RunTexts(1, narrow, wide))
 
 
 def test_each_row_of_a_run_has_the_key_of_its_own_request() -> None:

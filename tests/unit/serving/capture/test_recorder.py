@@ -289,12 +289,26 @@ async def test_a_plan_that_changes_within_a_run_divides_it() -> None:
     assert len({event["id"] for event in collector.events}) == 4
 
 
-async def test_a_full_buffer_drops_whole_runs_and_counts_their_rows() -> None:
-    capture = Runs(CaptureLimits(max_events=10, linger_seconds=60, close_seconds=0.05))
-    for _ in range(4):
+async def test_a_full_buffer_drops_runs_together_and_counts_their_rows() -> None:
+    capture = Runs(CaptureLimits(max_events=200, linger_seconds=60, close_seconds=0.05))
+    for _ in range(100):
         capture.run(4)
     await capture.recorder.close()
-    assert capture.counted() == {"Dropped": 8, "Abandoned": 8}
+    assert capture.counted() == {"Dropped": 256, "Abandoned": 144}
+
+
+async def test_runs_of_different_shapes_are_captured_apart() -> None:
+    capture = Runs()
+    async with collecting(capture.port) as collector:
+        for width in (1, 2, 2, 1):
+            said = {"score": np.full((2, width), width, np.float32)}
+            texts = RunTexts(2, {"x0": np.ones((2, 1))}, said)
+            for row in range(2):
+                answer = Answer("churn-3", "sha256:3", 1, said, texts=texts, row=row)
+                assert capture.recorder.predicted(capture.plan, request((1, 2)), answer)
+        await until(lambda: len(collector.events) == 8)
+        await capture.recorder.close()
+    assert [event["data"]["outputs"]["score"] for event in collector.events] == [1, 1, *[[2, 2]] * 4, 1, 1]
 
 
 @pytest.mark.parametrize(

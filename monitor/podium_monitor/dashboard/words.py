@@ -100,22 +100,17 @@ def moment(at: datetime) -> str:
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
-def ago(at: datetime, now: datetime) -> str:
-    """>>> ago(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 4, tzinfo=UTC))
-    '3 days ago'
+def written(text: str) -> str:
+    """An RFC 3339 time of a manifest to the minute; what is no time, as it is.
+
+    >>> written("2026-10-02T09:13:20Z")
+    '2026-10-02 09:13 UTC'
     """
-    seconds = (now - at).total_seconds()
-    if seconds < 45:
-        return "just now"
-    return f"{length(_rounded(seconds))} ago"
-
-
-def _rounded(seconds: float) -> float:
-    """Whole units: nobody wants to read 3.27 h ago."""
-    for size, least in ((86_400, 2 * 86_400), (3_600, 3_600), (60, 0)):
-        if seconds >= least:
-            return max(1, round(seconds / size)) * size
-    return seconds
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    return moment(at) if at.tzinfo is not None else text
 
 
 def named(key: str) -> str:

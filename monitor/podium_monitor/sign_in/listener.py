@@ -27,7 +27,8 @@ class _Quiet(uvicorn.Server):
 @contextlib.asynccontextmanager
 async def mutual_tls(app: ASGIApp, settings: Proxy, bind: str) -> AsyncIterator[None]:
     """Serves `app` to the holders of a certificate of the proxy's authority; which of them is the proxy, ProxyReception
-    decides. A renewed certificate is taken for new connections. Raises OSError and ssl.SSLError if it cannot begin."""
+    decides. Renewed files count for new connections; an authority that was trusted stays so until the process ends.
+    Raises OSError and ssl.SSLError if it cannot begin."""
     config = uvicorn.Config(
         app,
         host=bind,
@@ -58,8 +59,7 @@ async def mutual_tls(app: ASGIApp, settings: Proxy, bind: str) -> AsyncIterator[
     finally:
         renewing.cancel()
         server.should_exit = True
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.gather(serving, renewing)
+        await serving
 
 
 async def _started(server: uvicorn.Server, serving: asyncio.Task[None]) -> None:

@@ -11,7 +11,7 @@ from podium_monitor.evaluations.documents import Histogram
 
 _WIDTH = 360
 _LEFT, _ROW = 118, 24
-_SPLIT_WIDTH = 560
+_SPLIT_WIDTH = 1100
 
 
 @dataclass(frozen=True)

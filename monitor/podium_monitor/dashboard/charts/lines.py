@@ -28,6 +28,8 @@ from podium_monitor.dashboard.charts.frame import (
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 12, 12, 26
 _HEIGHT = 220
+_MOST_DOTS = 31
+"""More would hide the line."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ class Line:
     points: Sequence[Point]
     style: int
     """From 0, of `frame.LINES`."""
+    band: bool = True
+    """Its intervals are drawn. They are always among the numbers."""
 
 
 @dataclass(frozen=True)
@@ -67,11 +71,12 @@ def over_time(title: str, lines: Sequence[Line], bounds: Sequence[Bound] = (), *
         value_axis(y, _LEFT, WIDTH - _RIGHT)
         + time_axis(times, x, _HEIGHT - 6)
         + join(_bound(bound, y) for bound in bounds)
-        + join(_band(line, x, y) for line in lines)
+        + join(_band(line, x, y) for line in lines if line.band)
         + join(_line(line, x, y) for line in lines)
         + _hits(times, lines, x, unit)
     )
     says = _sentence(lines, unit)
+    title = f"{title}, {unit}" if unit else title
     return Chart(
         title=title,
         says=says,
@@ -83,17 +88,22 @@ def over_time(title: str, lines: Sequence[Line], bounds: Sequence[Bound] = (), *
     )
 
 
-def sparkline(values: Sequence[float | None]) -> Markup:
-    """A word-sized picture beside a number that says the same: hidden from screen readers."""
+def sparkline(values: Sequence[float | None], least: float) -> Markup:
+    """A word-sized picture beside a number that says the same: hidden from screen readers. Its scale spans at least `least`,
+    so that noise does not look like news."""
     known = [value for value in values if value is not None]
     if len(known) < 2:
         return Markup("")
     low, high = padded(known)
+    air = max(0.0, least - (high - low)) / 2
+    low, high = low - air, high + air
     x, y = Scale(0, len(values) - 1, 2, 106), Scale(low, high, 24, 4)
     drawn = join(_stretch([(x.at(index), y.at(value)) for index, value in run], "spark") for run in _runs(values))
     last = max(index for index, value in enumerate(values) if value is not None)
     dot = Markup('<circle cx="{:g}" cy="{:g}" r="2.5" class="spark-end"/>').format(x.at(last), y.at(known[-1]))
-    return Markup('<svg class="sparkline" viewBox="0 0 110 28" aria-hidden="true">{}</svg>').format(drawn + dot)
+    return Markup(
+        '<svg class="sparkline" viewBox="0 0 110 28" preserveAspectRatio="xMinYMid" aria-hidden="true">{}</svg>'
+    ).format(drawn + dot)
 
 
 def _runs(values: Sequence[float | None]) -> list[list[tuple[int, float]]]:
@@ -108,7 +118,7 @@ def _stretch(points: Sequence[tuple[float, float]], style: str) -> Markup:
 
 def _bound(bound: Bound, y: Scale) -> Markup:
     at = y.at(bound.value)
-    return rule(_LEFT, at, WIDTH - _RIGHT, at, "bound") + label(WIDTH - _RIGHT - 4, at - 4, bound.text, "bound-text", "end")
+    return rule(_LEFT, at, WIDTH - _RIGHT, at, "bound") + label(_LEFT + 4, at - 4, bound.text, "bound-text")
 
 
 def _band(line: Line, x: Scale, y: Scale) -> Markup:
@@ -128,7 +138,8 @@ def _line(line: Line, x: Scale, y: Scale) -> Markup:
         _stretch([(x.at(line.points[index].at.timestamp()), y.at(value)) for index, value in run], style)
         for run in _runs([point.value for point in line.points])
     )
-    return drawn + join(_mark(point, x, y, line.style) for point in line.points)
+    dots = len(line.points) <= _MOST_DOTS
+    return drawn + join(_mark(point, x, y, line.style) for point in line.points if dots or point.alert)
 
 
 def _mark(point: Point, x: Scale, y: Scale, style: int) -> Markup:

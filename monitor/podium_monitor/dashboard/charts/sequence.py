@@ -70,7 +70,7 @@ def confidence_sequence(evidence: ChallengerEvidence) -> Chart:
 
 
 def _range(looks: Sequence[Look], minimum: float) -> tuple[float, float]:
-    later = looks[len(looks) // 3 :]
+    later = looks[len(looks) // 2 :]
     return padded([0.0, minimum, *(one for look in later for one in (look.low, look.high))])
 
 
@@ -98,9 +98,8 @@ def _band(looks: Sequence[Look], x: Scale, y: Scale) -> Markup:
 
 def _boundary(value: float, text: str, style: str, y: Scale) -> Markup:
     at = y.at(value)
-    anchor_x, anchor = (_LEFT + 6, "start") if style == "zero" else (WIDTH - _RIGHT - 4, "end")
     below = 12 if style == "zero" else -4
-    return rule(_LEFT, at, WIDTH - _RIGHT, at, style) + label(anchor_x, at + below, text, f"{style}-text", anchor)
+    return rule(_LEFT, at, WIDTH - _RIGHT, at, style) + label(_LEFT + 6, at + below, text, f"{style}-text")
 
 
 def _decided(evidence: ChallengerEvidence, x: Scale) -> Markup:

@@ -31,7 +31,7 @@ def _empty(watched: Watched) -> Empty:
 def _kpi(kpi: Kpi, shown: Sequence[tuple[Arm, Sequence[Window]]]) -> Part:
     minimum = [] if kpi.minimum is None else [Bound(float(kpi.minimum), f"at least {words.number(float(kpi.minimum))}")]
     lines = [
-        Line(arm.name, [_point(window, kpi.name) for window in found], style)
+        Line(arm.name, [_point(window, kpi.name) for window in found], style, band=arm.role == "Champion")
         for style, (arm, found) in enumerate(shown)
         if any(kpi.name in window.business for window in found)
     ]

@@ -105,7 +105,7 @@ def _facts(watched: Watched, evaluation: DeploymentEvaluation | None) -> list[Fa
     committed = watched.status.champion if watched.status else None
     endpoint = watched.status.endpoint if watched.status else None
     return [
-        Fact("Since", committed.since if committed else words.NOTHING),
+        Fact("Champion since", words.written(committed.since) if committed else words.NOTHING),
         Fact("Pods", pods(watched)),
         Fact("Capture", f"{watched.spec.capture.percent} % of predictions"),
         Fact("Endpoint", endpoint.url if endpoint else words.NOTHING),

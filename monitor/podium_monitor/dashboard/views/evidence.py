@@ -36,7 +36,7 @@ def _empty(watched: Watched) -> Empty:
     if watched.spec.challengers:
         return Empty(
             "No evidence yet: it needs predictions of both arms, labels, and the label horizon to pass.",
-            "Labels join predictions by their key. Send them as they come to be known: see Labels below.",
+            "Labels join predictions by their key. Send them as they come to be known: see Performance below.",
         )
     return Empty(
         "No challenger runs beside the champion.",
@@ -62,6 +62,8 @@ def _challenger(one: ChallengerEvidence) -> Part:
         ],
         charts=[confidence_sequence(one)] if one.path else [],
         table=_guardrails(one.guardrails) if one.guardrails else None,
+        across="beside" if one.path else "two",
+        numbers=False,
     )
 
 

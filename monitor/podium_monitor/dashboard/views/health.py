@@ -19,7 +19,8 @@ _WORDS: dict[FindingType, str] = {
 
 
 def health(watched: Watched, evaluation: DeploymentEvaluation | None, findings: Sequence[Finding]) -> tuple[Badge, str]:
-    """The badge and the sentence behind it. Serving comes before monitoring: what does not answer is worth nothing."""
+    """The badge and the sentence behind it, empty where all is well. Serving comes before monitoring: what does not answer
+    is worth nothing."""
     serving = _serving(watched)
     if serving is not None and serving[0].level == "Critical":
         return serving
@@ -35,7 +36,7 @@ def health(watched: Watched, evaluation: DeploymentEvaluation | None, findings: 
         return serving
     if evaluation is None or not evaluation.arms:
         return Badge("Unknown", "No data yet"), "Nothing was evaluated yet."
-    return Badge("Good", "Healthy"), "It serves, and nothing that is watched left its bounds."
+    return Badge("Good", "Healthy"), ""
 
 
 def _serving(watched: Watched) -> tuple[Badge, str] | None:

@@ -15,8 +15,13 @@ from podium_monitor.dashboard.charts.lines import sparkline
 from podium_monitor.dashboard.views import arms
 from podium_monitor.dashboard.views.health import ORDER, health
 from podium_monitor.dashboard.views.parts import Badge, Level
-from podium_monitor.evaluations.documents import Arm, ColumnDrift, DeploymentEvaluation
+from podium_monitor.evaluations.documents import Arm, ColumnDrift, DeploymentEvaluation, Figure
 from podium_monitor.world import Watched
+
+_PSI_SPAN = 0.3
+"""What a critical column makes: days without drift lie flat."""
+_SPAN = 0.1
+"""Of the newest value, for the pictures of other figures."""
 
 SortKey = Literal["health", "name", "champion", "drift", "performance", "value", "labels"]
 SORT_KEYS: tuple[SortKey, ...] = ("health", "name", "champion", "drift", "performance", "value", "labels")
@@ -115,7 +120,7 @@ def _drift(champion: Arm | None) -> Measured:
         return Measured(words.NOTHING, "no day evaluated")
     newest = {**champion.days[-1].drift, **champion.days[-1].prediction_drift}
     alerts = {column: drift for column, drift in newest.items() if drift.alert}
-    trend = sparkline([_worst(window.drift.values()) for window in champion.days])
+    trend = sparkline([_worst(window.drift.values()) for window in champion.days], _PSI_SPAN)
     if not alerts:
         return Measured("None", f"{len(newest)} columns", trend, rank=0.0)
     worst = max(alerts, key=lambda column: alerts[column].psi or 0.0)
@@ -139,9 +144,15 @@ def _performance(champion: Arm | None, monitoring: Monitoring) -> Measured:
         figure = arms.newest(champion, key)
         if figure is not None and champion is not None:
             series = [window.performance[key].value if key in window.performance else None for window in champion.days]
-            alert = Badge("Critical", "out of bounds") if figure.alert else None
+            alert = Badge("Critical", "out of its bounds") if figure.alert else None
             rank = figure.value if figure.value is not None else None
-            return Measured(words.number(figure.value), words.named(key), sparkline(series), alert, rank)
+            return Measured(
+                words.number(figure.value),
+                words.named(key),
+                _trend(series, figure),
+                alert,
+                rank,
+            )
     for key in keys:
         figure = champion.days[-1].estimated.get(key) if champion and champion.days else None
         if figure is not None and figure.value is not None:
@@ -159,7 +170,11 @@ def _value(champion: Arm | None, monitoring: Monitoring) -> Measured:
     series = [window.business[kpi.name].value if kpi.name in window.business else None for window in champion.days]
     alert = Badge("Warning", "low") if figure.alert else None
     text = f"{words.number(figure.value)} {kpi.unit}".rstrip()
-    return Measured(text, f"{kpi.name} per decision", sparkline(series), alert, rank=figure.value)
+    return Measured(text, f"{kpi.name} per decision", _trend(series, figure), alert, rank=figure.value)
+
+
+def _trend(series: Sequence[float | None], newest: Figure) -> Markup:
+    return sparkline(series, abs(newest.value or 0.0) * _SPAN)
 
 
 def _labels(evaluation: DeploymentEvaluation | None) -> Measured:

@@ -42,7 +42,10 @@ class Part:
     facts: Sequence[Fact] = ()
     charts: Sequence[Chart] = ()
     table: Table | None = None
-    across: Literal["two", "three"] = "two"
+    across: Literal["two", "three", "beside"] = "two"
+    """How charts lie; beside: charts left, facts and table right."""
+    numbers: bool = True
+    """The table holds numbers, which line up at the right."""
 
 
 @dataclass(frozen=True)

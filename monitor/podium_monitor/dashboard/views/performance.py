@@ -57,7 +57,7 @@ def _labels(evaluation: DeploymentEvaluation | None) -> str:
 
 def _over_time(key: str, shown: Sequence[tuple[Arm, Sequence[Window]]], monitoring: Monitoring) -> Chart:
     lines = [
-        Line(arm.name, [_point(window, window.performance.get(key)) for window in found], style)
+        Line(arm.name, [_point(window, window.performance.get(key)) for window in found], style, band=arm.role == "Champion")
         for style, (arm, found) in enumerate(shown)
         if any(key in window.performance for window in found)
     ]

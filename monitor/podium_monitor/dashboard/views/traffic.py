@@ -7,7 +7,7 @@ from podium_monitor.dashboard.charts.bars import Part as Slice
 from podium_monitor.dashboard.charts.bars import split
 from podium_monitor.dashboard.charts.frame import Chart, Table
 from podium_monitor.dashboard.charts.lines import Line, Point, over_time
-from podium_monitor.dashboard.views.parts import Badge, Empty, Part, Section
+from podium_monitor.dashboard.views.parts import Empty, Part, Section
 from podium_monitor.evaluations.documents import Arm, DeploymentEvaluation, Window
 from podium_monitor.world import Watched
 
@@ -40,7 +40,7 @@ def _split(watched: Watched) -> Part:
     observed = watched.status.traffic if watched.status else []
     if observed:
         slices = [Slice(one.version, one.role, one.percent, index) for index, one in enumerate(observed)]
-        return Part(charts=[split("Traffic over the last minute", slices)], across="two")
+        return Part(charts=[split("Traffic over the last minute", slices)])
     canaries = [one for one in watched.spec.challengers if one.mode == "Canary"]
     rest = 100 - sum(one.percent or 0 for one in canaries)
     wished = [
@@ -70,7 +70,7 @@ def _charts(shown: Sequence[tuple[Arm, Sequence[Window]]]) -> list[Chart]:
     fallbacks = [
         Line(arm.name, [Point(w.start, float(w.fallbacks)) for w in found], i)
         for i, (arm, found) in enumerate(shown)
-        if any(w.fallbacks for w in found)
+        if arm.role != "Champion" and any(w.fallbacks for w in found)
     ]
     if fallbacks:
         charts.append(over_time("Requests that fell back to the champion", fallbacks))
@@ -85,18 +85,12 @@ def _conditions(watched: Watched) -> Part:
     conditions = watched.status.conditions if watched.status else []
     return Part(
         title="Conditions",
+        numbers=False,
         table=Table(
             ["Condition", "Status", "Reason", "Message", "Since"],
-            [[one.type, one.status, one.reason, one.message, one.last_transition_time] for one in conditions],
+            [[one.type, one.status, one.reason, one.message, words.written(one.last_transition_time)] for one in conditions],
         ),
     )
-
-
-def readiness(watched: Watched) -> Badge:
-    ready = next((one for one in watched.status.conditions if one.type == "Ready"), None) if watched.status else None
-    if ready is None:
-        return Badge("Unknown", "Not reported")
-    return Badge("Good" if ready.status == "True" else "Critical", ready.reason or ready.status)
 
 
 def pods(watched: Watched) -> str:

@@ -48,7 +48,6 @@ def version_page(namespace: str, version: WatchedVersion, users: Sequence[Watche
             Fact("Artifact", version.spec.artifact.uri),
             Fact("Digest", version.spec.artifact.digest),
             Fact("Image", version.status.image if version.status and version.status.image else version.spec.image.type),
-            *([Fact("Package", f"{card.name} {card.version}"), Fact("Task", card.task)] if card else []),
         ],
         documentation=card.documentation if card else "",
         training=_training(card) if card else [],
@@ -73,6 +72,8 @@ def _training(card: Descriptor) -> list[Fact]:
     made = f"{card.training.framework} {card.training.framework_version}".strip()
     metrics = [Fact(words.named(name), words.number(value)) for name, value in sorted(card.training.metrics.items())]
     return [
+        Fact("Package", f"{card.name} {card.version}"),
+        Fact("Task", card.task),
         Fact("Made with", made or words.NOTHING),
         Fact("Training rows", words.count(card.training.rows)),
         *metrics,

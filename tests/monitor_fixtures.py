@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +85,9 @@ class CollectorProcess:
     lake: Path
     folder: Path
     port: int
+    module: str = "podium_monitor"
+    environment: dict[str, str] = field(default_factory=dict)
+    """Beside the usual."""
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -100,9 +103,11 @@ class CollectorProcess:
             "PODIUM_COLLECTOR_KEY_FILE": str(key),
             "PODIUM_COLLECTOR_PORT": str(self.port),
             "PODIUM_BIND": "127.0.0.1",
+            "PYTHONPATH": str(Path(__file__).parent),
+            **self.environment,
         }
         with open(self.folder / "log", "ab") as log:
-            self.process = subprocess.Popen([sys.executable, "-m", "podium_monitor"], env=environment, stderr=log)
+            self.process = subprocess.Popen([sys.executable, "-m", self.module], env=environment, stderr=log)
 
     def kill(self, number: int = signal.SIGKILL, seconds: float = 20) -> int:
         """Sends the signal and waits for the end; returns the exit code."""

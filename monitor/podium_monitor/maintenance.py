@@ -37,6 +37,8 @@ class Pace:
     pass_seconds: float = 60.0
     bucket_pass_seconds: float = 300.0
     """A bucket bills each listing."""
+    lease_seconds: float = 60.0
+    """After the collector that kept the lake in order died, another does within this."""
     whole_seconds: float = 6 * 3600.0
     """Between looks through all dates, and between retentions."""
     readers: timedelta = timedelta(minutes=5)
@@ -77,7 +79,7 @@ class Maintenance:
         aliases: Aliases,
     ) -> None:
         self._store = store
-        self._lease = Lease(store)
+        self._lease = None if isinstance(store, FolderStore) else Lease(store, pace.lease_seconds)  # a folder is locked
         self._retention_days = retention_days
         self._pace = pace
         self._aliases = aliases
@@ -109,10 +111,10 @@ class Maintenance:
             self._wake.wait(pause)
 
     def _may_go_on(self) -> bool:
-        return not self._stopping.is_set() and self._lease.hold()
+        return not self._stopping.is_set() and (self._lease is None or self._lease.hold())
 
     def _pass(self) -> None:
-        leading = self._lease.hold()
+        leading = self._may_go_on()
         self.metrics.leading.set(leading)
         if not leading:
             return

@@ -1,4 +1,4 @@
-"""Which of several collectors on one bucket keeps the lake in order: whoever created the file of the current minute.
+"""Which of several collectors on one bucket keeps the lake in order: whoever created the file of the current window of time.
 
 Only `create` is needed, so it works on every store. Clocks that differ let two work at once for the difference: that costs
 work, never rows, because a file is deleted only by whoever made the one that replaced it.
@@ -10,18 +10,18 @@ from datetime import UTC, datetime
 from podium_monitor.lake.store import Store
 
 FOLDER = ".podium/maintenance"
-_WINDOW_SECONDS = 60
 
 
 class Lease:
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, seconds: float) -> None:
         self._store = store
+        self._seconds = seconds
         self._name = secrets.token_hex(8).encode()
         self._window = 0
 
     def hold(self) -> bool:
-        """True: the current minute is ours. Ask before each piece of work, which should take less than a minute."""
-        window = int(datetime.now(UTC).timestamp()) // _WINDOW_SECONDS
+        """True: the current window is ours. Ask before each piece of work, which should take less than a window."""
+        window = int(datetime.now(UTC).timestamp() / self._seconds)
         if window == self._window:
             return True
         try:

@@ -108,7 +108,7 @@ def test_what_expired_is_deleted_with_its_folders(store: FolderStore) -> None:
 
 
 def test_one_collector_at_a_time_keeps_a_lake(store: FolderStore) -> None:
-    one, other = Lease(store), Lease(store)
+    one, other = Lease(store, 3600), Lease(store, 3600)
     assert (one.hold(), other.hold()) == (True, False)
     assert one.hold()
     assert len(list(store.list(FOLDER))) == 1

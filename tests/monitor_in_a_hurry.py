@@ -1,0 +1,25 @@
+"""`python -m monitor_in_a_hurry`: the collector process with minutes made fractions of a second, for tests of what it does
+to its lake in the course of a day."""
+
+import os
+from dataclasses import replace
+from datetime import timedelta
+
+from podium_monitor.lake.compaction import Policy
+from podium_monitor.lake.erasure import Times
+from podium_monitor.maintenance import Pace
+from podium_monitor.server import serve
+from podium_monitor.settings import settings_from
+
+PACE = Pace(
+    pass_seconds=0.2,
+    bucket_pass_seconds=0.2,
+    lease_seconds=1.0,
+    whole_seconds=2.0,
+    readers=timedelta(seconds=1),
+    policy=Policy(settle=timedelta(0), late=timedelta(seconds=1), late_files=4, busy_files=4, busy_age=timedelta(0)),
+    erasure=Times(watch=timedelta(seconds=2), gone=timedelta(seconds=4)),
+)
+
+if __name__ == "__main__":
+    serve(replace(settings_from(os.environ), pace=PACE))

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from podium_monitor.dashboard import words
 
 _MEDIA = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
-_SIGNS = {"Good": "✓", "Warning": "▲", "Critical": "◆", "Unknown": "○"}
+SIGNS = {"Good": "✓", "Warning": "▲", "Critical": "◆", "Unknown": "○"}
 _LEAST_GZIP = 2048
 
 SECURITY: Mapping[str, str] = {
@@ -50,7 +50,7 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._templates.globals.update(static=self._address, sign=_SIGNS.__getitem__, moment=words.moment)
+        self._templates.globals.update(static=self._address, sign=SIGNS.__getitem__, moment=words.moment)
 
     def _address(self, name: str) -> str:
         return f"/static/{name}?v={self.files[name].version}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from podium_crds.names import FIELD_MANAGER
-from podium_crds.plan import Plan, PlannedChampion
+from podium_crds.plan import Plan, PlannedCapture, PlannedChampion
 from podium_operator.deployments.children import (
     Installation,
     PoolWish,
@@ -113,6 +113,8 @@ class ChildAppliers:
             role="challenger",
             champion=champion,
             timeout_milliseconds=_CHALLENGER_TIMEOUT_MILLISECONDS,
+            # Its pods capture nothing, for they answer no client; they bring the version's reference to the collector.
+            capture=PlannedCapture(url=self._installation.collector_url if seen.spec.capture.percent else ""),
         )
         sealed = self._control.seal(plan)
         await self._cluster.apply(challenger_record(owner, item.pool, sealed.envelope), seen=live)

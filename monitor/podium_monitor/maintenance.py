@@ -150,7 +150,7 @@ class Maintenance:
             self.metrics.backlog.set(left)
             if not self._may_go_on():
                 return
-            self.metrics.compacted.inc(compact(self._store, job, datetime.now(UTC)))
+            self.metrics.compacted.inc(compact(self._store, job, datetime.now(UTC), self._may_go_on))
             left -= len(job.entries)
         self.metrics.backlog.set(left)
 

@@ -6,7 +6,7 @@ or what `replacing.finish` completes.
 
 import io
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -67,8 +67,11 @@ def _date_folders(store: Store, newest: int | None) -> Iterator[tuple[Table, str
                 yield table, f"{folder}/date={date}"
 
 
-def compact(store: Store, job: Job, now: datetime) -> int:
-    """Makes one file of the job's. Returns how many were replaced: 0 if one is gone, or if they do not fit together."""
+def compact(store: Store, job: Job, now: datetime, may_go_on: Callable[[], bool]) -> int:
+    """Makes one file of the job's. Returns how many were replaced: 0 if one is gone, or if they do not fit together.
+
+    Merging takes a while: whether it may go on is asked once more before anything is written.
+    """
     paths = [entry.path for entry in job.entries]
     try:
         content = merged([io.BytesIO(store.read(path)) for path in paths])
@@ -76,6 +79,8 @@ def compact(store: Store, job: Job, now: datetime) -> int:
         return 0  # another collector was faster
     except Unmergeable as error:
         logger.warning("the files of %s stay as they are: %s", job.folder, error)
+        return 0
+    if not may_go_on():
         return 0
     newest = max((received for path in paths if (received := received_at(path)) is not None), default=now)
     replace_files(store, job.folder, new_name(newest, merged=True), content, paths, now)

@@ -1,6 +1,6 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help install lint fuzz test test-unit test-integration test-clients test-e2e bench bench-serving soak demo demo-down cluster-up cluster-down kubeconfig images generate lock
+.PHONY: help install lint fuzz test test-unit test-integration test-clients test-e2e bench bench-serving bench-monitor soak demo demo-down cluster-up cluster-down kubeconfig images generate lock
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -48,6 +48,9 @@ fuzz: install ## Send damaged HTTP requests and gRPC calls to a server of this m
 
 bench-serving: install ## The serving process beside its peers and limits, in one run; ARGS="--only http1 --quick"
 	PYTHONPATH=hack:tests $(PYTHON) -m bench.serving $(ARGS)
+
+bench-monitor: install ## The monitor beside naive implementations of the same answers; ARGS="--only ingest --quick"
+	PYTHONPATH=hack:tests $(PYTHON) -m bench.monitor $(ARGS)
 
 soak: install ## Ten minutes of load with hot swaps and a challenger in trouble; SECONDS=60 for less
 	PYTHONPATH=hack:tests $(PYTHON) -m bench.serving.soak --seconds $(if $(filter command line environment,$(origin SECONDS)),$(SECONDS),600)

@@ -1,7 +1,8 @@
 """A lake as the collector leaves it: captured predictions of a small model, labels, and the model's reference."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +18,8 @@ from podium_cli.columns import infer_columns
 from podium_cli.profiles import profile_bytes, reference_bytes
 from podium_crds.package import Descriptor, InputSpec, OutputSpec
 from podium_crds.v1alpha1.model_deployment import ModelDeploymentSpec
+from podium_monitor.evaluations.documents import DeploymentEvaluation
+from podium_monitor.evaluations.evaluating import Evaluations
 from podium_monitor.lake.store import FolderStore
 from podium_monitor.lake.tables import SCHEMAS, Place, new_name
 from podium_monitor.references import folder_of_reference
@@ -171,3 +174,13 @@ def watched(**monitoring: Any) -> Watched:
         {"champion": {"modelVersionRef": {"name": "churn-3"}}, "monitoring": monitoring}
     )
     return Watched(NAMESPACE, NAME, UID, "2026-11-01T00:00:00Z", spec)
+
+
+@contextmanager
+def evaluations_of(lake: LakeFolder, days: int = 90) -> Iterator[Callable[..., DeploymentEvaluation | None]]:
+    """Evaluates a deployment, two hours after HOUR's day unless `at` says when."""
+    evaluations = Evaluations(lake.store, days, threads=1, memory_bytes=256 * 1024 * 1024)
+    try:
+        yield lambda one, at=HOUR + timedelta(hours=26): evaluations.evaluate(one, at)
+    finally:
+        evaluations.close()

@@ -146,7 +146,7 @@ def roc_points(positive: Floats, negative: Floats) -> tuple[list[float], list[fl
     x = np.concatenate([[0.0], np.cumsum(negative[::-1]) / negative.sum()])
     y = np.concatenate([[0.0], np.cumsum(positive[::-1]) / positive.sum()])
     wanted = np.linspace(0, 1, CURVE_POINTS)
-    return wanted.tolist(), np.interp(wanted, x, y).tolist()
+    return wanted.tolist(), [0.0, *np.interp(wanted[1:], x, y).tolist()]
 
 
 def lift_points(positive: Floats, negative: Floats, points: int = 20) -> tuple[list[float], list[float]]:

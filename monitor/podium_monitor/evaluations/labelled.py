@@ -28,16 +28,15 @@ _SCHEMA = pa.schema(
         ("key", pa.uint64()),
         ("time", pa.int64()),
         ("received_at", pa.int64()),
-        ("event_id", pa.string()),
+        ("event", pa.uint64()),
         ("label", pa.string()),
         ("outcomes", pa.string()),
     ]
 )
-_NEWEST = """SELECT md5_number_lower(join_key) AS key,
-    arg_max({'time': epoch_us(time), 'received_at': epoch_us(received_at), 'event_id': event_id, 'label': label,
-             'outcomes': nullif(outcomes, '{}')},
-            {'t': time, 'r': received_at, 'e': event_id}) AS newest
-    FROM read_parquet($files, union_by_name = true) WHERE join_key IS NOT NULL GROUP BY key ORDER BY key"""
+_ORDER = [("key", "ascending"), ("time", "ascending"), ("received_at", "ascending"), ("event", "ascending")]
+_LABELS = """SELECT md5_number_lower(join_key) AS key, epoch_us(time) AS time, epoch_us(received_at) AS received_at,
+    hash(event_id) AS event, label, nullif(outcomes, '{}') AS outcomes
+    FROM read_parquet($files, union_by_name = true) WHERE join_key IS NOT NULL"""
 
 
 @dataclass(frozen=True)
@@ -71,20 +70,14 @@ class Labels:
         """The newest of both, by (time, received at, id)."""
         if not len(self):
             return others
-        both = pa.concat_tables([self.table, others.table]).combine_chunks()
-        order = pa.compute.sort_indices(
-            both, [("key", "ascending"), ("time", "ascending"), ("received_at", "ascending"), ("event_id", "ascending")]
-        )
-        keys = both["key"].take(order).to_numpy()
-        last = np.append(keys[1:] != keys[:-1], True) if len(keys) else np.empty(0, dtype=bool)
-        return Labels(both.take(order.filter(pa.array(last))))
+        return _newest(pa.concat_tables([self.table, others.table]))
 
     def same_as(self, other: "Labels") -> bool:
         return bool(self.table.equals(other.table))
 
     def encoded(self) -> bytes:
         sink = io.BytesIO()
-        pq.write_table(self.table, sink, compression="zstd")
+        pq.write_table(self.table, sink, compression="lz4", use_dictionary=["label", "outcomes"])
         return sink.getvalue()
 
     def joined(self, keys: Hashes, time: npt.NDArray[np.int64]) -> Joined:
@@ -120,6 +113,8 @@ class Labels:
 
     @cached_property
     def _outcomes(self) -> dict[str, npt.NDArray[Any]]:
+        if self.table["outcomes"].null_count == len(self):
+            return {}
         texts = self.table["outcomes"].to_pylist()
         found: dict[str, npt.NDArray[Any]] = {}
         for row, text in enumerate(texts):
@@ -142,10 +137,21 @@ def newest(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> Labe
     """Of some files of the table `labels`."""
     if not files:
         return NO_LABELS
-    found: Any = connection.sql(_NEWEST, params={"files": [str(path) for path in files]}).to_arrow_table().combine_chunks()
-    structs = found["newest"].combine_chunks()
-    arrays = {name: structs.field(name) for name in ("time", "received_at", "event_id", "label", "outcomes")}
-    return Labels(pa.table({"key": found["key"], **arrays}).cast(_SCHEMA))
+    found: Any = connection.sql(_LABELS, params={"files": [str(path) for path in files]}).to_arrow_table()
+    return _newest(found.cast(_SCHEMA))
+
+
+def _newest(table: pa.Table) -> Labels:
+    """The last of each key, by (time, received at, id); two labels of one instant are told apart by their ids, so that
+    whoever reads the files in another order finds the same."""
+    keys = table["key"].to_numpy()
+    order = np.argsort(keys, kind="stable")
+    keys = keys[order]
+    if (keys[1:] == keys[:-1]).any():
+        order = pa.compute.sort_indices(table, _ORDER).to_numpy()
+        keys = table["key"].to_numpy()[order]
+    last = np.append(keys[1:] != keys[:-1], True) if len(keys) else np.empty(0, dtype=bool)
+    return Labels(table.take(pa.array(order[last])).combine_chunks())
 
 
 def _among(keys: Hashes, wanted: Hashes) -> npt.NDArray[np.bool_]:

@@ -87,10 +87,14 @@ def kinds(connection: duckdb.DuckDBPyConnection, source: Source) -> Kinds:
         f"SELECT hash(event_id) AS event, md5_number_lower(join_key) AS key, digest FROM ({source.sql})",  # noqa: S608
         params=source.parameters,
     ).to_arrow_table()
-    events = found["event"].to_numpy()
-    keys = found["key"].combine_chunks().drop_null().to_numpy(zero_copy_only=False)
+    events, keys = (np.sort(found[name].drop_null().to_numpy()) for name in ("event", "key"))
     digests = sorted(digest for digest in found["digest"].unique().to_pylist() if digest)
-    return Kinds(np.unique(keys), tuple(digests), len(np.unique(events)) < len(events))
+    return Kinds(keys[_is_new(keys)], tuple(digests), not _is_new(events).all())
+
+
+def _is_new(ordered: Hashes) -> npt.NDArray[np.bool_]:
+    """Where a value is not that before it."""
+    return np.append(True, ordered[1:] != ordered[:-1]) if len(ordered) else np.empty(0, dtype=bool)
 
 
 def batches(
@@ -101,7 +105,7 @@ def batches(
     columns = [f"json_transform(inputs, {_quoted(one)}) AS i{index}" for index, one in enumerate(inputs)]
     columns += [f"json_transform(outputs, {_quoted(one)}) AS o{index}" for index, one in enumerate(outputs)]
     sql = f"""SELECT arm_answered, version, fallback, latency_seconds, time, md5_number_lower(join_key) AS key,
-        hash(event_id) AS event, {", ".join(columns) or "NULL"} FROM ({source.sql})
+        {", ".join(columns) or "NULL"} FROM ({source.sql})
         WHERE digest = $digest {_FIRST_OF_EACH if repeated else ""}"""  # noqa: S608
     reader: Any = connection.sql(sql, params=source.parameters | {"digest": subject.digest}).to_arrow_reader(BATCH_ROWS)
     for record in reader:
@@ -186,8 +190,17 @@ def _batch(record: pa.RecordBatch, subject: Subject, labels: Labels) -> Batch:
         truth=joined.truth,
         delay=joined.delay,
         outcomes=joined.outcomes,
-        rank=record["event"].to_numpy(),
+        rank=_mixed(keys, time),
     )
+
+
+def _mixed(keys: Hashes, time: npt.NDArray[np.int64]) -> Hashes:
+    """A number per row that looks random and is the same each time (the finalizer of SplitMix64): not the key's alone, for
+    many rows may have one."""
+    mixed = keys ^ (time.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15))
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.asarray(mixed ^ (mixed >> np.uint64(31)), dtype=np.uint64)
 
 
 def _members(record: pa.RecordBatch, prefix: str) -> Iterator[tuple[str, Any]]:

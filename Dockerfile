@@ -24,6 +24,7 @@ RUN sh /build/install.sh --compile
 FROM builder AS monitor-files
 RUN sh /build/install.sh monitor
 COPY crds/podium_crds /opt/podium/lib/podium_crds
+COPY evaluation/podium_evaluation /opt/podium/lib/podium_evaluation
 COPY monitor/podium_monitor /opt/podium/lib/podium_monitor
 RUN sh /build/install.sh --compile
 
@@ -43,7 +44,7 @@ ENTRYPOINT ["python", "-m", "podium_operator"]
 FROM final AS monitor
 COPY --from=monitor-files /opt/podium/venv /opt/podium/venv
 COPY --from=monitor-files /opt/podium/lib /opt/podium/lib
-EXPOSE 8090
+EXPOSE 8090 8091
 ENTRYPOINT ["python", "-m", "podium_monitor"]
 
 FROM final AS serving

@@ -50,7 +50,7 @@ def execute(arguments: argparse.Namespace, where: Paths) -> int:
         case "env":
             print(environment(where), end="")
         case "packages":
-            if missing := debian.missing_packages():
+            if missing := debian.missing_packages_of_tests():
                 debian.install(missing, where.cache)
         case "build":
             for name, folder in build(where.cache, arguments.only).items():

@@ -30,9 +30,11 @@ PACKAGE_OF = {
     "openssl": "openssl",
     "socat": "socat",
 }
+TESTED_WITH = {"promtool": "prometheus"}
+"""Programs that only tests start: the cluster goes without them."""
 CNI_PACKAGE = "containernetworking-plugins"
 CNI_FOLDERS = (Path("/usr/lib/cni"), Path("/opt/cni/bin"))
-SERVICES = ("containerd.service", "docker.service", "docker.socket", "docker-registry.service")
+SERVICES = ("containerd.service", "docker.service", "docker.socket", "docker-registry.service", "prometheus.service")
 SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 POLICY = Path("/usr/sbin/policy-rc.d")
 POLICY_TEXT = "#!/bin/sh\n# Put here by podium's local cluster for the time of an installation.\nexit 101\n"
@@ -53,6 +55,10 @@ def cni_plugins() -> Path | None:
 def missing_packages() -> list[str]:
     missing = [package for program, package in PACKAGE_OF.items() if find_program(program) is None]
     return missing if cni_plugins() else [*missing, CNI_PACKAGE]
+
+
+def missing_packages_of_tests() -> list[str]:
+    return missing_packages() + [package for program, package in TESTED_WITH.items() if find_program(program) is None]
 
 
 @contextlib.contextmanager

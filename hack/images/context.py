@@ -12,12 +12,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 PARTS = ("operator", "serving", "monitor")
+SHARED = {"monitor": (Path("evaluation/podium_evaluation"),)}
+"""Packages of ours that a part's image has beside `podium_crds` and its own."""
 
 
 def image_files(root: Path, part: str) -> Iterator[Path]:
     """Paths below `root` that make up the part's image, sorted. All parts share one context but not one tag."""
     yield from (Path("Dockerfile"), Path("hack/images/install.sh"), Path(f"requirements/{part}.txt"))
-    for package in (Path("crds/podium_crds"), Path(part) / f"podium_{part}"):
+    for package in (Path("crds/podium_crds"), *SHARED.get(part, ()), Path(part) / f"podium_{part}"):
         yield from sorted(
             path.relative_to(root)
             for path in (root / package).rglob("*")

@@ -53,6 +53,12 @@ imagePullSecrets:
 {{- end }}
 {{- end }}
 
+{{/* The port of an http:// or https:// address. */}}
+{{- define "podium.urlPort" -}}
+{{- $url := urlParse . -}}
+{{- if regexMatch ":[0-9]+$" $url.host }}{{ regexFind "[0-9]+$" $url.host }}{{ else }}{{ eq $url.scheme "http" | ternary 80 443 }}{{ end }}
+{{- end }}
+
 {{- define "podium.collectorHost" -}}
 {{ include "podium.fullname" . }}-monitor.{{ .Release.Namespace }}.svc
 {{- end }}

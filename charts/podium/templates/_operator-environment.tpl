@@ -5,6 +5,7 @@
 - name: PODIUM_POD_NAME
   valueFrom: {fieldRef: {fieldPath: metadata.name}}
 {{- $collector := .Values.monitor.enabled | ternary (printf "http://%s:8090/v1/events" (include "podium.collectorHost" .)) "" }}
+{{- $monitor := .Values.monitor.enabled | ternary (printf "http://%s:8091" (include "podium.collectorHost" .)) "" }}
 {{- $settings := list
   (list "SCORING_IMAGE" .Values.images.serving.reference)
   (list "OPERATOR_IMAGE" .Values.images.operator.reference)
@@ -26,6 +27,7 @@
   (list "BUILD_NETWORK" .Values.builder.network)
   (list "BUILD_DEADLINE_SECONDS" .Values.builder.deadlineSeconds)
   (list "COLLECTOR_URL" $collector)
+  (list "MONITOR_URL" $monitor)
 }}
 {{- range $settings }}
 {{- $value := index . 1 | toString }}

@@ -30,7 +30,7 @@ def kubeconform(tools: dict[str, Path]) -> Run:
     return runner(tools["kubeconform"] / "kubeconform")
 
 
-@pytest.fixture(scope="session", params=["values", "all-values"])
+@pytest.fixture(scope="session", params=["values", "all-values", "bucket-values"])
 def rendered(request: pytest.FixtureRequest, helm: Run) -> str:
     values = str(CHART / "ci" / f"{request.param}.yaml")
     made = helm("template", "podium", str(CHART), "-n", "podium-system", "--kube-version", KUBERNETES, "-f", values)

@@ -15,7 +15,7 @@ from program_fixtures import Run
 Manifest = dict[str, Any]
 
 
-@pytest.mark.parametrize("values", ["values", "all-values"])
+@pytest.mark.parametrize("values", ["values", "all-values", "bucket-values"])
 def test_helm_lint_finds_nothing(helm: Run, values: str) -> None:
     linted = helm("lint", "--strict", str(CHART), "-f", str(CHART / "ci" / f"{values}.yaml"))
     assert linted.returncode == 0, linted.stdout
@@ -35,6 +35,15 @@ def test_helm_lint_finds_nothing(helm: Run, values: str) -> None:
             ["builder.dockerHost=tcp://b:2376"], "at '/builder/certificatesSecret'", id="builder-without-certificates"
         ),
         pytest.param(["monitor.storage.type=HostPath"], "'PersistentVolumeClaim', 'EmptyDir'", id="unknown-storage"),
+        pytest.param(["monitor.storage.type=S3"], "at '/monitor/storage/s3/bucket': minLength", id="bucket-without-a-name"),
+        pytest.param(["monitor.storage.s3.prefix=/lake/"], "at '/monitor/storage/s3/prefix'", id="prefix-with-slashes"),
+        pytest.param(["monitor.retentionDays=-1"], "at '/monitor/retentionDays'", id="fewer-days-than-none"),
+        pytest.param(["monitor.signIn.type=Password"], "'Closed', 'Open', 'Oidc', 'Proxy'", id="unknown-sign-in"),
+        pytest.param(["monitor.signIn.type=Oidc"], "at '/monitor/signIn/oidc/issuer'", id="sign-in-without-an-issuer"),
+        pytest.param(
+            ["monitor.signIn.oidc.issuer=http://id.example.com"], "at '/monitor/signIn/oidc/issuer'", id="issuer-without-tls"
+        ),
+        pytest.param(["monitor.signIn.type=Proxy"], "at '/monitor/signIn/proxy/names'", id="proxy-without-a-name"),
         pytest.param(["insecureRegistries[0]=http://r:5000"], "at '/insecureRegistries/0'", id="registry-with-a-scheme"),
     ],
 )
@@ -52,7 +61,7 @@ def test_every_manifest_fits_the_schemas_of_the_api_server(
     write_schemas(json.loads(kubectl("get", "--raw", "/openapi/v2").stdout), tmp_path)
     location = f"{tmp_path}/{{{{.ResourceKind}}}}{{{{.KindSuffix}}}}.json"
     # The CRDs of the Prometheus operator are not there, and a CRD's own schema is checked by the tests that install it.
-    skipped = "CustomResourceDefinition,ServiceMonitor,PodMonitor"
+    skipped = "CustomResourceDefinition,ServiceMonitor,PodMonitor,PrometheusRule"
     checked = kubeconform("-strict", "-summary", "-skip", skipped, "-schema-location", location, "-", stdin=rendered)
     assert checked.returncode == 0, checked.stdout
 
@@ -105,17 +114,25 @@ def test_every_pod_passes_pod_security_restricted(kubectl: Run, manifests: list[
         assert admitted.returncode == 0, admitted.stderr
 
 
+def environment_of(manifests: list[Manifest], kind: str, name: str) -> dict[str, str]:
+    [found] = [found for found in manifests if found["kind"] == kind]
+    [container] = [item for item in found["spec"]["template"]["spec"]["containers"] if item["name"] == name]
+    return {entry["name"]: entry.get("value", "from-the-pod") for entry in container["env"]}
+
+
 def test_the_operators_environment_is_what_its_settings_read(manifests: list[Manifest]) -> None:
-    [operator] = [found for found in manifests if found["kind"] == "Deployment"]
-    [container] = operator["spec"]["template"]["spec"]["containers"]
-    environment = {entry["name"]: entry.get("value", "from-the-pod") for entry in container["env"]}
+    environment = environment_of(manifests, "Deployment", "operator")
     assert {name for name in environment if name.removeprefix("PODIUM_").lower() not in Settings.model_fields} == set()
     from_environment(environment)
 
 
-def operator_rules(manifests: list[Manifest]) -> list[Manifest]:
+def rules_of(manifests: list[Manifest], name: str) -> list[Manifest]:
     roles = [found for found in manifests if found["kind"] in {"Role", "ClusterRole"}]
-    return [rule for role in roles if "-operator" in role["metadata"]["name"] for rule in role["rules"]]
+    return [rule for role in roles if name in role["metadata"]["name"] for rule in role["rules"]]
+
+
+def operator_rules(manifests: list[Manifest]) -> list[Manifest]:
+    return rules_of(manifests, "-operator")
 
 
 def granted(rules: list[Manifest]) -> dict[tuple[str, str], set[str]]:
@@ -133,15 +150,23 @@ def test_the_operator_may_reach_each_kind_that_it_uses_and_no_other(manifests: l
 
 
 def test_the_documents_list_the_operators_rights_as_they_are(manifests: list[Manifest]) -> None:
-    text = (REPOSITORY / "docs" / "rbac.md").read_text(encoding="utf-8").split("\n## ")[1]
+    rules = granted(operator_rules(manifests))
+    assert {key: verbs for key, verbs in rules.items() if key[1] != "leases"} == documented("In every watched namespace")
+
+
+def test_the_documents_list_the_monitors_rights_as_they_are(manifests: list[Manifest]) -> None:
+    assert granted(rules_of(manifests, "-monitor")) == documented("What the monitor may do")
+
+
+def documented(section: str) -> dict[tuple[str, str], set[str]]:
+    page = (REPOSITORY / "docs" / "rbac.md").read_text(encoding="utf-8")
+    text = next(part for part in page.split("\n## ") if part.startswith(section))
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("| ")]
-    documented = {
+    return {
         ("" if group == "(core)" else group, resource): set(verbs.split(", "))
         for group, resources, verbs, _ in rows[1:]
         for resource in resources.split(", ")
     }
-    rules = granted(operator_rules(manifests))
-    assert {key: verbs for key, verbs in rules.items() if key[1] != "leases"} == documented
 
 
 def test_the_operator_has_no_right_that_reaches_further_than_its_words(manifests: list[Manifest]) -> None:

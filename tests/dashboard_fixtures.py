@@ -52,7 +52,7 @@ HOSTILE = '<script>alert("x")</script>\' onload=alert(1) &amp; "><img src=x oner
 
 
 def figure(value: float, half: float, alert: bool = False) -> Figure:
-    return Figure(round(value, 4), round(value - half, 4), round(value + half, 4), alert)
+    return Figure(round(value, 4), round(value - half, 4), round(value + half, 4), alert, alert)
 
 
 @dataclass

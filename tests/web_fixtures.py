@@ -20,7 +20,9 @@ class _Quiet(uvicorn.Server):
 async def served(app: Any, port: int | None = None) -> AsyncIterator[str]:
     """Its address. Gone when the block is left."""
     port = port or free_port()
-    config = uvicorn.Config(app, host="127.0.0.1", port=port, http="httptools", loop="asyncio", log_config=None, access_log=False)
+    config = uvicorn.Config(
+        app, host="127.0.0.1", port=port, http="httptools", loop="asyncio", log_config=None, access_log=False
+    )
     server = _Quiet(config)
     task = asyncio.create_task(server.serve())
     try:

@@ -35,7 +35,9 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def count(value: int | None) -> str:
-    """>>> count(336776)
+    """With commas between thousands.
+
+    >>> count(336776)
     '336,776'
     """
     return NOTHING if value is None else f"{value:,}"
@@ -89,7 +91,9 @@ def length(seconds: float | None) -> str:
 
 
 def day(at: datetime) -> str:
-    """>>> day(datetime(2026, 11, 3, tzinfo=UTC))
+    """The day of a month that is plain from its place.
+
+    >>> day(datetime(2026, 11, 3, tzinfo=UTC))
     '3 Nov'
     """
     return f"{at.day} {at:%b}"

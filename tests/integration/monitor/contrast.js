@@ -22,7 +22,7 @@
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) {
     const element = walker.currentNode.parentElement;
-    if (!walker.currentNode.textContent.trim() || element.closest(".unseen, [hidden], details:not([open]) > :not(summary), script, .on-fill")) continue;
+    if (!walker.currentNode.textContent.trim() || element.closest(".unseen, [hidden], details:not([open]) > :not(summary), script, desc, .on-fill")) continue;
     const style = getComputedStyle(element);
     const colour = rgba(element.closest("svg") ? style.fill : style.color);
     const [a, b] = [light(colour), light(behind(element))].sort((x, y) => y - x);

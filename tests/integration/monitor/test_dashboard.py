@@ -1,8 +1,9 @@
-"""The dashboard in a real Chromium: what it shows, that nothing captured runs, keys, themes, narrow screens, live updates."""
+"""The dashboard in a real Chromium: what it shows, that nothing captured runs, keys, themes, narrow screens, updates."""
 
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,13 @@ from web_fixtures import served
 
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="there is no Chromium on this machine")
 
+_UNNAMED = """[...document.querySelectorAll('a,button,input,select,svg.chart')]
+    .filter(e => !(e.getAttribute('aria-label') || e.textContent.trim() || e.labels?.length || e.type === 'hidden'))
+    .map(e => e.outerHTML)"""
+_DOUBLE_IDS = """(() => {
+    const ids = [...document.querySelectorAll('[id]')].map(e => e.id);
+    return ids.length - new Set(ids).size;
+})()"""
 _CONTRAST = (Path(__file__).parent / "contrast.js").read_text()
 
 
@@ -77,13 +85,10 @@ async def test_a_page_can_be_read_without_a_pointer_and_without_sharp_eyes(path:
         assert await tab.value("document.querySelectorAll('h1').length") == 1
         assert await tab.value("document.querySelectorAll('main, header, footer').length") == 3
         levels = await tab.value("[...document.querySelectorAll('h1,h2,h3,h4')].map(h => +h.tagName[1])")
-        assert all(after <= before + (2 if after == 4 else 1) for before, after in zip(levels, levels[1:], strict=False))
-        unnamed = "[...document.querySelectorAll('a,button,input,select,svg.chart')].filter(e => !(e.getAttribute('aria-label') || "
-        unnamed += "e.textContent.trim() || e.labels?.length || e.type === 'hidden')).map(e => e.outerHTML)"
-        assert await tab.value(unnamed) == []
+        assert all(after <= before + (2 if after == 4 else 1) for before, after in pairwise(levels))
+        assert await tab.value(_UNNAMED) == []
         assert await tab.value("[...document.querySelectorAll('th')].filter(t => !t.scope).length") == 0
-        ids = "(() => { const ids = [...document.querySelectorAll('[id]')].map(e => e.id); return ids.length - new Set(ids).size })()"
-        assert await tab.value(ids) == 0
+        assert await tab.value(_DOUBLE_IDS) == 0
         assert await tab.value(_CONTRAST) == [], "text has a contrast of 4.5 (WCAG 2.2, 1.4.3)"
 
 
@@ -124,7 +129,7 @@ async def test_the_theme_follows_the_system_until_somebody_chooses() -> None:
 
 
 async def test_nothing_that_was_captured_runs_or_becomes_an_element() -> None:
-    async with shown([Story(hostile=True)]) as (tab, url, world):
+    async with shown([Story(hostile=True)]) as (tab, url, _):
         await tab.open(f"{url}/deployments/retention/churn")
         text = await tab.value("document.body.textContent")
         assert HOSTILE in text

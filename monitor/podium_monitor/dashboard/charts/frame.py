@@ -139,7 +139,9 @@ def time_axis(times: Sequence[datetime], scale: Scale, y: float) -> Markup:
 
 
 def shortened(text: str, most: int) -> str:
-    """>>> shortened("electronic check", 10)
+    """At most `most` characters; the whole text is in the tooltip and the table.
+
+    >>> shortened("electronic check", 10)
     'electroni…'
     """
     return text if len(text) <= most else text[: most - 1] + "…"

@@ -6,6 +6,8 @@ from podium_crds.v1alpha1.monitoring import Monitoring, PerformanceBound, Perfor
 from podium_monitor.dashboard import words
 from podium_monitor.dashboard.charts.lines import Bound
 from podium_monitor.evaluations.documents import Arm, DeploymentEvaluation, Figure, Period, Window
+from podium_monitor.evaluations.findings import champion_of
+from podium_monitor.world import Watched
 
 KEYS: dict[PerformanceMetric, str] = {
     "Accuracy": "accuracy",
@@ -20,17 +22,26 @@ KEYS: dict[PerformanceMetric, str] = {
     "CalibrationError": "calibration_error",
 }
 """A metric of the spec as documents key it."""
+MOST_SHOWN = 5
 _LEADING = ("auc", "balanced_accuracy", "accuracy", "log_loss", "brier", "r_squared", "rmse", "mae")
 
 
-def champion(evaluation: DeploymentEvaluation | None) -> Arm | None:
+def shown(watched: Watched, evaluation: DeploymentEvaluation | None) -> list[Arm]:
+    """The champion of now first, then the challengers of now, then who was there before, the newest first; at most five,
+    each with a line style of its own."""
     if evaluation is None:
-        return None
-    return next((arm for arm in evaluation.arms if arm.role == "Champion"), None)
+        return []
+    now = champion_of(watched, evaluation)
+    wished = [(one.name, one.model_version_ref.name) for one in watched.spec.challengers]
+    current = [arm for arm in evaluation.arms if (arm.name, arm.version) in wished and arm is not now]
+    before = [arm for arm in evaluation.arms if arm is not now and arm not in current and arm.days]
+    before.sort(key=lambda arm: arm.days[-1].start, reverse=True)
+    return [*([now] if now else []), *current, *before][:MOST_SHOWN]
 
 
-def challengers(evaluation: DeploymentEvaluation | None) -> list[Arm]:
-    return [arm for arm in evaluation.arms if arm.role != "Champion"] if evaluation else []
+def named(arm: Arm) -> str:
+    """An arm's name alone would name all the champions there ever were."""
+    return f"{arm.name} {arm.version}"
 
 
 def windows(arm: Arm, period: Period) -> Sequence[Window]:

@@ -31,19 +31,19 @@ def _empty(watched: Watched) -> Empty:
 def _kpi(kpi: Kpi, shown: Sequence[tuple[Arm, Sequence[Window]]]) -> Part:
     minimum = [] if kpi.minimum is None else [Bound(float(kpi.minimum), f"at least {words.number(float(kpi.minimum))}")]
     lines = [
-        Line(arm.name, [_point(window, kpi.name) for window in found], style, band=arm.role == "Champion")
+        Line(arms.named(arm), [_point(window, kpi.name) for window in found], style, band=style == 0)
         for style, (arm, found) in enumerate(shown)
         if any(kpi.name in window.business for window in found)
     ]
     rows = [
-        Row(arm.name, figure, style)
+        Row(arms.named(arm), figure, style)
         for style, (arm, _) in enumerate(shown)
         if (figure := arms.newest_business(arm, kpi.name)) is not None
     ]
     return Part(
         title=f"{kpi.name} ({kpi.unit})" if kpi.unit else kpi.name,
         says=[f"Per decision: {kpi.expression}"],
-        facts=[Fact(f"Sum, {arm.name}", _total(kpi, found)) for arm, found in shown],
+        facts=[Fact(f"Sum, {arms.named(arm)}", _total(kpi, found)) for arm, found in shown],
         charts=[over_time("Mean per decision", lines, minimum, unit=kpi.unit), whiskers("Newest day, by arm", rows)],
     )
 

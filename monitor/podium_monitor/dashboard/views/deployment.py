@@ -19,6 +19,7 @@ from podium_monitor.dashboard.views.performance import performance, segments
 from podium_monitor.dashboard.views.quality import quality
 from podium_monitor.dashboard.views.traffic import pods, traffic
 from podium_monitor.evaluations.documents import DeploymentEvaluation, Happening, Period
+from podium_monitor.evaluations.findings import champion_of
 from podium_monitor.world import Watched
 
 
@@ -65,8 +66,8 @@ def deployment_page(
     findings: Sequence[Finding],
     period: Period,
 ) -> DeploymentPage:
-    champion, challengers = arms.champion(evaluation), arms.challengers(evaluation)
-    shown = [(arm, arms.windows(arm, period)) for arm in ([champion] if champion else []) + challengers]
+    champion = champion_of(watched, evaluation)
+    shown = [(arm, arms.windows(arm, period)) for arm in arms.shown(watched, evaluation)]
     seen = arms.windows(champion, period) if champion else []
     glance = overview.row(watched, evaluation, evidence, findings)
     return DeploymentPage(

@@ -16,6 +16,7 @@ from podium_monitor.dashboard.views import arms
 from podium_monitor.dashboard.views.health import ORDER, health
 from podium_monitor.dashboard.views.parts import Badge, Level
 from podium_monitor.evaluations.documents import Arm, ColumnDrift, DeploymentEvaluation, Figure
+from podium_monitor.evaluations.findings import champion_of
 from podium_monitor.world import Watched
 
 _PSI_SPAN = 0.3
@@ -71,7 +72,7 @@ def row(
 ) -> Row:
     monitoring = watched.spec.monitoring
     badge, reason = health(watched, evaluation, findings)
-    champion = arms.champion(evaluation)
+    champion = champion_of(watched, evaluation)
     committed = watched.status.champion if watched.status else None
     return Row(
         namespace=watched.namespace,
@@ -118,7 +119,8 @@ def _contenders(watched: Watched, evidence: DeploymentEvidence | None) -> list[C
 def _drift(champion: Arm | None) -> Measured:
     if champion is None or not champion.days:
         return Measured(words.NOTHING, "no day evaluated")
-    newest = {**champion.days[-1].drift, **champion.days[-1].prediction_drift}
+    window = champion.current or champion.days[-1]
+    newest = {**window.drift, **window.prediction_drift}
     alerts = {column: drift for column, drift in newest.items() if drift.alert}
     trend = sparkline([_worst(window.drift.values()) for window in champion.days], _PSI_SPAN)
     if not alerts:
@@ -144,7 +146,7 @@ def _performance(champion: Arm | None, monitoring: Monitoring) -> Measured:
         figure = arms.newest(champion, key)
         if figure is not None and champion is not None:
             series = [window.performance[key].value if key in window.performance else None for window in champion.days]
-            alert = Badge("Critical", "out of its bounds") if figure.alert else None
+            alert = Badge("Critical", "out of its bounds") if figure.worse else None
             rank = figure.value if figure.value is not None else None
             return Measured(
                 words.number(figure.value),

@@ -56,30 +56,28 @@ def _labels(evaluation: DeploymentEvaluation | None) -> str:
 
 
 def _over_time(key: str, shown: Sequence[tuple[Arm, Sequence[Window]]], monitoring: Monitoring) -> Chart:
-    lines = [
-        Line(arm.name, [_point(window, window.performance.get(key)) for window in found], style, band=arm.role == "Champion")
-        for style, (arm, found) in enumerate(shown)
-        if any(key in window.performance for window in found)
-    ]
-    lines += [
-        Line(f"{arm.name}, estimated", [_point(window, window.estimated.get(key)) for window in found], _ESTIMATED_STYLE)
-        for arm, found in shown
-        if arm.role == "Champion" and any(key in window.estimated for window in found)
-    ]
+    lines = []
+    for style, (arm, found) in enumerate(shown):
+        name, first = arms.named(arm), style == 0
+        if any(key in window.performance for window in found):
+            lines.append(Line(name, [_point(one, one.performance.get(key)) for one in found], style, band=first))
+        if first and any(key in window.estimated for window in found):
+            estimates = [_point(one, one.estimated.get(key)) for one in found]
+            lines.append(Line(f"{name}, estimated", estimates, _ESTIMATED_STYLE))
     return over_time(words.named(key), lines, arms.bounds(monitoring, key))
 
 
 def _point(window: Window, figure: Figure | None) -> Point:
     if figure is None:
         return Point(window.start, None)
-    return Point(window.start, figure.value, figure.low, figure.high, figure.alert)
+    return Point(window.start, figure.value, figure.low, figure.high, figure.worse)
 
 
 def _curves(found: Sequence[Arm]) -> list[Part]:
     kinds: list[tuple[str, Axes, list[Drawn]]] = [
-        ("Calibration", CALIBRATION, [Drawn(a.name, a.calibration, i) for i, a in enumerate(found) if a.calibration]),
-        ("ROC curve", ROC, [Drawn(a.name, a.roc, i) for i, a in enumerate(found) if a.roc]),
-        ("Lift", LIFT, [Drawn(a.name, a.lift, i) for i, a in enumerate(found) if a.lift]),
+        ("Calibration", CALIBRATION, [Drawn(arms.named(a), a.calibration, i) for i, a in enumerate(found) if a.calibration]),
+        ("ROC curve", ROC, [Drawn(arms.named(a), a.roc, i) for i, a in enumerate(found) if a.roc]),
+        ("Lift", LIFT, [Drawn(arms.named(a), a.lift, i) for i, a in enumerate(found) if a.lift]),
     ]
     charts = [curves(title, drawn, axes) for title, axes, drawn in kinds if drawn]
     return [Part(title="Over the newest labelled days", charts=charts, across="three")] if charts else []

@@ -7,6 +7,7 @@ from podium_monitor.dashboard.charts.bars import Part as Slice
 from podium_monitor.dashboard.charts.bars import split
 from podium_monitor.dashboard.charts.frame import Chart, Table
 from podium_monitor.dashboard.charts.lines import Line, Point, over_time
+from podium_monitor.dashboard.views import arms
 from podium_monitor.dashboard.views.parts import Empty, Part, Section
 from podium_monitor.evaluations.documents import Arm, DeploymentEvaluation, Window
 from podium_monitor.world import Watched
@@ -51,14 +52,14 @@ def _split(watched: Watched) -> Part:
 
 
 def _charts(shown: Sequence[tuple[Arm, Sequence[Window]]]) -> list[Chart]:
-    rows = [Line(arm.name, [Point(w.start, float(w.rows)) for w in found], i) for i, (arm, found) in enumerate(shown)]
+    rows = [Line(arms.named(arm), [Point(w.start, float(w.rows)) for w in found], i) for i, (arm, found) in enumerate(shown)]
     slow = [
-        Line(arm.name, [Point(w.start, _milliseconds(w.latency_p99_seconds)) for w in found], i)
+        Line(arms.named(arm), [Point(w.start, _milliseconds(w.latency_p99_seconds)) for w in found], i)
         for i, (arm, found) in enumerate(shown)
         if any(w.latency_p99_seconds is not None for w in found)
     ]
     usual = [
-        Line(arm.name, [Point(w.start, _milliseconds(w.latency_p50_seconds)) for w in found], i)
+        Line(arms.named(arm), [Point(w.start, _milliseconds(w.latency_p50_seconds)) for w in found], i)
         for i, (arm, found) in enumerate(shown)
         if any(w.latency_p50_seconds is not None for w in found)
     ]
@@ -68,7 +69,7 @@ def _charts(shown: Sequence[tuple[Arm, Sequence[Window]]]) -> list[Chart]:
     if slow:
         charts.append(over_time("Latency, 99th percentile", slow, unit="ms"))
     fallbacks = [
-        Line(arm.name, [Point(w.start, float(w.fallbacks)) for w in found], i)
+        Line(arms.named(arm), [Point(w.start, float(w.fallbacks)) for w in found], i)
         for i, (arm, found) in enumerate(shown)
         if arm.role != "Champion" and any(w.fallbacks for w in found)
     ]

@@ -1,0 +1,139 @@
+"""The dashboard over HTTP: what is there for whom, what browsers may keep, and what is read how often."""
+
+import gzip
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import aiohttp
+import pytest
+from fastapi import FastAPI
+
+from dashboard_fixtures import Rights, StillWorld, Story, sources, watched
+from monitor_fixtures import until
+from podium_monitor.access import AccessUnknown, Identity
+from podium_monitor.dashboard.routes import dashboard
+from podium_monitor.dashboard.shelf import Shelf
+from podium_monitor.dashboard.sources import Sources
+from podium_monitor.sign_in.settings import Closed, Open, SignInSettings
+from podium_monitor.sign_in.visitors import Visitor, visible
+from web_fixtures import served
+
+STORIES = [Story(days=2, columns=("age",)), Story(name="fraud", namespace="payments", days=2, columns=("age",))]
+
+
+@asynccontextmanager
+async def asking(settings: SignInSettings, rights: Rights | None = None) -> AsyncIterator[aiohttp.ClientSession]:
+    app = FastAPI()
+    world = StillWorld([watched(story) for story in STORIES])
+    app.include_router(dashboard(settings, world, sources(STORIES), rights or Rights()))
+    async with served(app) as url, aiohttp.ClientSession(url, auto_decompress=False) as session:
+        yield session
+
+
+async def test_a_dashboard_that_nobody_configured_is_closed() -> None:
+    async with asking(Closed(), Rights({("anybody", "retention")})) as session:
+        for path in ("/", "/deployments/retention/churn", "/versions/retention/churn-3"):
+            async with session.get(path) as response:
+                body = await response.text()
+            assert response.status == 401
+            assert "PODIUM_SIGN_IN" in body
+            assert "churn" not in body
+
+
+async def test_the_open_mode_shows_everything_and_says_so() -> None:
+    async with asking(Open()) as session, session.get("/", headers={"Accept-Encoding": "identity"}) as response:
+        body = await response.text()
+        assert "Open mode." in body
+        assert "churn" in body
+        assert "fraud" in body
+
+
+async def test_a_page_that_has_not_changed_is_not_sent_again_and_never_stored() -> None:
+    async with asking(Open()) as session:
+        async with session.get("/deployments/retention/churn") as first:
+            etag = first.headers["ETag"]
+            assert first.headers["Cache-Control"] == "no-store"
+        async with session.get("/deployments/retention/churn", headers={"If-None-Match": etag}) as second:
+            assert (second.status, await second.read()) == (304, b"")
+        async with session.get("/deployments/payments/fraud", headers={"If-None-Match": etag}) as other:
+            assert other.status == 200
+
+
+async def test_pages_are_packed_for_who_can_unpack_them() -> None:
+    async with asking(Open()) as session:
+        async with session.get("/", headers={"Accept-Encoding": "gzip"}) as packed:
+            content = await packed.read()
+        async with session.get("/", headers={"Accept-Encoding": "identity"}) as plain:
+            assert gzip.decompress(content) == await plain.read()
+
+
+async def test_static_files_are_kept_for_ever_under_their_own_address_only() -> None:
+    async with asking(Closed()) as session:
+        async with session.get("/static/podium.css") as response:
+            assert response.headers["Cache-Control"] == "no-cache"
+            assert response.headers["Content-Type"] == "text/css; charset=utf-8"
+        for path in ("/static/routes.py", "/static/..%2froutes.py", "/static/%2e%2e/routes.py"):
+            async with session.get(path) as response:
+                assert response.status == 404
+
+
+async def test_what_does_not_exist_is_404_with_a_way_back() -> None:
+    async with asking(Open()) as session:
+        for path in ("/deployments/retention/nothing", "/deployments/nowhere/churn", "/versions/retention/nothing"):
+            async with session.get(path) as response:
+                assert response.status == 404
+                assert "All deployments" in await response.text()
+
+
+class Shut(Rights):
+    async def may(self, *_: object) -> bool:
+        raise AccessUnknown("the API server does not answer")
+
+
+async def test_nobody_is_let_in_on_a_guess_when_the_api_server_is_silent() -> None:
+    with pytest.raises(AccessUnknown):
+        await visible(Visitor(Identity("ada")), ["retention"], Shut())
+
+
+class Counting:
+    """Sources that count how often an evaluation is read."""
+
+    def __init__(self) -> None:
+        self.read: list[str] = []
+        real = sources(STORIES)
+
+        def evaluation(namespace: str, name: str) -> object:
+            self.read.append(name)
+            return real.evaluation(namespace, name)
+
+        self.sources: Sources = replace(real, evaluation=evaluation)  # type: ignore[arg-type]  # the same function, counted
+
+
+async def test_rows_are_read_once_while_they_are_fresh_and_behind_the_readers_back_later() -> None:
+    clock = [0.0]
+    counting = Counting()
+    shelf = Shelf(counting.sources, lambda: clock[0])
+    world = [watched(story) for story in STORIES]
+    assert [one.name for one in await shelf.rows(world, world)] == ["churn", "fraud"]
+    await shelf.rows(world, world)
+    assert counting.read == ["churn", "fraud"]
+    clock[0] = 30.0
+    assert len(await shelf.rows(world, world)) == 2
+    await until(lambda: counting.read == ["churn", "fraud"] * 2)
+    clock[0] = 300.0
+    await shelf.rows(world, world)
+    assert counting.read == ["churn", "fraud"] * 3, "what is two minutes old is waited for"
+    assert await shelf.rows(world[:1], world[:1])
+    assert len(await shelf.rows(world, world)) == 2
+    assert counting.read[6:] == ["fraud"], "who is gone is forgotten, and read again when they come back"
+
+
+async def test_a_changed_manifest_makes_a_row_anew() -> None:
+    counting = Counting()
+    shelf = Shelf(counting.sources)
+    world = [watched(story) for story in STORIES]
+    await shelf.rows(world, world)
+    changed = [replace(world[0], annotations={"a": "b"}), world[1]]
+    await shelf.rows(changed, changed)
+    assert counting.read == ["churn", "fraud", "churn"]

@@ -73,11 +73,11 @@ class PlannedSticky(_Wire):
 
 
 class PlannedJoinKey(_Wire):
-    """What labels find a captured row by."""
+    """What labels find a captured row by. A row without such a key has the request's id, with the row's number where the
+    request has several."""
 
     type: Literal["Sticky", "Input", "Header", "Request"] = "Sticky"
-    """Sticky: as PlannedSticky says, so that what is one arm's is joined as one. Request: the request's id and, of several
-    rows, the row's number."""
+    """Sticky: as PlannedSticky says, so that what is one arm's is joined as one. Request: always by the request's id."""
     name: str = ""
     """The input, or the header (lower case). Empty for Sticky and Request."""
 

@@ -93,8 +93,6 @@ class InferRequest(msgspec.Struct, eq=False):
     """On the forward port: in whose name the other pod asks."""
     mirror: bool = False
     """On the forward port: a shadow's copy, whose answer no client sees."""
-    capture_asked: bool = False
-    """The client sent Podium-Capture: always."""
 
 
 class Fallback(StrEnum):

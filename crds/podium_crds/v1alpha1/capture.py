@@ -33,3 +33,6 @@ class Capture(Kubernetes):
     """Inputs and outputs of which only a keyed hash leaves the pod (HMAC-SHA256, a key per deployment): equal values stay
     equal, and nobody can read them. A header that is a key is hashed if it is named here."""
     join_key: JoinKey = JoinKey()
+    always: Annotated[list[Literal["Fallback", "Header"]], names(max_length=2)] = []
+    """What is kept beyond the percentage, and told apart from the sample by `sampled: false`. Fallback: what the champion
+    answered in a challenger's place. Header: requests that ask for it by `Podium-Capture: always`."""

@@ -274,7 +274,7 @@ def _sticky(sticky: StickyBy) -> PlannedSticky:
 
 def planned_capture(capture: Capture, url: str) -> PlannedCapture:
     """Names are sorted: a plan must not change because a list was reordered. Without a collector nothing is captured."""
-    if not (capture.percent and url):
+    if not url or not (capture.percent or capture.always):
         return PlannedCapture()
     return PlannedCapture(
         percent=capture.percent,
@@ -282,6 +282,7 @@ def planned_capture(capture: Capture, url: str) -> PlannedCapture:
         redact=sorted(capture.redact),
         hash=sorted(capture.hash),
         join_key=_join_key(capture.join_key),
+        always=sorted(capture.always),
     )
 
 

@@ -25,7 +25,6 @@ class PlanCapture:
         self.keeps_asked_for = "Header" in capture.always
         self.columns = ColumnWriter(capture.redact, capture.hash, key)
         self._join = capture.join_key if capture.join_key.type != "Sticky" else plan.sticky
-        self._numbers_rows = capture.join_key.type == "Request"
         headers = {name.lower() for name in (*capture.redact, *capture.hash)}
         name = self._join.name
         of_header = self._join.type == "Header" and name.lower() in headers
@@ -34,7 +33,7 @@ class PlanCapture:
 
     @property
     def by_request(self) -> bool:
-        """Rows have no key of their own: the request's id is the key, with the row's number where there are several."""
+        """Rows have no key of their own."""
         return self._join.type == "Request"
 
     def members(self, answer: Answer, *, sampled: bool = True) -> bytes:
@@ -55,28 +54,33 @@ class PlanCapture:
         return _json({"version": route.version.name, "digest": route.version.digest, "error": error})
 
     def join_keys(self, request: InferRequest, columns: Columns, start: int, end: int) -> list[str] | None:
-        """Of rows `start` to before `end` of `columns`, which are all those of `request`. None: the request's id."""
+        """Of rows `start` to before `end` of `columns`, which are all those of `request`. None: the request's id.
+
+        A row without a key of its own has the request's id, with its number where the request has several rows.
+        """
         join = self._join
-        if join.type == "Request":
-            return self.request_keys(request, start, end)
+        keys: list[bytes | None] = []
         if join.type == "Header":
-            return [self._key(key_of_header(request.headers.get(join.name.lower())), request)] * (end - start)
-        column = columns.get(join.name)
-        if column is None or column.size != column.shape[0]:
+            keys = [key_of_header(request.headers.get(join.name.lower()))] * (end - start)
+        elif join.type == "Input" and (column := columns.get(join.name)) is not None and column.size == column.shape[0]:
+            keys = [key_of_value(cell) for cell in column[start:end].reshape(end - start)]
+        if not keys and request.rows == 1:
             return None
-        return [self._key(key_of_value(cell), request) for cell in column[start:end].reshape(end - start)]
+        texts = [self._text(key) for key in keys] or [None] * (end - start)
+        return [
+            text if text is not None else request_key(request, row)
+            for row, text in zip(range(start, end), texts, strict=True)
+        ]
 
-    def request_keys(self, request: InferRequest, start: int, end: int) -> list[str] | None:
-        if not self._numbers_rows or request.rows == 1:
+    def _text(self, key: bytes | None) -> str | None:
+        """A key made of something hidden is its hash; None where nothing can hash it."""
+        if key is None:
             return None
-        return [f"{request.request_id}-{row}" for row in range(start, end)]
+        return self.columns.hash(key) if self._hides_keys else key.decode(errors="backslashreplace")
 
-    def _key(self, key: bytes | None, request: InferRequest) -> str:
-        """A key made of something hidden is its hash, and where nothing can hash it, the request's id."""
-        text = None
-        if key is not None:
-            text = self.columns.hash(key) if self._hides_keys else key.decode(errors="backslashreplace")
-        return request.request_id if text is None else text
+
+def request_key(request: InferRequest, row: int) -> str:
+    return request.request_id if request.rows == 1 else f"{request.request_id}-{row}"
 
 
 def _members(answer: Answer) -> dict[str, str | int | bool]:

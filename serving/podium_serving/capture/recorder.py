@@ -23,6 +23,8 @@ from podium_serving.traffic.mirror import Shadowed
 from podium_serving.traffic.splitter import Blocks
 
 _SAMPLED = "sampled"
+_ASKS = "podium-capture"
+"""The header by which clients ask, where the plan lets them."""
 _LONGEST_OPEN_SECONDS = 0.05
 _MOST_OPEN_ROWS = 128
 """Runs gather until they have so many rows, or so long: what they become costs as much for few rows as for many."""
@@ -130,4 +132,4 @@ def _always(planned: PlanCapture, request: InferRequest, answer: Answer) -> bool
     """Whether a rule keeps what the sample leaves out."""
     if planned.keeps_fallbacks and answer.fallback and answer.arm_assigned != answer.arm_answered:
         return True
-    return planned.keeps_asked_for and request.capture_asked
+    return planned.keeps_asked_for and request.headers.get(_ASKS, "").strip().lower() == "always"

@@ -15,15 +15,18 @@ _MAX_ID = 128
 _CREDENTIALS = frozenset({b"authorization", b"proxy-authorization", b"x-api-key", b"cookie"})
 
 
+_OF_CLIENTS = frozenset({b"podium-capture"})
+
+
 def _is_told(name: bytes) -> bool:
-    return name not in _CREDENTIALS and not name.startswith(b"podium-")
+    return name not in _CREDENTIALS and (not name.startswith(b"podium-") or name in _OF_CLIENTS)
 
 
 class ClientHeaders(Mapping[str, str]):
     """Header values by lower-case name, decoded when asked: most requests are answered without a look.
 
-    Neither podium-* ones, which are not the client's to send, nor credentials, which would become a sticky key, and so be
-    captured."""
+    Neither podium-* ones, which but for one are not the client's to send, nor credentials, which would become a sticky key,
+    and so be captured."""
 
     __slots__ = ("_raw",)
 

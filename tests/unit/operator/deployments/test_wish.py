@@ -388,6 +388,11 @@ COLLECTOR = "http://monitor:8090/v1/events"
             id="joined by a header, in lower case as pods see it",
         ),
         pytest.param({"percent": 0, "redact": ["email"]}, PlannedCapture(), id="captured is nothing"),
+        pytest.param(
+            {"percent": 0, "always": ["Header", "Fallback"]},
+            PlannedCapture(percent=0, url=COLLECTOR, always=["Fallback", "Header"]),
+            id="captured is what a rule keeps",
+        ),
     ],
 )
 def test_what_the_spec_says_of_capture_is_in_the_plan(capture: dict[str, Any], planned_as: PlannedCapture) -> None:

@@ -325,8 +325,7 @@ async def test_rules_keep_what_the_sample_leaves_out(always: list[Any], fallback
     capture = Capture()
     url = capture.plan.capture.url
     capture.plan = plan(capture=PlannedCapture(percent=0, url=url, always=always))
-    one = request((1, 2))
-    one.capture_asked = asked
+    one = request((1, 2), headers={"podium-capture": "Always"} if asked else {})
     answer = Answer("churn-3", "sha256:3", 1, {}, arm_assigned="neural-net" if fallback else "champion", fallback=fallback)
     async with collecting(capture.port) as collector:
         assert (capture.recorder.predicted(capture.plan, one, answer) is not None) is kept

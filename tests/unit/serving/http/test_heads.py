@@ -33,6 +33,7 @@ def test_headers_read_like_a_mapping_without_ours() -> None:
     assert dict(headers) == {"accept": "a, b", "x-name": "Jürg"}
     assert len(headers) == 2
     assert "podium-arm" not in headers
+    assert ClientHeaders([(b"podium-capture", b"always")])["podium-capture"] == "always"  # a client may ask to be captured
     assert headers.get("absent") is None
 
 

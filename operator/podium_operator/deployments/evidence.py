@@ -141,9 +141,22 @@ def _broken(found: ChallengerEvidence) -> list[GuardrailState]:
     return [item for item in found.guardrails if item.state == "Broken"]
 
 
-def said(monitored: Monitored | None) -> object:
+def outline(monitored: Monitored) -> object:
+    """What people want to know at once: which findings, which decisions, which broken guardrails. Figures and sentences
+    change with every label."""
+    known = monitored.evidence
+    if known is None:
+        return monitored
+    findings = [(item.type, item.status, item.reason) for item in _one_each(known.findings)]
+    challengers = [
+        (item.name, item.digest, item.decision, [one.name for one in _broken(item)]) for item in known.challengers
+    ]
+    return monitored.unreachable, findings, challengers
+
+
+def said(monitored: Monitored) -> object:
     """Equal for two answers of which status would say the same."""
-    if monitored is None or monitored.evidence is None:
+    if monitored.evidence is None:
         return monitored
     challengers = [
         (

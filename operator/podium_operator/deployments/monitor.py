@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from podium_crds.evidence import DeploymentEvidence
 from podium_operator.deployments.bounded import bounded_body
-from podium_operator.deployments.evidence import UNREACHABLE_SECONDS, Monitored, said
+from podium_operator.deployments.evidence import UNREACHABLE_SECONDS, Monitored, outline, said
 from podium_operator.kinds import Key
 from podium_operator.runtime.metrics import Metrics
 
@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 _ANSWER_SECONDS = 5.0
 _AT_ONCE = 8
 _LOOK_SECONDS = 1.0
+_FIGURES_INTERVALS = 5
+"""Figures that alone have changed are taken each fifth time: status is not written with every label."""
 _MOST_BYTES = 8 * 2**20
 """Ten challengers with 300 looks each are a tenth of it."""
 
@@ -42,6 +44,7 @@ class _Asked:
     heard_at: float
     """Of the last answer, or since it is asked for."""
     monitored: Monitored
+    taken_at: float
 
 
 class MonitorReader:
@@ -68,7 +71,7 @@ class MonitorReader:
             now = self._clock()
             # By name: all deployments of a starting operator at once would be one burst a minute for ever.
             delay = self._interval * _fraction(key)
-            found = self._asked[key] = _Asked(uid, now + delay, now, Monitored())
+            found = self._asked[key] = _Asked(uid, now + delay, now, Monitored(), now)
         return found.monitored
 
     def forget(self, key: Key) -> None:
@@ -98,20 +101,27 @@ class MonitorReader:
 
     async def _ask(self, session: aiohttp.ClientSession, key: Key, asked: _Asked) -> bool:
         """Whether what is known says something new."""
-        before = said(asked.monitored)
         try:
             evidence = await self._evidence(session, key)
         except _NoAnswer as error:
             log.debug("no evidence of %s: %s", key, error)
             self._metrics.monitor_requests.labels("Failed").inc()
-            asked.monitored = self._silent(asked, str(error))
+            found = self._silent(asked, str(error))
         else:
             own = evidence if evidence is not None and evidence.uid == asked.uid else None
             self._metrics.monitor_requests.labels("Answered" if own else "Unknown").inc()
             asked.heard_at = self._clock()
-            asked.monitored = Monitored(own, nothing_known=own is None)
+            found = Monitored(own, nothing_known=own is None)
         asked.next_at = self._clock() + self._interval
-        return said(asked.monitored) != before
+        return self._take(asked, found)
+
+    def _take(self, asked: _Asked, found: Monitored) -> bool:
+        now, before = self._clock(), asked.monitored
+        figures_are_due = now - asked.taken_at >= _FIGURES_INTERVALS * self._interval
+        if outline(found) == outline(before) and not (figures_are_due and said(found) != said(before)):
+            return False
+        asked.monitored, asked.taken_at = found, now
+        return True
 
     def _silent(self, asked: _Asked, why: str) -> Monitored:
         if self._clock() - asked.heard_at <= UNREACHABLE_SECONDS:

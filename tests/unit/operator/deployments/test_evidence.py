@@ -13,6 +13,7 @@ from podium_operator.deployments.evidence import (
     Monitored,
     conditions,
     is_decided,
+    outline,
     said,
     sentence,
     standing_conditions,
@@ -185,6 +186,21 @@ def test_what_people_want_to_hear_of_is_decided(decision: Any) -> None:
         pytest.param(evidence(challenger_evidence(), NO_DRIFT), False, id="another finding"),
     ],
 )
-def test_a_reconcile_is_asked_for_only_where_status_would_differ(other: Any, same: bool) -> None:
+def test_two_answers_say_the_same_where_status_would_not_differ(other: Any, same: bool) -> None:
     assert (said(Monitored(evidence(challenger_evidence(), DRIFT))) == said(Monitored(other))) is same
     assert said(Monitored(other)) != said(Monitored(other, unreachable=LONG_SILENT))
+
+
+@pytest.mark.parametrize(
+    ("other", "same"),
+    [
+        pytest.param(evidence(challenger_evidence(units=9, improvement=9.0), DRIFT), True, id="other figures"),
+        pytest.param(evidence(challenger_evidence(), finding(message="PSI is 0.4")), True, id="another sentence"),
+        pytest.param(evidence(challenger_evidence(decision="Better"), DRIFT), False, id="a decision"),
+        pytest.param(evidence(challenger_evidence(guardrails=[BROKEN]), DRIFT), False, id="a broken guardrail"),
+        pytest.param(evidence(challenger_evidence(), NO_DRIFT), False, id="a finding that is over"),
+        pytest.param(evidence(challenger_evidence()), False, id="a finding less"),
+    ],
+)
+def test_what_people_want_to_know_at_once(other: Any, same: bool) -> None:
+    assert (outline(Monitored(evidence(challenger_evidence(), DRIFT))) == outline(Monitored(other))) is same

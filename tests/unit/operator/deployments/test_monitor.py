@@ -92,6 +92,24 @@ async def test_a_reconcile_is_asked_for_when_the_answer_says_something_new(monit
     assert asking.noticed == [CHURN, CHURN]
 
 
+async def test_figures_alone_are_taken_every_five_minutes(monitor: FakeMonitor) -> None:
+    asking = Asking(monitor.url)
+    asking.known()
+    shown = []
+    for minute in range(12):
+        monitor.answers["churn"] = evidence(challenger_evidence(units=4000 + minute), finding(message=f"minute {minute}"))
+        await asking.after(60)
+        found = asking.known()
+        assert found is not None
+        assert found.evidence is not None
+        shown.append(found.evidence.challengers[0].units)
+    assert shown == [4000] * 5 + [4005] * 5 + [4010] * 2
+    assert asking.noticed == [CHURN] * 3
+    monitor.answers["churn"] = evidence(challenger_evidence(units=4012, decision="Worse"), finding())
+    await asking.after(60)
+    assert asking.noticed == [CHURN] * 4
+
+
 @pytest.mark.parametrize(
     ("answer", "why"),
     [

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from evidence_lake_fixtures import START, Lake, traffic, watched
 from podium_crds.evidence import DeploymentEvidence, monitor_token
 from podium_monitor.access import AccessUnknown, Identity, NoReviews, Reviews
+from podium_monitor.bearers import Bearers
 from podium_monitor.evidence.routes import router
 from podium_monitor.evidence.updating import update
 from podium_monitor.lake.store import FolderStore
@@ -32,7 +33,7 @@ class Team:
 
 async def asked(store: FolderStore, reviews: Reviews, path: str, token: str | None) -> tuple[int, bytes]:
     app = FastAPI()
-    app.include_router(router(store, KEY, reviews))
+    app.include_router(router(store, Bearers(KEY, reviews)))
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
     async with (
         served(app) as url,

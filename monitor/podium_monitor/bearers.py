@@ -1,0 +1,41 @@
+"""Who may ask the evaluator's API: the operator by its own token, and whoever the API server lets get ModelDeployments."""
+
+import hmac
+
+from fastapi import Request, Response
+from fastapi.responses import JSONResponse
+
+from podium_crds.evidence import monitor_token
+from podium_monitor.access import AccessUnknown, Reviews
+
+_HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "5"}}
+
+
+class Bearers:
+    """The operator's token is made of `collector_key`; any other is asked of `reviews`."""
+
+    def __init__(self, collector_key: bytes, reviews: Reviews) -> None:
+        self._operator = monitor_token(collector_key).encode()
+        self._reviews = reviews
+
+    async def refusal(self, request: Request, namespace: str) -> Response | None:
+        """None: whoever asks may know what there is to know of this namespace."""
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            return told(401, "the header Authorization must be Bearer with the operator's or a Kubernetes token")
+        if hmac.compare_digest(token.strip().encode(), self._operator):
+            return None
+        try:
+            identity = await self._reviews.who(token.strip())
+            if identity is None:
+                return told(401, "the bearer token is neither the operator's nor one that the API server knows")
+            if await self._reviews.may(identity.user, identity.groups, "get", "modeldeployments", namespace):
+                return None
+        except AccessUnknown as error:
+            return told(503, f"the API server cannot be asked who this is: {error}")
+        return told(403, f"{identity.user} may not get modeldeployments in the namespace {namespace}")
+
+
+def told(status: int, text: str) -> Response:
+    """An error of the evaluator's API."""
+    return JSONResponse({"error": text}, status, _HEADERS.get(status))

@@ -100,7 +100,7 @@ def kolmogorov_smirnov_of(grid: Grid, reference: Floats, current: Floats) -> tup
     if old == 0 or new == 0:
         return None
     f, g = reference / old, current / new
-    statistic = float(np.max(np.abs(np.cumsum(f) - np.cumsum(g))))
+    statistic = float(np.max(np.abs(np.cumsum(reference) / old - np.cumsum(current) / new)))
     several = np.ones(len(f), dtype=bool)
     if len(grid.edges) > 1:
         several[1:-1] = np.nextafter(grid.array[:-1], np.inf) < grid.array[1:]

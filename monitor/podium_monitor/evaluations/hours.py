@@ -12,7 +12,7 @@ from podium_monitor.evaluations.labelled import Labels
 from podium_monitor.evaluations.rows import Arm, Source, batches, wrong_types
 from podium_monitor.evaluations.samples import sample_of
 from podium_monitor.evaluations.subject import NumericColumn, Subject
-from podium_monitor.evaluations.summarize import summarize
+from podium_monitor.evaluations.summarize import bounded, summarize
 
 SubjectOf = Callable[[str], Subject]
 """By digest."""
@@ -36,7 +36,7 @@ def summaries(
         tallies: dict[Arm, Tally] = {}
         samples: dict[Arm, pa.Table] = {}
         for arm, batch in batches(connection, source, subject, labels, repeated=repeated):
-            tallies[arm] = added([tallies.get(arm, {}), summarize(batch, subject)])
+            tallies[arm] = bounded(added([tallies.get(arm, {}), summarize(batch, subject)]))
             sample = drawn([samples.get(arm), sample_of(batch, SAMPLE_ROWS)], SAMPLE_ROWS)
             if sample is not None:
                 samples[arm] = sample

@@ -24,6 +24,7 @@ from podium_evaluation.sequences import Floats
 from podium_evaluation.tallies import Tally, added
 from podium_monitor.evaluations.labelled import NO_LABELS, Hashes, Labels, decoded
 from podium_monitor.evaluations.rows import Arm
+from podium_monitor.evaluations.summarize import bounded
 from podium_monitor.lake.store import Store
 
 SAMPLE_ROWS = 200
@@ -130,7 +131,9 @@ def merged(hours: list[list[ArmSummary]]) -> list[ArmSummary]:
         for one in arms:
             by_arm.setdefault((one.arm, one.shadow), []).append(one)
     return [
-        ArmSummary(arm, shadow, added(one.tally for one in found), drawn([one.sample for one in found], 10 * SAMPLE_ROWS))
+        ArmSummary(
+            arm, shadow, bounded(added(one.tally for one in found)), drawn([one.sample for one in found], 10 * SAMPLE_ROWS)
+        )
         for (arm, shadow), found in by_arm.items()
     ]
 

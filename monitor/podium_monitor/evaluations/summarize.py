@@ -32,9 +32,8 @@ STEP = 1.05
 """Neighbouring edges of seconds: a percentile is known to within 2.5 %."""
 SECONDS = 1e-5 * STEP ** np.arange(600)
 """From 10 µs to more than a year."""
-MOST_SEGMENTS = 50
-MOST_GROUPS = 50
-MOST_UNSEEN = 50
+_MOST = 50
+"""Segments, groups and unseen values of a column that are told apart."""
 _CHUNK = 50_000
 """Rows at a time: what is computed stays in the processor's cache."""
 
@@ -59,6 +58,26 @@ def summarize(batch: Batch, subject: Subject) -> Tally:
     tally |= _segments(batch, subject, answers, known)
     tally |= _groups(batch, subject, answers)
     return tally | _values(batch, subject, answers)
+
+
+def bounded(tally: Tally) -> Tally:
+    """Without all but the most frequent segments, groups and unseen values of each column: a column with a million values
+    makes no summary of that size. Of a value that is not among the most frequent of each batch some rows are not counted."""
+    counted: dict[Key, dict[str, float]] = {}
+    for key, values in tally.items():
+        if (place := _value_of(key)) is not None and (key[0] != "segment" or key[3:] == ("rows",)):
+            counted.setdefault(key[:place], {})[key[place]] = float(values[0])
+    kept = {prefix: set(sorted(found, key=lambda one: -found[one])[:_MOST]) for prefix, found in counted.items()}
+    return {
+        key: values for key, values in tally.items() if (place := _value_of(key)) is None or key[place] in kept[key[:place]]
+    }
+
+
+def _value_of(key: Key) -> int | None:
+    """Where a value of a column stands in the key."""
+    if key[0] in ("segment", "group"):
+        return 2
+    return 3 if len(key) == 4 and key[2] == "unseen" else None
 
 
 def performance_tally(batch: Batch, subject: Subject) -> Tally:
@@ -152,7 +171,7 @@ def _text(kind: str, column: TextColumn, texts: Texts, known: np.ndarray, loss: 
         unseen = {name: count for name, count in unseen.items() if name not in column.known}
         total = float(sum(unseen.values()))
         tally[kind, column.name, "other"] = np.array([float((texts.codes < 0).sum()), total, 0.0, 0.0])
-        for name in sorted(unseen, key=lambda one: -unseen[one])[:MOST_UNSEEN]:
+        for name in sorted(unseen, key=lambda one: -unseen[one])[:_MOST]:
             tally[kind, column.name, "unseen", name] = np.array([float(unseen[name])])
     if loss is not None:
         local = np.zeros((2, further + 1))
@@ -190,7 +209,7 @@ def numbers_as_texts(values: Floats) -> Texts:
 def _segments(batch: Batch, subject: Subject, answers: Answers, known: np.ndarray) -> Tally:
     tally: Tally = {}
     for name, edges in subject.segments.items():
-        for value, rows in _parts(batch, name, edges, MOST_SEGMENTS):
+        for value, rows in _parts(batch, name, edges, _MOST):
             prefix: Key = ("segment", name, value)
             tally[*prefix, "rows"] = np.array([rows.sum(), (rows & known).sum()], dtype=np.float64)
             tally |= under(prefix, _performance(subject, answers, known & rows))
@@ -205,7 +224,7 @@ def _groups(batch: Batch, subject: Subject, answers: Answers) -> Tally:
     decided = ~np.isnan(answers.decided)
     for name in subject.protected:
         edges = subject.segments.get(name)
-        for value, rows in _parts(batch, name, edges, MOST_GROUPS):
+        for value, rows in _parts(batch, name, edges, _MOST):
             chosen = rows & decided
             tally |= under(("group", name, value), group_tally(answers.decided[chosen], answers.truth[chosen]))
     return tally
@@ -239,6 +258,19 @@ def expression_columns(batch: Batch, subject: Subject, answers: Answers) -> dict
             columns.setdefault(f"output.{probabilities}[{index}]", columns[f"output.{probabilities}[{name}]"])
     if answers.scores is not None:
         columns["score"] = answers.scores
-    label = subject.outputs.label
-    columns["prediction"] = columns.get(f"output.{label}", answers.decided) if label else answers.decided
+    columns["prediction"] = answers.decided
+    if subject.outputs.classes:
+        columns["prediction"], columns["label"] = (_classes(subject, one) for one in (answers.decided, answers.truth))
     return columns
+
+
+def _classes(subject: Subject, codes: Floats) -> Any:
+    """Class numbers as what the classes are called: whoever labelled may have written them otherwise."""
+    classes = list(subject.outputs.classes)
+    if subject.outputs.task == "Binary" and subject.outputs.positive == 0:
+        classes = classes[::-1]
+    try:
+        names: Any = np.array([*map(float, classes), np.nan])
+    except ValueError:
+        names = np.array([*classes, None], dtype=object)
+    return names[np.where(np.isnan(codes), -1, codes).astype(np.int64)]

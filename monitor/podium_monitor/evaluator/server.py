@@ -7,14 +7,15 @@ import hmac
 import logging
 import signal
 from collections.abc import AsyncIterator, Awaitable, Iterator
+from datetime import UTC, datetime
 from functools import partial
 
 import uvicorn
 from fastapi import FastAPI
 
-from podium_crds.evidence import DeploymentEvidence
 from podium_crds.package import Descriptor
 from podium_monitor.access import NoReviews, RememberedReviews, Reviews
+from podium_monitor.bearers import Bearers
 from podium_monitor.cluster import Cluster
 from podium_monitor.dashboard.routes import dashboard
 from podium_monitor.dashboard.sources import Sources
@@ -26,6 +27,8 @@ from podium_monitor.evaluator.figures_of import DeploymentFigures
 from podium_monitor.evaluator.metrics import EvaluatorMetrics
 from podium_monitor.evaluator.rounds import Rounds
 from podium_monitor.evaluator.settings import EvaluatorSettings
+from podium_monitor.evidence.routes import router
+from podium_monitor.evidence.updating import evidence_of, update
 from podium_monitor.lake.opening import LakeSettings, open_store
 from podium_monitor.lake.store import Store
 from podium_monitor.manifests import Manifests
@@ -62,10 +65,10 @@ async def _run(settings: EvaluatorSettings, lake: LakeSettings, sign_in: SignInS
         evaluations = Evaluations(store, settings.days, settings.threads, settings.memory_bytes)
         stack.callback(evaluations.close)
         sources = _sources(store)
-        rounds = Rounds(world, partial(_look, evaluations), metrics, settings.round_seconds)
+        rounds = Rounds(world, partial(_look, evaluations, store), metrics, settings.round_seconds)
         evaluations.stopping = lambda: rounds.stopping
         metrics.registry.register(DeploymentFigures(world, sources.evaluation, sources.evidence, sources.findings))
-        routers = [dashboard(sign_in, world, sources, reviews)]
+        routers = [dashboard(sign_in, world, sources, reviews), router(store, Bearers(settings.collector_key, reviews))]
         running = _running(following, rounds)
         app = application(world, rounds, metrics.registry, routers, running)
         if isinstance(sign_in, Proxy):
@@ -115,14 +118,13 @@ def _sources(store: Store) -> Sources:
         found = reference_of(store, namespace, deployment, digest)
         return found.descriptor if found else None
 
-    def evidence(_namespace: str, _deployment: str) -> DeploymentEvidence | None:
-        return None
-
-    return Sources(partial(latest, store), evidence, findings, card)
+    return Sources(partial(latest, store), partial(evidence_of, store), findings, card)
 
 
-def _look(evaluations: Evaluations, watched: Watched) -> None:
-    evaluations.evaluate(watched)
+def _look(evaluations: Evaluations, store: Store, watched: Watched) -> None:
+    evaluation = evaluations.evaluate(watched)
+    if evaluation is not None or watched.spec.challengers:
+        update(store, watched, datetime.now(UTC), evaluation, findings(watched, evaluation))
 
 
 @contextlib.asynccontextmanager

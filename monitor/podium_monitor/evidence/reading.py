@@ -33,9 +33,10 @@ _NOT_SPLIT = ("MixedKeys", "MissingKey")
 _PREDICTIONS = """
     SELECT event_id, time, received_at, join_key, arm_assigned, coalesce(fallback, '') AS fallback, epoch, digest,
            latency_seconds, inputs, outputs
-    FROM read_parquet($predictions, union_by_name = true)
+    FROM (FROM read_parquet($predictions, union_by_name = true)
+          UNION ALL BY NAME SELECT CAST(NULL AS BOOLEAN) AS sampled WHERE false)
     WHERE time > $start AND time <= $end AND received_at <= greatest(time + to_microseconds($wait), $taken)
-          AND list_contains($arms, arm_assigned)
+          AND sampled IS DISTINCT FROM false AND list_contains($arms, arm_assigned)
           AND NOT list_contains($not_split, coalesce(fallback, ''))
     QUALIFY row_number() OVER (PARTITION BY event_id ORDER BY received_at) = 1"""
 _SHADOWED = """

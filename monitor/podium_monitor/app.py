@@ -12,7 +12,7 @@ from podium_crds import rows as rows_as_blocks
 from podium_crds.capture import CONTENT_TYPE
 from podium_monitor.answers import BROKEN_SECONDS, BUSY_SECONDS, body_of, or_error, refusal
 from podium_monitor.collector import Collector
-from podium_monitor.compact import expanded
+from podium_monitor.compact import rows_of_blocks
 from podium_monitor.credentials import Refused, Source, authenticated_source
 from podium_monitor.erasure_routes import ErasureRoutes
 from podium_monitor.events import Clock, rows_of, unpacked
@@ -66,12 +66,14 @@ class Routes:
         self._receiving += 1
         try:
             content = await self._content(request)
+            limits = self._limits
             if media == rows_as_blocks.CONTENT_TYPE:
-                content = expanded(content, source, self._limits.max_batch_events, self._limits.max_batch_bytes)
-            rows = rows_of(content, source, self._clock(), self._limits.max_batch_events)
+                rows = rows_of_blocks(content, source, self._clock(), limits.max_batch_events, limits.max_batch_bytes)
+            else:
+                rows = rows_of(content, source, self._clock(), limits.max_batch_events)
         finally:
             self._receiving -= 1
-        committed = await self._collector.committer.commit(rows, len(content))
+        committed = await self._collector.committer.commit(rows, sum(part.size for part in rows))
         return JSONResponse({"accepted": committed.accepted, "duplicates": committed.duplicates})
 
     async def _content(self, request: Request) -> bytes:

@@ -1,24 +1,24 @@
-"""Blocks of rows, as pods send them, become the batch of CloudEvents that they stand for. Pure: bytes in, bytes out.
+"""Blocks of rows, as pods send them, become rows of the lake. Pure: bytes in, rows or a refusal out.
 
-The pod has no time to write an event per row; this has. What comes out is read like any other batch, so nothing that a
-block says is taken on trust.
+The pod has no time to write an event per row; this has. What a block says is not taken on trust: whatever an event would be
+refused for (podium_monitor.events), a block is refused for too.
 """
 
 import math
-import time
-from collections.abc import Callable
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 import orjson
 
-from podium_crds.capture import PREDICTION, SHADOW
 from podium_crds.rows import TEXT, Block, Column, Predictions, Shadows
 from podium_monitor.credentials import Source
-from podium_monitor.events import InvalidBatch, TooLarge
+from podium_monitor.events import MAX_ID, Clock, InvalidBatch, TooLarge, filed
+from podium_monitor.lake.tables import Rows
 
 _read_blocks = msgspec.msgpack.Decoder(list[Block]).decode
 _read_cells = msgspec.json.Decoder(list[msgspec.Raw]).decode
@@ -26,74 +26,138 @@ _json = msgspec.json.Encoder().encode
 
 _NUMBERS = "biuf"
 _LAST_SECOND = 253_370_764_800
-"""The year 8999: what lies beyond is refused with the event, and time.gmtime need not know it."""
+"""The year 8999: what lies beyond is refused, as an event's time is."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MOST_REQUESTS = 2**63
+_MOST_ROWS = 2**31
 
-_HEAD = b'{"specversion":"1.0","datacontenttype":"application/json","source":%b,"type":%b,"time":"'
-_PREDICTION = (
-    b'%b%b","data":{%b,"request_id":%b,"latency_seconds":%.6f,"row":%d,"join_key":%b,"inputs":%b,"outputs":%b},"id":%b}'
-)
-_SHADOW = b'%b%b","data":{%b,"prediction_id":%b,"outputs":%b},"id":%b}'
+_Columns = dict[str, list[Any]]
 
 
-def expanded(content: bytes, source: Source, max_events: int, max_bytes: int) -> bytes:
-    """The batch in `application/cloudevents-batch+json`. Raises InvalidBatch or TooLarge."""
+class _Members(msgspec.Struct):
+    """What all rows of a block of predictions share."""
+
+    arm_assigned: str
+    arm_answered: str
+    fallback: str
+    epoch: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+    version: str
+    digest: str
+    sampled: bool = True
+    join_key_hashed: bool = False
+
+
+class _ShadowMembers(msgspec.Struct):
+    version: str
+    digest: str
+    error: str | None = None
+
+
+_read_members = msgspec.json.Decoder(_Members).decode
+_read_shadow_members = msgspec.json.Decoder(_ShadowMembers).decode
+
+
+def rows_of_blocks(content: bytes, source: Source, clock: Clock, max_rows: int, max_bytes: int) -> list[Rows]:
+    """The batch's rows, by place. Raises InvalidBatch or TooLarge."""
     try:
         blocks = _read_blocks(content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidBatch(f"the body is not an array of blocks of rows: {error}") from error
-    if (rows := sum(max(0, block.rows) for block in blocks)) > max_events:
-        raise TooLarge(f"the batch has {rows} rows, at most {max_events} are taken at once")
-    events: list[bytes] = []
-    size = 0
+    if (rows := sum(max(0, block.rows) for block in blocks)) > max_rows:
+        raise TooLarge(f"the batch has {rows} rows, at most {max_rows} are taken at once")
+    size = sum(map(_least_bytes, blocks))
+    predictions: list[_Columns] = []
+    shadows: list[_Columns] = []
     for number, block in enumerate(blocks):
+        if size > max_bytes:
+            raise TooLarge(f"the batch's rows have more than {max_bytes} bytes, send smaller ones")
         try:
-            of_block = _predictions(block, source) if isinstance(block, Predictions) else _shadows(block, source)
+            of_block = _predictions(block) if isinstance(block, Predictions) else _shadows(block)
         except (ValueError, TypeError, msgspec.DecodeError) as error:
             raise InvalidBatch(f"block {number} does not fit: {error}") from error
-        size += sum(map(len, of_block))
-        if size > max_bytes:
-            raise TooLarge(f"the batch's events have more than {max_bytes} bytes, send smaller ones")
-        events += of_block
-    return b"[" + b",".join(events) + b"]"
+        size += sum(len(text) for name in ("inputs", "outputs") for text in of_block.get(name, ()) if text)
+        (predictions if isinstance(block, Predictions) else shadows).append(of_block)
+    if size > max_bytes:
+        raise TooLarge(f"the batch's rows have more than {max_bytes} bytes, send smaller ones")
+    return [
+        *filed("predictions", source, clock, _joined(predictions)),
+        *filed("shadows", source, clock, _joined(shadows)),
+    ]
 
 
-def _predictions(block: Predictions, source: Source) -> list[bytes]:
+def _least_bytes(block: Block) -> int:
+    """Of its rows' texts, without the values of columns: what is said once for many rows may become very long."""
+    columns = [*(block.inputs if isinstance(block, Predictions) else ()), *(block.outputs or ())]
+    size = len(block.members) + len(block.stem) + sum(len(column.name) + 3 for column in columns)
+    if isinstance(block, Predictions) and block.start is not None:
+        size += sum(map(len, block.request_ids))
+    return max(0, block.rows) * size
+
+
+def _joined(parts: Sequence[_Columns]) -> _Columns:
+    if len(parts) == 1:
+        return parts[0]
+    return {name: [value for part in parts for value in part[name]] for name in (parts[0] if parts else ())}
+
+
+def _predictions(block: Predictions) -> _Columns:
     rows = block.rows
     requests = rows if block.start is None else 1
     _check_lengths(requests, block.times, block.latencies, block.request_ids)
+    _check_numbers(block.first, requests, _MOST_REQUESTS)
     keys = block.request_ids if block.join_keys is None else block.join_keys
+    stem = block.stem.decode("ascii")
     if block.start is None:
         times, latencies, ids, places = block.times, block.latencies, block.request_ids, [0] * rows
-        numbers = range(block.first, block.first + rows)
+        events = [f"{stem}-{number:x}-0" for number in range(block.first, block.first + rows)]
     else:
+        _check_numbers(block.start, rows, _MOST_ROWS)
         times, latencies, ids = block.times * rows, block.latencies * rows, block.request_ids * rows
-        places, numbers = list(range(block.start, block.start + rows)), range(block.first, block.first + 1)
+        places = list(range(block.start, block.start + rows))
+        events = [f"{stem}-{block.first:x}-{row}" for row in places]
         keys = ids if block.join_keys is None else keys
     _check_lengths(rows, keys)
-    head, members = _head(source, PREDICTION), _members(block.members)
-    stem = block.stem.decode("ascii")
-    events = [f"{stem}-{number:x}" for number in numbers] * (rows if block.start is not None else 1)
-    inputs, outputs = _objects(block.inputs, rows), _objects(block.outputs, rows)
-    return [
-        _PREDICTION
-        % (
-            head, _rfc3339(round(at * 1000)), members, _text(identity), latency, row, _text(key), asked, said,
-            _text(f"{event}-{row}"),
-        )
-        for at, identity, latency, row, key, asked, said, event in zip(
-            times, ids, latencies, places, keys, inputs, outputs, events, strict=True
-        )
-    ]  # fmt: skip
+    if not all(map(math.isfinite, latencies)):
+        raise ValueError("it has a latency that is not finite")
+    return {
+        **_shared(events, times),
+        "request_id": ids,
+        "row": places,
+        "join_key": keys,
+        **_repeated(_read_members(block.members), rows),
+        "inputs": _objects(block.inputs, rows),
+        "outputs": _objects(block.outputs, rows),
+        "latency_seconds": [round(latency, 6) for latency in latencies],
+    }
 
 
-def _shadows(block: Shadows, source: Source) -> list[bytes]:
-    head, members, at = _head(source, SHADOW), _members(block.members), _rfc3339(round(block.time * 1000))
-    outputs = [b"null"] * block.rows if block.outputs is None else _objects(block.outputs, block.rows)
-    event = f"{block.stem.decode('ascii')}-{block.request:x}"
-    return [
-        _SHADOW % (head, at, members, _text(f"{event}-{row}"), said, _text(f"{event}-{row}-{block.name}"))
-        for row, said in zip(range(block.start, block.start + block.rows), outputs, strict=True)
-    ]
+def _shadows(block: Shadows) -> _Columns:
+    rows = block.rows
+    _check_numbers(block.start, rows, _MOST_ROWS)
+    stem = f"{block.stem.decode('ascii')}-{block.request:x}"
+    predictions = [f"{stem}-{row}" for row in range(block.start, block.start + rows)]
+    return {
+        **_shared([f"{prediction}-{block.name}" for prediction in predictions], [block.time] * rows),
+        "prediction_id": predictions,
+        **_repeated(_read_shadow_members(block.members), rows),
+        "outputs": [None] * rows if block.outputs is None else _objects(block.outputs, rows),
+    }
+
+
+def _shared(events: list[str], times: list[float]) -> _Columns:
+    longest = max(map(len, events), default=0)
+    if longest > MAX_ID:
+        raise ValueError(f"it has an event id of {longest} characters, must have at most {MAX_ID}")
+    return {"event_id": events, "time": [_moment(round(at * 1000)) for at in times]}
+
+
+def _repeated(members: msgspec.Struct, rows: int) -> _Columns:
+    return {name: [value] * rows for name, value in msgspec.structs.asdict(members).items()}
+
+
+def _check_numbers(first: int, count: int, most: int) -> None:
+    if first < 0 or count < 0 or first + count > most:
+        raise ValueError(f"it counts {count} from {first}, must count from 0 or more and stay below {most}")
 
 
 def _check_lengths(wanted: int, *lists: list[Any]) -> None:
@@ -102,29 +166,22 @@ def _check_lengths(wanted: int, *lists: list[Any]) -> None:
             raise ValueError(f"it has {len(one)} of something that it must have {wanted} of")
 
 
-def _members(text: bytes) -> bytes:
-    """Between the braces. Whether they are the right ones is seen when the event is read."""
-    if text[:1] != b"{" or text[-1:] != b"}" or len(text) < 3:
-        raise ValueError("its members are no JSON object")
-    return text[1:-1]
-
-
-def _objects(columns: list[Column], rows: int) -> list[bytes]:
+def _objects(columns: list[Column], rows: int) -> list[str]:
     """JSON objects of all columns, one per row."""
     if not columns:
-        return [b"{}"] * rows
-    frame = b"{" + b",".join(_text(column.name).replace(b"%", b"%%") + b":%b" for column in columns) + b"}"
+        return ["{}"] * rows
+    frame = "{" + ",".join(_json(column.name).decode().replace("%", "%%") + ":%s" for column in columns) + "}"
     cells = [_cells(column, rows) for column in columns]
     return [frame % row for row in zip(*cells, strict=True)]
 
 
-def _cells(column: Column, rows: int) -> list[bytes]:
+def _cells(column: Column, rows: int) -> list[str]:
     """JSON of each row's cell: a scalar where there is one value per row, else a nested list. What is not finite is null."""
     if column.form == TEXT:
-        cells = [bytes(cell) for cell in _read_cells(column.content)]
+        cells = [bytes(cell).decode() for cell in _read_cells(column.content)]
         _check_lengths(rows, cells)
         return cells
-    return cell_texts(_array(column, rows))
+    return _cell_texts(_array(column, rows))
 
 
 def _array(column: Column, rows: int) -> npt.NDArray[Any]:
@@ -137,29 +194,20 @@ def _array(column: Column, rows: int) -> npt.NDArray[Any]:
     return array.astype(dtype.newbyteorder("="), copy=False)
 
 
-def cell_texts(column: npt.NDArray[Any]) -> list[bytes]:
+def _cell_texts(column: npt.NDArray[Any]) -> list[str]:
     """JSON of each row of an array of numbers or booleans, FP32 as the shortest decimals that read back as the same."""
     rows = column.shape[0]
     scalar = column.size == rows
     if column.dtype != np.float16 and column.size > 0 and (scalar or column.ndim == 2):
-        text = orjson.dumps(column.reshape(-1) if scalar else column, option=orjson.OPT_SERIALIZE_NUMPY)
+        text = orjson.dumps(column.reshape(-1) if scalar else column, option=orjson.OPT_SERIALIZE_NUMPY).decode()
         if scalar:
-            return text[1:-1].split(b",")
-        return [b"[%b]" % values for values in text[2:-2].split(b"],[")]
-    return [_json(cell) for cell in (column.reshape(-1) if scalar else column).tolist()]
+            return text[1:-1].split(",")
+        return [f"[{values}]" for values in text[2:-2].split("],[")]
+    return [_json(cell).decode() for cell in (column.reshape(-1) if scalar else column).tolist()]
 
 
-@lru_cache(maxsize=64)
-def _head(source: Source, kind: str) -> bytes:
-    return _HEAD % (_text(source.event_source), _text(kind))
-
-
-@lru_cache(maxsize=1024)
-def _rfc3339(milliseconds: int) -> bytes:
-    seconds, rest = divmod(milliseconds, 1000)
-    if not 0 <= seconds < _LAST_SECOND:
-        raise ValueError(f"it has the time {seconds} s, must be Unix seconds of our times")
-    return b"%b.%03dZ" % (time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)).encode(), rest)
-
-
-_text: Callable[[str], bytes] = _json
+@lru_cache(maxsize=4096)
+def _moment(milliseconds: int) -> datetime:
+    if not 0 <= milliseconds < _LAST_SECOND * 1000:
+        raise ValueError(f"it has the time {milliseconds / 1000} s, must be Unix seconds of our times")
+    return _EPOCH + timedelta(milliseconds=milliseconds)

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import msgspec
 
@@ -15,7 +15,7 @@ from podium_crds.capture import PREDICTION, SHADOW
 from podium_monitor.credentials import Source
 from podium_monitor.lake.tables import Place, Rows, Table, hour_of
 
-_MAX_ID = 256
+MAX_ID = 256
 _GZIP_WINDOW = 31
 _YEARS = (1970, 9000)
 """Far from what datetime and Parquet can hold, in any time zone."""
@@ -42,6 +42,8 @@ class _Prediction(msgspec.Struct):
     inputs: msgspec.Raw
     outputs: msgspec.Raw
     latency_seconds: float
+    sampled: bool = True
+    join_key_hashed: bool = False
 
 
 class _Shadow(msgspec.Struct):
@@ -70,7 +72,6 @@ class _ShadowEvent(_Event, tag=SHADOW):
 
 
 _AnyEvent = _PredictionEvent | _ShadowEvent
-_E = TypeVar("_E", _PredictionEvent, _ShadowEvent)
 _read_batch = msgspec.json.Decoder(list[_AnyEvent]).decode
 _read_each = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _read_event = msgspec.json.Decoder(_AnyEvent).decode
@@ -119,12 +120,24 @@ def rows_of(content: bytes, source: Source, clock: Clock, max_events: int) -> li
         _check(index, event, source)
     predictions = [event for event in events if isinstance(event, _PredictionEvent)]
     shadows = [event for event in events if isinstance(event, _ShadowEvent)]
-    found: list[Rows] = []
-    for hour, of_hour in _by_hour(predictions, clock).items():
-        found.append(Rows(_place("predictions", source, hour), _prediction_columns(of_hour, source, clock)))
-    for hour, shadows_of_hour in _by_hour(shadows, clock).items():
-        found.append(Rows(_place("shadows", source, hour), _shadow_columns(shadows_of_hour, source, clock)))
-    return found
+    return [
+        *filed("predictions", source, clock, _prediction_columns(predictions)),
+        *filed("shadows", source, clock, _shadow_columns(shadows)),
+    ]
+
+
+def filed(table: Table, source: Source, clock: Clock, columns: dict[str, list[Any]]) -> list[Rows]:
+    """Rows of one source by their hours. `columns`: all but those that follow from source and clock."""
+    times: list[datetime] = columns.get("time", [])
+    if not times:
+        return []
+    whole = {**columns, "received_at": [clock.received_at] * len(times), "deployment_uid": [source.uid] * len(times)}
+    first, last = min(times), max(times)
+    if hour_of(first) == hour_of(last) and clock.is_plausible(first) and clock.is_plausible(last):
+        return [Rows(Place(table, source.namespace, source.name, hour_of(first)), whole)]
+    hours = [hour_of(clock.filed_at(at)) for at in times]
+    places = {hour: Place(table, source.namespace, source.name, hour) for hour in hours}
+    return [Rows(place, whole).where([one == hour for one in hours]) for hour, place in places.items()]
 
 
 def _what_is_wrong(content: bytes, error: Exception) -> str:
@@ -143,44 +156,22 @@ def _what_is_wrong(content: bytes, error: Exception) -> str:
 def _check(index: int, event: _Event, source: Source) -> None:
     if event.specversion != "1.0":
         raise InvalidBatch(f"event {index} has specversion {event.specversion!r}, must have '1.0'")
-    if not 0 < len(event.id) <= _MAX_ID:
-        raise InvalidBatch(f"event {index} has an id of {len(event.id)} characters, must have 1 to {_MAX_ID}")
+    if not 0 < len(event.id) <= MAX_ID:
+        raise InvalidBatch(f"event {index} has an id of {len(event.id)} characters, must have 1 to {MAX_ID}")
     if event.source != source.event_source:
         raise InvalidBatch(f"event {index} has source {event.source!r}, the credential is of {source.event_source!r}")
     if event.time.tzinfo is None or not _YEARS[0] <= event.time.year <= _YEARS[1]:
         raise InvalidBatch(f"event {index} has the time {event.time}, must be RFC 3339 with an offset, of our times")
 
 
-def _by_hour(events: Sequence[_E], clock: Clock) -> dict[datetime, Sequence[_E]]:
-    if not events:
-        return {}
-    times = [event.time for event in events]
-    first, last = min(times), max(times)
-    if hour_of(first) == hour_of(last) and clock.is_plausible(first) and clock.is_plausible(last):
-        return {hour_of(first): events}
-    hours: dict[datetime, list[_E]] = {}
-    for event in events:
-        hours.setdefault(hour_of(clock.filed_at(event.time)), []).append(event)
-    return dict(hours)
+def _event_columns(events: Sequence[_Event]) -> dict[str, list[Any]]:
+    return {"event_id": [event.id for event in events], "time": [event.time for event in events]}
 
 
-def _place(table: Table, source: Source, hour: datetime) -> Place:
-    return Place(table, source.namespace, source.name, hour)
-
-
-def _shared_columns(events: Sequence[_Event], source: Source, clock: Clock) -> dict[str, list[Any]]:
-    return {
-        "event_id": [event.id for event in events],
-        "time": [event.time for event in events],
-        "received_at": [clock.received_at] * len(events),
-        "deployment_uid": [source.uid] * len(events),
-    }
-
-
-def _prediction_columns(events: Sequence[_PredictionEvent], source: Source, clock: Clock) -> dict[str, list[Any]]:
+def _prediction_columns(events: Sequence[_PredictionEvent]) -> dict[str, list[Any]]:
     data = [event.data for event in events]
     return {
-        **_shared_columns(events, source, clock),
+        **_event_columns(events),
         "request_id": [one.request_id for one in data],
         "row": [one.row for one in data],
         "join_key": [one.join_key for one in data],
@@ -190,16 +181,18 @@ def _prediction_columns(events: Sequence[_PredictionEvent], source: Source, cloc
         "epoch": [one.epoch for one in data],
         "version": [one.version for one in data],
         "digest": [one.digest for one in data],
+        "sampled": [one.sampled for one in data],
+        "join_key_hashed": [one.join_key_hashed for one in data],
         "inputs": [_text(one.inputs) for one in data],
         "outputs": [_text(one.outputs) for one in data],
         "latency_seconds": [one.latency_seconds for one in data],
     }
 
 
-def _shadow_columns(events: Sequence[_ShadowEvent], source: Source, clock: Clock) -> dict[str, list[Any]]:
+def _shadow_columns(events: Sequence[_ShadowEvent]) -> dict[str, list[Any]]:
     data = [event.data for event in events]
     return {
-        **_shared_columns(events, source, clock),
+        **_event_columns(events),
         "prediction_id": [one.prediction_id for one in data],
         "version": [one.version for one in data],
         "digest": [one.digest for one in data],

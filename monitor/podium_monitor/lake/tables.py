@@ -41,6 +41,8 @@ SCHEMAS: dict[Table, pa.Schema] = {
             ("inputs", pa.string()),
             ("outputs", pa.string()),
             ("latency_seconds", pa.float64()),
+            ("sampled", pa.bool_()),
+            ("join_key_hashed", pa.bool_()),
         ],
         metadata=_METADATA,
     ),
@@ -67,6 +69,8 @@ SCHEMAS: dict[Table, pa.Schema] = {
     ),
 }
 
+_LONG = ("inputs", "outputs", "outcomes")
+_REST_BYTES = 600
 _HOUR = re.compile(r"date=(\d{4}-\d{2}-\d{2})/hour=(\d{2})(?:/|$)")
 _MERGED = "-merged.parquet"
 _RECEIVED = "%Y%m%dT%H%M%S%f"
@@ -95,7 +99,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Rows of one place, column by column: every column of the table's schema, all of one length."""
+    """Rows of one place, column by column, all of one length. A column of the schema that is absent is null."""
 
     place: Place
     columns: dict[str, list[Any]] = field(repr=False)
@@ -106,6 +110,12 @@ class Rows:
 
     def __len__(self) -> int:
         return len(self.event_ids)
+
+    @property
+    def size(self) -> int:
+        """Bytes in memory, about: that of the long texts, and as much as the rest of a row usually is."""
+        texts = (column for name, column in self.columns.items() if name in _LONG)
+        return len(self) * _REST_BYTES + sum(len(text) for column in texts for text in column if text)
 
     def where(self, chosen: Sequence[bool]) -> "Rows":
         if all(chosen):

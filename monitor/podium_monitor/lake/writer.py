@@ -80,7 +80,11 @@ class Lake:
 
 def _parquet(rows: Rows) -> bytes:
     schema = SCHEMAS[rows.place.table]
-    table = pa.table({field.name: rows.columns[field.name] for field in schema}, schema=schema)
+    columns = [
+        pa.array(rows.columns[field.name], field.type) if field.name in rows.columns else pa.nulls(len(rows), field.type)
+        for field in schema
+    ]
+    table = pa.table(columns, schema=schema)
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, **write_options(schema))
     return bytes(sink.getvalue())

@@ -1,18 +1,27 @@
-"""Blocks of rows that no pod of ours would send are refused with what is wrong; tests of good ones are the pods'."""
+"""Blocks of rows: what becomes a row, and what no pod of ours would send is refused with what is wrong."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
 
-from capture_fixtures import SOURCE
 from podium_crds.rows import TEXT, Block, Column, Predictions, Shadows, body_of
-from podium_monitor.compact import expanded
-from podium_monitor.events import InvalidBatch, TooLarge
+from podium_monitor.compact import rows_of_blocks
+from podium_monitor.credentials import Source
+from podium_monitor.events import Clock, InvalidBatch, TooLarge
+from podium_monitor.lake.tables import SCHEMAS, Place, Rows, Table
 
-MEMBERS = b'{"arm_assigned":"champion"}'
+CHURN = Source("shop", "churn", "uid-1")
+CLOCK = Clock(datetime(1970, 1, 1, tzinfo=UTC), timedelta(days=2), timedelta(hours=1))
+TABLES: list[Table] = ["predictions", "shadows"]
+
+MEMBERS = json.dumps(
+    {"arm_assigned": "champion", "arm_answered": "", "fallback": "", "epoch": 1, "version": "churn-3", "digest": "sha256:3"}
+).encode()
+SHADOW_MEMBERS = b'{"version":"b-1","digest":"sha256:b"}'
 
 
 def column(**changes: Any) -> Column:
@@ -26,25 +35,45 @@ def predictions(**changes: Any) -> Predictions:
 
 
 def shadows(**changes: Any) -> Shadows:
-    return msgspec.structs.replace(Shadows(b"e", 10, 0, 2, "boosting", b'{"version":"b-1"}', 1.0, [column()]), **changes)
+    return msgspec.structs.replace(Shadows(b"e", 10, 0, 2, "boosting", SHADOW_MEMBERS, 1.0, [column()]), **changes)
 
 
-def read(*blocks: Block, max_events: int = 100, max_bytes: int = 100_000) -> list[dict[str, Any]]:
+def read(*blocks: Block, max_rows: int = 100, max_bytes: int = 100_000) -> list[Rows]:
     body = body_of([msgspec.msgpack.encode(block) for block in blocks])
-    events: list[dict[str, Any]] = json.loads(expanded(body, SOURCE, max_events, max_bytes))
-    return events
+    return rows_of_blocks(body, CHURN, CLOCK, max_rows, max_bytes)
 
 
-def test_blocks_of_all_kinds_become_one_batch() -> None:
+def test_blocks_of_all_kinds_become_rows_of_both_tables() -> None:
     of_one_request = predictions(start=3, times=[1.0], latencies=[0.5], request_ids=["a"], join_keys=["k", "l"])
     big_endian = column(form=">f4", content=np.array([[1.0, 2.0], [3.0, 4.0]], ">f4").tobytes())
-    events = read(predictions(), of_one_request, shadows(), shadows(outputs=None), predictions(inputs=[big_endian]))
-    assert [event["id"] for event in events] == [
-        *["e-a-0", "e-b-0", "e-a-3", "e-a-4"], *["e-a-0-boosting", "e-a-1-boosting"] * 2, *["e-a-0", "e-b-0"],
-    ]  # fmt: skip
-    assert [event["data"].get("join_key") for event in events[:4]] == ["a", "b", "k", "l"]
-    assert events[1]["data"]["inputs"] == events[9]["data"]["inputs"] == {"x": [3.0, 4.0]}
-    assert (events[5]["data"]["outputs"], events[7]["data"]["outputs"]) == ({"x": [3.0, 4.0]}, None)
+    found = read(predictions(), of_one_request, shadows(), shadows(outputs=None), predictions(inputs=[big_endian]))
+    assert [rows.place for rows in found] == [Place(table, "shop", "churn", CLOCK.received_at) for table in TABLES]
+    asked, mirrored = (rows.columns for rows in found)
+    assert asked["event_id"] == ["e-a-0", "e-b-0", "e-a-3", "e-a-4", "e-a-0", "e-b-0"]
+    assert asked["join_key"] == ["a", "b", "k", "l", "a", "b"]
+    assert (asked["row"], asked["epoch"], asked["sampled"]) == ([0, 0, 3, 4, 0, 0], [1] * 6, [True] * 6)
+    assert asked["time"][:2] == [datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC), datetime(1970, 1, 1, 0, 0, 2, tzinfo=UTC)]
+    assert asked["inputs"][1] == asked["inputs"][5] == '{"x":[3.0,4.0]}'
+    assert mirrored["event_id"] == ["e-a-0-boosting", "e-a-1-boosting"] * 2
+    assert mirrored["prediction_id"] == ["e-a-0", "e-a-1"] * 2
+    assert mirrored["outputs"] == ['{"x":[1.0,2.0]}', '{"x":[3.0,4.0]}', None, None]
+    assert {name for rows in found for name in rows.columns} == {name for table in TABLES for name in SCHEMAS[table].names}
+
+
+def test_cells_keep_their_form() -> None:
+    columns = [
+        column(name="wide", form="<i8", shape=[2, 1, 2], content=np.arange(4, dtype=np.int64).tobytes()),
+        column(name="yes", form="|b1", shape=[2], content=np.array([True, False]).tobytes()),
+        column(name='50% "off"', form="<f4", shape=[2], content=np.array([0.1, np.nan], np.float32).tobytes()),
+        column(name="half", form="<f2", shape=[2], content=np.array([0.5, np.inf], np.float16).tobytes()),
+        column(name="none", form="<f4", shape=[2, 0], content=b""),
+        column(name="text", form=TEXT, shape=[2], content='["é", {"base64": "/w=="}]'.encode()),
+    ]
+    (rows,) = read(predictions(inputs=columns))
+    assert [json.loads(text) for text in rows.columns["inputs"]] == [
+        {"wide": [[0, 1]], "yes": True, '50% "off"': 0.1, "half": 0.5, "none": [], "text": "é"},
+        {"wide": [[2, 3]], "yes": False, '50% "off"': None, "half": None, "none": [], "text": {"base64": "/w=="}},
+    ]
 
 
 def test_an_empty_body_of_blocks_is_an_empty_batch() -> None:
@@ -61,8 +90,13 @@ def test_an_empty_body_of_blocks_is_an_empty_batch() -> None:
         (predictions(times=[-1.0, 1.0]), "Unix seconds"),
         (predictions(times=[float("nan"), 1.0]), "NaN"),
         (predictions(times=[1e300, 1.0]), "Unix seconds"),
-        (predictions(members=b"{}"), "no JSON object"),
+        (predictions(members=b"{}"), "missing required field `arm_assigned`"),
         (predictions(stem=b"\xff"), "ascii"),
+        (predictions(stem=b"e" * 300), "an event id of 304 characters"),
+        (predictions(first=-1), "counts 2 from -1"),
+        (predictions(latencies=[0.1, float("inf")]), "not finite"),
+        (predictions(members=b"[]"), "Expected `object`"),
+        (shadows(start=2**31), "stay below 2147483648"),
         (predictions(inputs=[column(shape=[2, 3])]), "do not fit"),
         (predictions(inputs=[column(shape=[1, 4])]), "the shape"),
         (predictions(inputs=[column(shape=[2, -1, -2])]), "the shape"),
@@ -82,13 +116,15 @@ def test_a_block_that_does_not_fit_is_refused_and_named(block: Block, said: str)
 @pytest.mark.parametrize("body", [b"", b"[]", b"\xdd\x00\x00\x00\x02\x90", b"\xdd\xff\xff\xff\xff", b"\x91\x91\xa1x"])
 def test_what_is_no_array_of_blocks_is_refused(body: bytes) -> None:
     with pytest.raises(InvalidBatch, match=r"no array|not an array"):
-        expanded(body, SOURCE, 100, 100_000)
+        rows_of_blocks(body, CHURN, CLOCK, 100, 100_000)
 
 
 def test_more_rows_or_bytes_than_are_taken_are_refused_before_they_are_made() -> None:
     with pytest.raises(TooLarge, match="4 rows, at most 3"):
-        read(predictions(), predictions(), max_events=3)
+        read(predictions(), predictions(), max_rows=3)
     with pytest.raises(TooLarge, match="more than 300 bytes"):
         read(predictions(), predictions(), max_bytes=300)
+    with pytest.raises(TooLarge, match="more than 100000 bytes"):
+        read(predictions(inputs=[column(name="x" * 60_000)]))
     with pytest.raises(TooLarge, match="at most 100"):
         read(shadows(rows=2**40, outputs=None))

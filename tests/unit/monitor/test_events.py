@@ -30,6 +30,8 @@ def test_a_prediction_becomes_a_row_with_its_json_as_it_came() -> None:
         "time": datetime(2026, 11, 21, 13, 5, 0, 250_000, tzinfo=UTC),
         "received_at": NOW,
         "deployment_uid": "uid-1",
+        "sampled": True,
+        "join_key_hashed": False,
         "inputs": json.dumps(prediction()["inputs"]),
         "outputs": json.dumps(prediction()["outputs"]),
     }

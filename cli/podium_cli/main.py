@@ -187,6 +187,26 @@ def evaluate_command(
     )
 
 
+@app.command("report", epilog=_EPILOG)
+def report_command(
+    deployment: Annotated[str, typer.Argument(help="NAMESPACE/NAME.")],
+    out: Annotated[Path, typer.Argument(help="The file to write; its ending .html or .pdf says as what.")],
+    url: Annotated[str, typer.Option(envvar="PODIUM_MONITOR_URL", help="The monitor, e.g. https://podium.example.com.")],
+    kind: Annotated[str, typer.Option(help="health: how a week went. model: what a version is and how it does.")] = "health",
+    week: Annotated[
+        str | None, typer.Option(help="ISO year and week, as in 2026-W47. Default: the newest whole one.")
+    ] = None,
+    version: Annotated[str | None, typer.Option(help="A ModelVersion. Default: the champion.")] = None,
+    token_file: Annotated[
+        Path | None, typer.Option(help="A Kubernetes token; else the variable PODIUM_MONITOR_TOKEN is read.")
+    ] = None,
+) -> None:
+    """Fetch a report from the monitor: the health of a week, or all about a version."""
+    from podium_cli.report import ReportOptions, report
+
+    report(ReportOptions(deployment, kind, out, url, week, version, token_file), _out)
+
+
 @app.command("feedback", epilog=_EPILOG)
 def feedback_command(
     key: Annotated[str, typer.Option(help="The column with the join keys; without FILE the key itself.")],

@@ -7,6 +7,8 @@ where the metadata say nothing else.
 
 import asyncio
 import logging
+import stat
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,11 +34,20 @@ class Manifests:
         self._catalogue = Catalogue()
         self._stamps: list[_Stamp] | None = None
         self._why_not_ready = ""
+        self._looked_at: float | None = None
         self.look()
 
     @property
     def why_not_ready(self) -> str:
         return self._why_not_ready
+
+    @property
+    def age_seconds(self) -> float:
+        return float("inf") if self._looked_at is None else time.monotonic() - self._looked_at
+
+    @property
+    def unreadable(self) -> Mapping[str, str]:
+        return self._catalogue.unreadable
 
     def deployments(self) -> Sequence[Watched]:
         return self._catalogue.deployments()
@@ -59,13 +70,18 @@ class Manifests:
         if stamps != self._stamps:
             self._catalogue.replace((found for path, _, _ in stamps for found in _read(path)), KINDS, None)
             self._stamps = stamps
-        self._why_not_ready = ""
+        self._why_not_ready, self._looked_at = "", time.monotonic()
 
 
 def _stamps(folder: Path) -> Iterator[_Stamp]:
     for path in folder.rglob("*"):
-        if path.suffix in _SUFFIXES and path.is_file():
+        if path.suffix not in _SUFFIXES:
+            continue
+        try:
             found = path.stat()
+        except FileNotFoundError:
+            continue  # removed a moment ago
+        if stat.S_ISREG(found.st_mode):
             yield path, found.st_mtime_ns, found.st_size
 
 

@@ -119,10 +119,10 @@ class Catalogue:
         self._view: tuple[Watched, ...] | None = None
 
     @property
-    def unreadable(self) -> Mapping[Address, str]:
-        """Objects that do not fit their kind, and why."""
+    def unreadable(self) -> Mapping[str, str]:
+        """Objects that do not fit their kind, `ModelDeployment shop/churn`, and why."""
         with self._lock:
-            return dict(self._unreadable)
+            return {str(address): why for address, why in self._unreadable.items()}
 
     def put(self, manifest: Mapping[str, Any]) -> None:
         """An object as it is now. Other kinds are passed over."""
@@ -157,7 +157,14 @@ class Catalogue:
             else:
                 self._versions[address] = watched_version(manifest)
             self._unreadable.pop(address, None)
-        except Unreadable as error:
+        except (
+            Unreadable,
+            KeyError,
+            IndexError,
+            TypeError,
+            AttributeError,
+            RecursionError,
+        ) as error:  # none hides the others
             if address is None or self._unreadable.get(address) != str(error):
                 log.warning("%s cannot be read: %s", address or "an object", error)
             if address is not None:

@@ -84,8 +84,7 @@ class Watching:
 
     @property
     def unreadable(self) -> Mapping[str, str]:
-        """Objects that do not fit their kind, `ModelDeployment shop/churn`, and why."""
-        return {str(address): why for address, why in self._catalogue.unreadable.items()}
+        return self._catalogue.unreadable
 
     def deployments(self) -> Sequence[Watched]:
         return self._catalogue.deployments()

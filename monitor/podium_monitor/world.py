@@ -44,3 +44,15 @@ class World(Protocol):
 
     def find(self, namespace: str, name: str) -> Watched | None:
         """None: there is none, or none any more."""
+
+
+class FollowedWorld(World, Protocol):
+    """A World that says how good its knowledge is."""
+
+    @property
+    def age_seconds(self) -> float:
+        """How old what it says may be. Infinite before all deployments are known."""
+
+    @property
+    def unreadable(self) -> Mapping[str, str]:
+        """Objects that do not fit their kind, `ModelDeployment shop/churn`, and why."""

@@ -97,12 +97,21 @@ def test_one_bad_object_or_file_hides_no_other(tmp_path: Path, caplog: pytest.Lo
     assert "b.yaml is left out" in caplog.text
 
 
+@pytest.mark.parametrize(
+    "metadata",
+    [{"name": "odd", "annotations": [1]}, {"name": "odd", "annotations": "x", "uid": 3, "creationTimestamp": 4}],
+)
+def test_odd_metadata_is_no_reason_to_fail(metadata: dict[str, Any], tmp_path: Path) -> None:
+    written(tmp_path, "a.yaml", deployment(metadata=metadata), deployment(spec=[{"champion": {}}]), deployment("good"))
+    assert [found.name for found in Manifests(tmp_path).deployments()] == ["odd", "good"]
+
+
 def test_what_was_read_before_an_object_became_unreadable_stays_until_it_is_gone() -> None:
     catalogue = Catalogue()
     catalogue.put(deployment())
     catalogue.put(deployment(spec={"champion": 3}))
     address = Address("ModelDeployment", "shop", "churn")
-    assert list(catalogue.unreadable) == [address]
+    assert list(catalogue.unreadable) == [str(address)]
     assert catalogue.find("shop", "churn") is not None
     catalogue.remove(address)
     assert (catalogue.deployments(), catalogue.unreadable) == ((), {})

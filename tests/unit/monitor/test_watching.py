@@ -84,7 +84,7 @@ async def test_a_stream_that_breaks_is_taken_up_where_it_broke(server: ScriptedA
     await server.put(deployment())
     async with watching(tmp_path, server.port) as world:
         await ready(world)
-        await until(lambda: server.requests[f"watch {PATH}"] == 1)
+        await until(lambda: server.streams == 2)
         server.deny[PATH] = 503
         server.break_streams()
         await until(lambda: "503 as the test says" in world.why_stale)
@@ -102,6 +102,7 @@ async def test_a_point_that_the_server_forgot_means_another_list(server: Scripte
     await server.put(deployment())
     async with watching(tmp_path, server.port) as world:
         await ready(world)
+        await until(lambda: server.streams == 2)
         server.break_streams()
         await server.remove(deployment())
         await server.put(deployment("fraud"))
@@ -115,6 +116,7 @@ async def test_a_point_that_the_server_forgot_means_another_list(server: Scripte
 async def test_an_expired_answer_to_the_watch_itself_means_another_list(server: ScriptedApiServer, tmp_path: Path) -> None:
     async with watching(tmp_path, server.port) as world:
         await ready(world)
+        await until(lambda: server.streams == 2)
         server.deny[PATH] = 410
         server.break_streams()
         await until(lambda: server.requests[f"watch {PATH}"] >= 2)

@@ -12,6 +12,8 @@ from typing import ParamSpec, TypeVar
 
 NICENESS = 10
 """Added to the thread's: beside the loop it gets a tenth of a core that both want, and all of one that nobody wants."""
+_AT_ONCE = 4
+"""Loads, at most: a prepared version beside one that nobody waits for any more, and on a laptop several models."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -19,13 +21,14 @@ R = TypeVar("R")
 
 async def in_background(work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """Raises what `work` raises. Threads that `work` starts inherit the niceness: not for what makes threads that stay."""
-    thread = ThreadPoolExecutor(1, thread_name_prefix="background", initializer=_stand_back)
-    try:
-        return await asyncio.get_running_loop().run_in_executor(thread, lambda: work(*args, **kwargs))
-    finally:
-        thread.shutdown(wait=False)
+    return await asyncio.get_running_loop().run_in_executor(_threads, lambda: work(*args, **kwargs))
 
 
 def _stand_back() -> None:
     thread = threading.get_native_id()
     os.setpriority(os.PRIO_PROCESS, thread, min(19, os.getpriority(os.PRIO_PROCESS, thread) + NICENESS))
+
+
+_threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="background", initializer=_stand_back)
+"""Kept for the next load: whoever starts a thread waits until it runs, and a loop that does so while others want the core
+waits for 2 ms."""

@@ -16,6 +16,9 @@ import aiohttp
 import pyarrow.parquet as pq
 
 from podium_crds.capture import capture_token
+from podium_monitor.lake.reading import dates, deployments, of_date
+from podium_monitor.lake.store import FolderStore
+from podium_monitor.lake.tables import Table, folder_of
 from ports import free_port
 
 KEY = b"collector-key-of-32-bytes-------"
@@ -127,12 +130,15 @@ class CollectorProcess:
                 await asyncio.sleep(0.05)
 
 
-def rows(lake: Path, kind: str = "predictions") -> list[dict[str, Any]]:
+def rows(lake: Path, kind: Table = "predictions") -> list[dict[str, Any]]:
     """Every row that a reader of the lake finds, with the folders' names. Fails on a half-written file."""
+    store = FolderStore(lake)
     found: list[dict[str, Any]] = []
-    for path in sorted(lake.glob(f"{kind}/**/*.parquet")):
-        parts = dict(part.split("=") for part in path.relative_to(lake).parts[1:-1])
-        found += [{**row, **parts} for row in pq.ParquetFile(path).read().to_pylist()]
+    for namespace, deployment in deployments(store, kind):
+        for date in dates(store, kind, namespace, deployment):
+            for entry in of_date(store, f"{folder_of(kind, namespace, deployment)}/date={date}"):
+                parts = dict(part.split("=") for part in entry.path.split("/")[1:-1])
+                found += [{**row, **parts} for row in pq.ParquetFile(store.local(entry.path)).read().to_pylist()]
     return found
 
 

@@ -7,11 +7,11 @@ import hmac
 import logging
 import signal
 from collections.abc import AsyncIterator, Awaitable, Iterator
-from datetime import UTC, datetime
 from functools import partial
 
 import uvicorn
-from fastapi import FastAPI
+from fastapi import FastAPI, Response
+from fastapi.responses import PlainTextResponse
 
 from podium_crds.package import Descriptor
 from podium_monitor.access import NoReviews, RememberedReviews, Reviews
@@ -24,19 +24,24 @@ from podium_monitor.evaluations.findings import findings
 from podium_monitor.evaluations.reading import latest
 from podium_monitor.evaluator.app import application
 from podium_monitor.evaluator.figures_of import DeploymentFigures
+from podium_monitor.evaluator.looking import Looking
 from podium_monitor.evaluator.metrics import EvaluatorMetrics
 from podium_monitor.evaluator.rounds import Rounds
 from podium_monitor.evaluator.settings import EvaluatorSettings
-from podium_monitor.evidence.routes import router
-from podium_monitor.evidence.updating import evidence_of, update
+from podium_monitor.evidence import routes as evidence
+from podium_monitor.evidence.updating import evidence_of
 from podium_monitor.lake.opening import LakeSettings, open_store
 from podium_monitor.lake.store import Store
 from podium_monitor.manifests import Manifests
+from podium_monitor.notifications.notifier import Notifier
 from podium_monitor.references import reference_of
+from podium_monitor.reports import routes as reports
+from podium_monitor.reports.scheduled import WeeklyReports
 from podium_monitor.sign_in.listener import mutual_tls
+from podium_monitor.sign_in.opening import reception
 from podium_monitor.sign_in.settings import Proxy, SignInSettings
 from podium_monitor.watching import Watching
-from podium_monitor.world import Watched, World
+from podium_monitor.world import FollowedWorld
 
 logger = logging.getLogger(__name__)
 
@@ -62,13 +67,22 @@ async def _run(settings: EvaluatorSettings, lake: LakeSettings, sign_in: SignInS
     metrics = EvaluatorMetrics()
     async with contextlib.AsyncExitStack() as stack:
         world, reviews, following = await _world(settings, stack)
+        metrics.follow(world)
         evaluations = Evaluations(store, settings.days, settings.threads, settings.memory_bytes)
         stack.callback(evaluations.close)
         sources = _sources(store)
-        rounds = Rounds(world, partial(_look, evaluations, store), metrics, settings.round_seconds)
+        notifier = Notifier(store, settings.receivers, settings.pages, metrics.notified)
+        looking = Looking(store, evaluations, notifier, WeeklyReports(store))
+        rounds = Rounds(world, looking, metrics, settings.round_seconds)
         evaluations.stopping = lambda: rounds.stopping
         metrics.registry.register(DeploymentFigures(world, sources.evaluation, sources.evidence, sources.findings))
-        routers = [dashboard(sign_in, world, sources, reviews), router(store, Bearers(settings.collector_key, reviews))]
+        bearers = Bearers(settings.collector_key, reviews)
+        permit = reports.permit_of(bearers, reception(sign_in, _said)[0], reviews)
+        routers = [
+            dashboard(sign_in, world, sources, reviews),
+            evidence.router(store, bearers),
+            reports.router(world, sources, permit),
+        ]
         running = _running(following, rounds)
         app = application(world, rounds, metrics.registry, routers, running)
         if isinstance(sign_in, Proxy):
@@ -102,7 +116,9 @@ async def _served(app: FastAPI, settings: EvaluatorSettings) -> None:
     await _Server(config).serve()
 
 
-async def _world(settings: EvaluatorSettings, stack: contextlib.AsyncExitStack) -> tuple[World, Reviews, Awaitable[None]]:
+async def _world(
+    settings: EvaluatorSettings, stack: contextlib.AsyncExitStack
+) -> tuple[FollowedWorld, Reviews, Awaitable[None]]:
     """And what keeps it true."""
     if settings.manifests is not None:
         manifests = Manifests(settings.manifests)
@@ -121,10 +137,8 @@ def _sources(store: Store) -> Sources:
     return Sources(partial(latest, store), partial(evidence_of, store), findings, card)
 
 
-def _look(evaluations: Evaluations, store: Store, watched: Watched) -> None:
-    evaluation = evaluations.evaluate(watched)
-    if evaluation is not None or watched.spec.challengers:
-        update(store, watched, datetime.now(UTC), evaluation, findings(watched, evaluation))
+def _said(title: str, text: str, status: int, _link: tuple[str, str] | None) -> Response:
+    return PlainTextResponse(f"{title}: {text}", status)
 
 
 @contextlib.asynccontextmanager

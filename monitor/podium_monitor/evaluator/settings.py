@@ -7,6 +7,7 @@ from pathlib import Path
 
 from podium_crds.names import MONITOR_PORT
 from podium_monitor.lake.opening import InvalidLake, LakeSettings, lake_settings
+from podium_monitor.notifications.receivers import InvalidReceivers, Receiver, receivers_of
 from podium_monitor.settings import InvalidSettings, key_in, required
 
 _MANY = 100_000
@@ -30,6 +31,10 @@ class EvaluatorSettings:
     """Of DuckDB, while an hour is read."""
     memory_bytes: int = 512 * 1024 * 1024
     """What DuckDB may hold while an hour is read; beyond it, it spills."""
+    receivers: tuple[Receiver, ...] = ()
+    """Who is told of findings and decisions."""
+    pages: str = ""
+    """The dashboard's address, for those who are told. Empty: they are told without it."""
 
 
 def evaluator_settings_from(environment: Mapping[str, str]) -> EvaluatorSettings:
@@ -47,7 +52,22 @@ def evaluator_settings_from(environment: Mapping[str, str]) -> EvaluatorSettings
         days=_whole(environment, "PODIUM_EVALUATION_DAYS", 90, 3660),
         threads=_whole(environment, "PODIUM_EVALUATION_THREADS", min(2, os.cpu_count() or 1), 64),
         memory_bytes=_whole(environment, "PODIUM_EVALUATION_MEMORY_MEBIBYTES", 512, _MANY) * 1024 * 1024,
+        receivers=_receivers(environment),
+        pages=environment.get("PODIUM_DASHBOARD_URL", ""),
     )
+
+
+def _receivers(environment: Mapping[str, str]) -> tuple[Receiver, ...]:
+    """A Secret may come after the pod: a file that is not there is nobody."""
+    path = environment.get("PODIUM_RECEIVERS_FILE")
+    if not path or not Path(path).is_file():
+        return ()
+    try:
+        return tuple(receivers_of(Path(path).read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidSettings(f"PODIUM_RECEIVERS_FILE: cannot read {path}: {error}") from error
+    except InvalidReceivers as error:
+        raise InvalidSettings(f"PODIUM_RECEIVERS_FILE: {path}: {error}") from error
 
 
 def lake_from(environment: Mapping[str, str]) -> LakeSettings:

@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from podium_monitor.lake.store import FolderStore
 
 from podium_crds.evidence import ChallengerEvidence, Decision, DeploymentEvidence, Finding
+from podium_monitor.evaluator.settings import evaluator_settings_from
+from podium_monitor.lake.store import FolderStore
 from podium_monitor.notifications import notifier as module
 from podium_monitor.notifications.changes import changes
 from podium_monitor.notifications.notifier import Notifier
 from podium_monitor.notifications.receivers import InvalidReceivers, Receiver, receivers_of
+from podium_monitor.settings import InvalidSettings
 
 AT = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -205,3 +207,17 @@ def test_a_wrong_file_is_refused_without_saying_addresses(text: str, says: str) 
 
 def test_no_file_and_an_empty_file_tell_nobody() -> None:
     assert receivers_of("") == receivers_of("receivers: []") == []
+
+
+def test_the_evaluator_reads_its_receivers_and_names_a_wrong_file(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("a2tra2tra2tra2tra2tra2tra2tra2s=")
+    file = tmp_path / "receivers.yaml"
+    environment = {"PODIUM_COLLECTOR_KEY_FILE": str(tmp_path / "key"), "PODIUM_RECEIVERS_FILE": str(file)}
+    assert evaluator_settings_from(environment).receivers == ()
+    file.write_text("receivers: [{name: on-call, type: Slack, url: 'https://x/T0SECRET'}]")
+    settings = evaluator_settings_from(environment)
+    assert [one.name for one in settings.receivers] == ["on-call"]
+    assert "T0SECRET" not in repr(settings)
+    file.write_text("receivers: 7")
+    with pytest.raises(InvalidSettings, match=r"PODIUM_RECEIVERS_FILE: .*receivers.yaml: receivers: "):
+        evaluator_settings_from(environment)

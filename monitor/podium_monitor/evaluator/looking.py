@@ -1,0 +1,40 @@
+"""What is done for a deployment in each round: evaluate it, weigh its challengers, tell who is to know, report the week."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from podium_monitor.evaluations.evaluating import Evaluations
+from podium_monitor.evaluations.findings import findings
+from podium_monitor.evidence.updating import update
+from podium_monitor.lake.store import Store
+from podium_monitor.notifications.notifier import Notifier
+from podium_monitor.reports.report import Known
+from podium_monitor.reports.scheduled import WeeklyReports
+from podium_monitor.world import Watched
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Looking:
+    """Blocking, for the evaluator's thread. What comes later needs what comes before; nothing before waits for a webhook."""
+
+    store: Store
+    evaluations: Evaluations
+    notifier: Notifier
+    weekly: WeeklyReports
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    def __call__(self, watched: Watched) -> None:
+        """Raises OSError when the store fails."""
+        evaluation = self.evaluations.evaluate(watched)
+        if evaluation is None and not watched.spec.challengers:
+            return
+        found = findings(watched, evaluation)
+        evidence = update(self.store, watched, self.now(), evaluation, found)
+        self.notifier.tell(evidence)
+        week = self.weekly.make_due(Known(watched, evaluation, evidence, found), self.now())
+        if week is not None:
+            logger.info("%s/%s: the report of week %s is made", watched.namespace, watched.name, week.name)

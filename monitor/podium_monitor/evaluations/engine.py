@@ -45,6 +45,8 @@ class Lake:
     connection: duckdb.DuckDBPyConnection
     days: int
     """Of which hours are kept."""
+    folder: Path
+    """For files that are needed while this runs."""
 
 
 @dataclass
@@ -91,6 +93,7 @@ class Update:
         self._prepare(found, due)
         for hour in due:
             if stopping() or time.monotonic() - started > seconds:
+                self._leave()
                 break
             try:
                 self._read(found, hour)
@@ -101,6 +104,12 @@ class Update:
         if everything or changed or found.labels:
             self._keeper.keep_state(self._state)
         return changed
+
+    def _leave(self) -> None:
+        """Hours that were prepared and are not read now."""
+        for found in self._kinds.values():
+            if found.of_rows is not None:
+                found.of_rows.unlink(missing_ok=True)
 
     def _listed(self, now: datetime, everything: bool) -> _Files:
         start = now - (timedelta(days=self._lake.days) if everything else _LISTED)
@@ -184,7 +193,7 @@ class Update:
                 source = Source(self._local(paths))
             except FileNotFoundError:
                 continue
-            self._kinds[hour] = found_kinds = kinds(self._lake.connection, source)
+            self._kinds[hour] = found_kinds = kinds(self._lake.connection, source, self._lake.folder)
             self._keeper.keep_keys(hour, found_kinds.keys)
             labels = self._keeper.labels(hour)
             if len(labels):  # of rows that were erased since, nothing stays
@@ -202,7 +211,7 @@ class Update:
         shadows = found.shadows.get(hour) or self._paths("shadows", hour)
         state.files = _digest([*paths, *shadows])
         labels = self._keeper.labels(hour)
-        arms = self._summaries(Source(self._local(paths)), labels, self._kinds.get(hour))
+        arms = self._summaries(Source(self._local(paths)), labels, self._kinds.pop(hour, None))
         if shadows:
             arms += self._summaries(Source(self._local(paths), self._local(shadows)), labels, None)
         self._keeper.keep_summary(hour, arms)
@@ -212,7 +221,11 @@ class Update:
 
     def _summaries(self, source: Source, labels: Labels, known: Kinds | None) -> list[ArmSummary]:
         found = known or kinds(self._lake.connection, source)
-        return summaries(self._lake.connection, source, found.digests, self._subject_of, labels, repeated=found.repeated)
+        try:
+            return summaries(self._lake.connection, source, found, self._subject_of, labels)
+        finally:
+            if found.of_rows is not None:
+                found.of_rows.unlink(missing_ok=True)
 
     def _paths(self, table: Table, hour: str) -> list[str]:
         start = datetime.fromisoformat(f"{hour}:00:00+00:00")

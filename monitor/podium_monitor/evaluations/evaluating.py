@@ -44,7 +44,7 @@ class Evaluations:
     def evaluate(self, watched: Watched, now: datetime | None = None) -> DeploymentEvaluation | None:
         """The deployment's newest document. None: nothing was ever captured of it. Raises OSError when the store fails."""
         at = now or datetime.now(UTC)
-        lake = Lake(self._store, self._connection, self._days)
+        lake = Lake(self._store, self._connection, self._days, Path(self._folder.name))
         update = Update(lake, watched.namespace, watched.name, lambda digest: self._measuring.of(watched, digest).subject)
         changed = update.run(at, self.stopping, _SECONDS)
         previous = latest(self._store, watched.namespace, watched.name)

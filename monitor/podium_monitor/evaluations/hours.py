@@ -9,7 +9,7 @@ import pyarrow as pa
 from podium_evaluation.tallies import Tally, added
 from podium_monitor.evaluations.keeping import SAMPLE_ROWS, ArmSummary, drawn
 from podium_monitor.evaluations.labelled import Labels
-from podium_monitor.evaluations.rows import Arm, Source, batches, wrong_types
+from podium_monitor.evaluations.rows import Arm, Kinds, Source, batches, wrong_types
 from podium_monitor.evaluations.samples import sample_of
 from podium_monitor.evaluations.subject import NumericColumn, Subject
 from podium_monitor.evaluations.summarize import bounded, summarize
@@ -23,19 +23,17 @@ _SUSPICIOUS = 0.01
 def summaries(
     connection: duckdb.DuckDBPyConnection,
     source: Source,
-    digests: tuple[str, ...],
+    kinds: Kinds,
     subject_of: SubjectOf,
     labels: Labels,
-    *,
-    repeated: bool,
 ) -> list[ArmSummary]:
     """By arm and version. Memory is bounded by the batch, whatever the hour holds."""
     found = []
-    for digest in digests:
+    for digest in kinds.digests:
         subject = subject_of(digest)
         tallies: dict[Arm, Tally] = {}
         samples: dict[Arm, pa.Table] = {}
-        for arm, batch in batches(connection, source, subject, labels, repeated=repeated):
+        for arm, batch in batches(connection, source, subject, labels, kinds):
             tallies[arm] = bounded(added([tallies.get(arm, {}), summarize(batch, subject)]))
             sample = drawn([samples.get(arm), sample_of(batch, SAMPLE_ROWS)], SAMPLE_ROWS)
             if sample is not None:

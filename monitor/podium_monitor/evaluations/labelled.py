@@ -28,14 +28,13 @@ _SCHEMA = pa.schema(
         ("key", pa.uint64()),
         ("time", pa.int64()),
         ("received_at", pa.int64()),
-        ("event", pa.uint64()),
         ("label", pa.string()),
         ("outcomes", pa.string()),
     ]
 )
-_ORDER = [("key", "ascending"), ("time", "ascending"), ("received_at", "ascending"), ("event", "ascending")]
+_ORDER = [("key", "ascending"), ("time", "ascending"), ("received_at", "ascending"), ("label", "ascending")]
 _LABELS = """SELECT md5_number_lower(join_key) AS key, epoch_us(time) AS time, epoch_us(received_at) AS received_at,
-    hash(event_id) AS event, label, nullif(outcomes, '{}') AS outcomes
+    label, nullif(outcomes, '{}') AS outcomes
     FROM read_parquet($files, union_by_name = true) WHERE join_key IS NOT NULL"""
 
 
@@ -67,7 +66,7 @@ class Labels:
         return Labels(self.table.filter(pa.array(_among(self.keys, keys))))
 
     def with_newer(self, others: "Labels") -> "Labels":
-        """The newest of both, by (time, received at, id)."""
+        """The newest of both, by (time, received at, label)."""
         if not len(self):
             return others
         return _newest(pa.concat_tables([self.table, others.table]))
@@ -142,8 +141,7 @@ def newest(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> Labe
 
 
 def _newest(table: pa.Table) -> Labels:
-    """The last of each key, by (time, received at, id); two labels of one instant are told apart by their ids, so that
-    whoever reads the files in another order finds the same."""
+    """The last of each key, by (time, received at, label): of two of one instant the same one whatever the files' order."""
     keys = table["key"].to_numpy()
     order = np.argsort(keys, kind="stable")
     keys = keys[order]

@@ -4,6 +4,7 @@ SQL is built here alone: names become JSON text with quotes doubled, files and d
 """
 
 import json
+import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +67,9 @@ class Kinds:
     digests: tuple[str, ...]
     repeated: bool
     """Whether an event is there more than once."""
+    of_rows: Path | None = None
+    """The keys' hashes in the order of the rows, where all rows are of one version and none is there twice: a file, so that
+    nothing is hashed twice and many hours take no memory."""
 
 
 def connect(threads: int, memory_bytes: int, folder: Path) -> duckdb.DuckDBPyConnection:
@@ -81,15 +85,19 @@ def connect(threads: int, memory_bytes: int, folder: Path) -> duckdb.DuckDBPyCon
     )
 
 
-def kinds(connection: duckdb.DuckDBPyConnection, source: Source) -> Kinds:
-    """One pass over two columns."""
+def kinds(connection: duckdb.DuckDBPyConnection, source: Source, folder: Path | None = None) -> Kinds:
+    """One pass over two columns. `folder` is for `Kinds.of_rows`."""
     found: Any = connection.sql(
         f"SELECT hash(event_id) AS event, md5_number_lower(join_key) AS key, digest FROM ({source.sql})",  # noqa: S608
         params=source.parameters,
     ).to_arrow_table()
     events, keys = (np.sort(found[name].drop_null().to_numpy()) for name in ("event", "key"))
-    digests = sorted(digest for digest in found["digest"].unique().to_pylist() if digest)
-    return Kinds(keys[_is_new(keys)], tuple(digests), not _is_new(events).all())
+    digests = found["digest"].unique().to_pylist()
+    repeated, of_rows = not _is_new(events).all(), None
+    if folder is not None and len(digests) == 1 and not repeated:
+        of_rows = folder / f"{uuid.uuid4().hex}.npy"
+        np.save(of_rows, found["key"].fill_null(0).to_numpy())
+    return Kinds(keys[_is_new(keys)], tuple(sorted(digest for digest in digests if digest)), repeated, of_rows)
 
 
 def _is_new(ordered: Hashes) -> npt.NDArray[np.bool_]:
@@ -98,19 +106,26 @@ def _is_new(ordered: Hashes) -> npt.NDArray[np.bool_]:
 
 
 def batches(
-    connection: duckdb.DuckDBPyConnection, source: Source, subject: Subject, labels: Labels, *, repeated: bool
+    connection: duckdb.DuckDBPyConnection, source: Source, subject: Subject, labels: Labels, found: Kinds
 ) -> Iterator[tuple[Arm, Batch]]:
     """The rows of the subject's version, each event once, with the labels that are known."""
     inputs, outputs = _structures(subject.inputs), _structures(subject.answers)
     columns = [f"json_transform(inputs, {_quoted(one)}) AS i{index}" for index, one in enumerate(inputs)]
     columns += [f"json_transform(outputs, {_quoted(one)}) AS o{index}" for index, one in enumerate(outputs)]
-    sql = f"""SELECT arm_answered, version, fallback, latency_seconds, time, md5_number_lower(join_key) AS key,
+    hashed = None if found.of_rows is None else np.load(found.of_rows)
+    key = "md5_number_lower(join_key)" if hashed is None else "CAST(0 AS UBIGINT)"
+    sql = f"""SELECT arm_answered, version, fallback, latency_seconds, time, {key} AS key,
         {", ".join(columns) or "NULL"} FROM ({source.sql})
-        WHERE digest = $digest {_FIRST_OF_EACH if repeated else ""}"""  # noqa: S608
+        WHERE digest = $digest {_FIRST_OF_EACH if found.repeated else ""}"""  # noqa: S608
     reader: Any = connection.sql(sql, params=source.parameters | {"digest": subject.digest}).to_arrow_reader(BATCH_ROWS)
+    at = 0
     for record in reader:
+        keys = record["key"].fill_null(0).to_numpy(zero_copy_only=False)
+        if hashed is not None:  # DuckDB keeps the order of the files' rows
+            keys = hashed[at : at + record.num_rows]
+        at += record.num_rows
         if record.num_rows:
-            yield from _by_arm(record, _batch(record, subject, labels), subject.digest)
+            yield from _by_arm(record, _batch(record, keys, subject, labels), subject.digest)
 
 
 def wrong_types(
@@ -163,7 +178,7 @@ def _by_arm(record: pa.RecordBatch, batch: Batch, digest: str) -> Iterator[tuple
         yield arm, batch.chosen(rows)
 
 
-def _batch(record: pa.RecordBatch, subject: Subject, labels: Labels) -> Batch:
+def _batch(record: pa.RecordBatch, keys: Hashes, subject: Subject, labels: Labels) -> Batch:
     numbers: dict[str, Floats] = {}
     texts: dict[str, Texts] = {}
     output_numbers: dict[str, Floats] = {}
@@ -176,7 +191,6 @@ def _batch(record: pa.RecordBatch, subject: Subject, labels: Labels) -> Batch:
             output_numbers |= _several(name, array, cell)
         else:
             _take(name, array, cell, output_numbers, output_texts)
-    keys = record["key"].fill_null(0).to_numpy(zero_copy_only=False)
     time = record["time"].cast(pa.int64()).to_numpy(zero_copy_only=False)
     joined = labels.joined(keys, time)
     return Batch(

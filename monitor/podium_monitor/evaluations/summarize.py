@@ -34,8 +34,6 @@ SECONDS = 1e-5 * STEP ** np.arange(600)
 """From 10 µs to more than a year."""
 _MOST = 50
 """Segments, groups and unseen values of a column that are told apart."""
-_CHUNK = 50_000
-"""Rows at a time: what is computed stays in the processor's cache."""
 
 
 def summarize(batch: Batch, subject: Subject) -> Tally:
@@ -136,26 +134,22 @@ def _column(
 
 
 def _numeric(kind: str, column: NumericColumn, values: Floats, known: np.ndarray, loss: Floats | None) -> Tally:
-    bins = np.zeros(len(column.grid.edges) + 1)
-    other = np.zeros(4)
+    gone = np.isnan(values)
+    missing = int(gone.sum())
+    if missing:
+        values, known, loss = values[~gone], known[~gone], None if loss is None else loss[~gone]
+    places = column.grid.places(values)
+    bins = np.bincount(places, minlength=len(column.grid.edges) + 1).astype(np.float64)
+    tails = column.grid.tails(values) if bins[0] or bins[-1] else (0.0, 0.0)
+    tally: Tally = {(kind, column.name, "bins"): bins, (kind, column.name, "other"): np.array([missing, 0.0, *tails])}
+    if loss is None:
+        return tally
     local = np.zeros((2, len(column.edges) + 1))
-    for start in range(0, len(values), _CHUNK):
-        chunk = values[start : start + _CHUNK]
-        gone = np.isnan(chunk)
-        missing = int(gone.sum())
-        present = chunk[~gone] if missing else chunk
-        places = column.grid.places(present)
-        bins += np.bincount(places, minlength=len(bins))
-        other += [missing, 0.0, *column.grid.tails(present)]
-        if loss is not None:
-            chosen = known[start : start + _CHUNK] & ~gone
-            coarse = column.coarse_of[places[chosen[~gone]] if missing else places[chosen]]
-            local[0] += np.bincount(coarse, minlength=local.shape[1])
-            local[1] += np.bincount(coarse, loss[start : start + _CHUNK][chosen], minlength=local.shape[1])
-    tally: Tally = {(kind, column.name, "bins"): bins, (kind, column.name, "other"): other}
-    if loss is not None:
-        tally["local", column.name] = local.ravel()
-    return tally
+    counted = bins if known.all() else np.bincount(places[known], minlength=len(bins))
+    local[0] = np.bincount(column.coarse_of, counted, minlength=local.shape[1])
+    wrong = np.flatnonzero(known & (loss != 0))
+    local[1] = np.bincount(column.coarse_of[places[wrong]], loss[wrong], minlength=local.shape[1])
+    return tally | {("local", column.name): local.ravel()}
 
 
 def _text(kind: str, column: TextColumn, texts: Texts, known: np.ndarray, loss: Floats | None) -> Tally:

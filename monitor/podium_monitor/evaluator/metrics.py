@@ -4,8 +4,6 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 
 from podium_monitor.world import FollowedWorld
 
-from podium_monitor.world import FollowedWorld
-
 
 class EvaluatorMetrics:
     """Of the process. What is of a deployment is read from its document at each scrape (figures_of)."""
@@ -26,17 +24,6 @@ class EvaluatorMetrics:
             "podium_monitor_round_duration_seconds", "The newest round over all deployments.", registry=registry
         )
         self.deployments = Gauge("podium_monitor_deployments", "Deployments that are watched.", registry=registry)
-        self.world_age = Gauge(
-            "podium_monitor_world_age_seconds", "Since the API server was last heard of all deployments.", registry=registry
-        )
-        self.unreadable = Gauge(
-            "podium_monitor_unreadable_objects", "ModelDeployments and ModelVersions that cannot be read.", registry=registry
-        )
-
-    def follow(self, world: FollowedWorld) -> None:
-        """Tells how good the world's knowledge is, from now on."""
-        self.world_age.set_function(lambda: world.age_seconds)
-        self.unreadable.set_function(lambda: len(world.unreadable))
         self._notifications = Counter(
             "podium_monitor_notifications", "Webhooks that were called.", ["receiver", "outcome"], registry=registry
         )

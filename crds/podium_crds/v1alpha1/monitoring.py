@@ -47,7 +47,7 @@ EntryName = Annotated[
     ),
 ]
 Expression = Annotated[str, Field(min_length=1, max_length=1024)]
-"""Arithmetic, comparisons, and/or/not, if(…) over columns of a decision: docs/guide/monitoring.md has the grammar."""
+"""Arithmetic, comparisons, and/or/not, if(…) over columns of a decision: docs/guide/evidence.md has the grammar."""
 
 PerformanceMetric = Literal[
     "Accuracy", "BalancedAccuracy", "F1", "LogLoss", "Brier", "Auc", "Rmse", "Mae", "RSquared", "CalibrationError"

@@ -34,6 +34,12 @@ class Measure:
     guardrails: Sequence[Guardrail]
     splits: Splits
 
+    def needs_inputs(self, trial: Trial) -> bool:
+        """They are the largest part of a row."""
+        by_group = any(rail.type == "SelectionRateRatio" for rail in self.guardrails)
+        read = self.expression is not None and any(column.table == "input" for column in self.expression.references)
+        return by_group or read or trial.question.unit == "StickyInput"
+
 
 @dataclass(frozen=True)
 class Counted:

@@ -25,7 +25,7 @@ from podium_monitor.evidence.standing import GuardLoss, State, empty_tally, thre
 from podium_monitor.evidence.units import Answers, Hashes, Rows, firsts, grouped, losses_of, units_of
 
 NO_KEYS: Hashes = np.zeros(0, dtype=np.uint64)
-UNKNOWN_SPLIT = "made under a plan whose split is not known"
+UNKNOWN_SPLIT = "they were assigned to the challenger under a plan whose split is not known"
 
 
 def count(state: State, trial: Trial, measure: Measure, rows: Rows, seen: Hashes) -> Hashes:
@@ -33,11 +33,8 @@ def count(state: State, trial: Trial, measure: Measure, rows: Rows, seen: Hashes
     state.rows += len(rows)
     shares = np.zeros(len(rows))
     if trial.question.mode == "Canary":
-        shares = _shares(trial, measure, rows)
+        shares = _shares(state, trial, measure, rows)
         known = ~np.isnan(shares)
-        if not known.all():
-            unknown = state.left_out.get(UNKNOWN_SPLIT, 0) + int((~known).sum())
-            state.left_out = {**state.left_out, UNKNOWN_SPLIT: unknown}
         rows, shares = rows.chosen(known), shares[known]
     units = units_of(rows, trial.question)
     chosen = firsts(rows, units, seen)
@@ -50,13 +47,17 @@ def count(state: State, trial: Trial, measure: Measure, rows: Rows, seen: Hashes
     return np.union1d(seen, units) if trial.question.unit in ("JoinKey", "StickyInput", "Unknown") else NO_KEYS
 
 
-def _shares(trial: Trial, measure: Measure, rows: Rows) -> Floats:
+def _shares(state: State, trial: Trial, measure: Measure, rows: Rows) -> Floats:
+    """By row; NaN where champion and challenger were not split between then, or nobody knows how."""
     epochs = np.asarray(rows.table["epoch"].fill_null(-1).to_numpy(), dtype=np.int64)
-    found = np.full(len(rows), np.nan)
+    found, unknown = np.full(len(rows), np.nan), np.zeros(len(rows), dtype=np.bool_)
     for epoch in np.unique(epochs).tolist():
         share = measure.splits.share(epoch, trial.question)
-        if share is not None:
-            found[epochs == epoch] = share
+        found[epochs == epoch] = np.nan if share is None else share
+        unknown |= (epochs == epoch) & (not measure.splits.is_known(epoch))
+    lost = int((unknown & (np.array(rows.texts("arm_assigned"), dtype=object) == trial.question.name)).sum())
+    if lost:
+        state.left_out = {**state.left_out, UNKNOWN_SPLIT: state.left_out.get(UNKNOWN_SPLIT, 0) + lost}
     return found
 
 

@@ -190,6 +190,9 @@ class Splits(msgspec.Struct, frozen=True):
     otherwise: Split | None = None
     """Under plans that were not seen."""
 
+    def is_known(self, epoch: int) -> bool:
+        return epoch in self.by_epoch or self.otherwise is not None
+
     def share(self, epoch: int, question: Question) -> float | None:
         split = self.by_epoch.get(epoch, self.otherwise)
         return split.share(question) if split is not None else None

@@ -3,6 +3,7 @@
 The only place of the evidence that asks DuckDB. All values are parameters; names of columns are ours.
 """
 
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ _NOT_SPLIT = ("MixedKeys", "MissingKey")
 
 _PREDICTIONS = """
     SELECT event_id, time, received_at, join_key, arm_assigned, coalesce(fallback, '') AS fallback, epoch, digest,
-           latency_seconds, inputs, outputs
+           latency_seconds, CASE WHEN $inputs THEN inputs END AS inputs, outputs
     FROM (FROM read_parquet($predictions, union_by_name = true)
           UNION ALL BY NAME SELECT CAST(NULL AS BOOLEAN) AS sampled WHERE false)
     WHERE time > $start AND time <= $end AND received_at <= greatest(time + to_microseconds($wait), $taken)
@@ -80,20 +81,22 @@ def wait_of(trial: Trial) -> timedelta:
 
 @contextmanager
 def connection() -> Iterator[duckdb.DuckDBPyConnection]:
-    """A database in memory that reads local files and nothing else."""
-    opened = duckdb.connect(
-        config={
-            "threads": 1,
-            "memory_limit": _MEMORY,
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-        }
-    )
-    try:
-        opened.execute("SET TimeZone = 'UTC'")
-        yield opened
-    finally:
-        opened.close()
+    """A database in memory that reads local files and nothing else; what does not fit is spilled to a temporary folder."""
+    with tempfile.TemporaryDirectory(prefix="podium-evidence-") as folder:
+        opened = duckdb.connect(
+            config={
+                "threads": 1,
+                "memory_limit": _MEMORY,
+                "temp_directory": folder,
+                "autoinstall_known_extensions": False,
+                "autoload_known_extensions": False,
+            }
+        )
+        try:
+            opened.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+            yield opened
+        finally:
+            opened.close()
 
 
 def packs(store: Store, deployment: tuple[str, str], after: datetime, until: datetime) -> Iterator[Window]:
@@ -123,10 +126,12 @@ def rows(
     deployment: tuple[str, str],
     window: Window,
     taken: datetime,
+    *,
+    inputs: bool,
 ) -> pa.Table:
     """One row per prediction of the trial's arms, in order: what was asked and said, and the label that was known.
 
-    `taken`: when the trial's first rows were taken."""
+    `taken`: when the trial's first rows were taken. `inputs`: whether they are needed; else they are null."""
     question = trial.question
     arms = [CHAMPION] if question.mode == "Shadow" else [CHAMPION, question.name]
     parameters: dict[str, Any] = {
@@ -137,6 +142,7 @@ def rows(
         "not_split": [] if question.mode == "Shadow" else list(_NOT_SPLIT),
         "wait": wait_of(trial) // timedelta(microseconds=1),
         "taken": taken,
+        "inputs": inputs,
         "early": LABEL_EARLY // timedelta(microseconds=1),
     }
     answered, labels = _ALONE, _NO_LABELS

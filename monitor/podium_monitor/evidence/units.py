@@ -5,7 +5,7 @@ changes what was counted, and one customer is not taken for many. Its loss is th
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +35,16 @@ class Rows:
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
+
+    def parts(self, most: int) -> Iterator["Rows"]:
+        """Of about `most` rows each, in order; the rows of one request stay together."""
+        stems = [stem(event) for event in self.texts("event_id")]
+        start = 0
+        for row in range(1, len(stems)):
+            if row - start >= most and stems[row] != stems[row - 1]:
+                yield Rows(self.table.slice(start, row - start))
+                start = row
+        yield Rows(self.table.slice(start))
 
     def texts(self, name: str) -> list[Any]:
         found: list[Any] = self.table[name].to_pylist()

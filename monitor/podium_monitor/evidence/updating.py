@@ -39,6 +39,8 @@ _LONGEST_STEP = timedelta(hours=1)
 _BUDGET_SECONDS = 20.0
 """Of one update of one trial; the rest comes with the next."""
 _REWRITE_SECONDS = 300.0
+_PART_ROWS = 50_000
+"""Rows that are Python objects at a time: 100 MB or so."""
 
 
 class CannotMeasure(Exception):
@@ -236,11 +238,12 @@ def _take(
         if window.predictions:
             taken = state.taken or now
             try:
-                found = Rows(rows(base, at.store, trial, at.key, window, taken))
+                found = Rows(rows(base, at.store, trial, at.key, window, taken, inputs=measure.needs_inputs(trial)))
             except (FileNotFoundError, duckdb.IOException):
                 logger.info("%s/%s: files of the lake were compacted while they were read; later again", *at.key)
                 break
-            seen = count(state, trial, measure, found, seen)
+            for part in found.parts(_PART_ROWS):
+                seen = count(state, trial, measure, part, seen)
             state.taken, state.files = taken, list(window.predictions)
         state.watermark = window.end
         if time.monotonic() - started > seconds:

@@ -318,11 +318,12 @@ def test_a_split_that_is_not_the_planned_one_makes_the_evidence_invalid(lake: La
 
 
 def test_rows_of_a_plan_whose_split_is_unknown_do_not_count(lake: Lake) -> None:
-    found = traffic(500)
-    lake.labelled(lake.split(found, arms(500), epoch=6), found, SOON)
+    found, given = traffic(500), arms(500)
+    lake.labelled(lake.split(found, given, epoch=6), found, SOON)
     evidence = told(lake, watched(CANARY))
     assert evidence.units == 0
-    assert "500 rows do not count: made under a plan whose split is not known" in evidence.reasons
+    why = "they were assigned to the challenger under a plan whose split is not known"
+    assert f"{given.sum()} rows do not count: {why}" in evidence.reasons
 
 
 def test_labels_that_come_by_arm_make_the_evidence_invalid(lake: Lake) -> None:

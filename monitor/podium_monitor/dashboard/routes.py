@@ -18,7 +18,7 @@ from podium_monitor.dashboard.pages import SECURITY, Pages, answer
 from podium_monitor.dashboard.shelf import Shelf
 from podium_monitor.dashboard.sources import Sources
 from podium_monitor.dashboard.views.deployment import deployment_page
-from podium_monitor.dashboard.views.overview import SORT_KEYS, SortKey, ordered, selected
+from podium_monitor.dashboard.views.overview import SORT_KEYS, Row, SortKey, ordered, selected
 from podium_monitor.dashboard.views.parts import Empty, Level
 from podium_monitor.dashboard.views.version import version_page
 from podium_monitor.evaluations.documents import Period
@@ -135,24 +135,9 @@ class _Shown:
         shown = [one for one in everything if one.namespace in allowed]
         rows = await self._shelf.rows(everything, shown)
         query = query_of(request.query_params)
-        now = datetime.now(UTC)
 
         def made() -> Response:
-            found = ordered(selected(rows, query.namespace, query.text), query.sort, query.backwards)
-            tally = Counter(one.health.level for one in rows)
-            content = {
-                "viewer": viewer,
-                "rows": found,
-                "total": len(rows),
-                "tally": [(level, tally[level]) for level in _TALLY if tally[level]],
-                "tally_words": _TALLY,
-                "namespaces": sorted(allowed),
-                "query": query,
-                "heads": _HEADS,
-                "nothing": _NOTHING,
-                "now": f"{now:%H:%M} UTC",
-            }
-            return answer(self._pages.rendered("overview.html", content), request)
+            return answer(self._pages.rendered("overview.html", overview_content(rows, query, viewer)), request)
 
         return await asyncio.to_thread(made)
 
@@ -206,6 +191,23 @@ class _Shown:
         """Asked only of namespaces that have deployments: others are not there for anybody."""
         known = any(one.namespace == namespace for one in self._world.deployments())
         return known and namespace in await visible(viewer, [namespace], self._reviews)
+
+
+def overview_content(rows: Sequence[Row], query: Query, viewer: Visitor) -> dict[str, object]:
+    """What the template of the overview shows; `rows` are all that the viewer may see."""
+    tally = Counter(one.health.level for one in rows)
+    return {
+        "viewer": viewer,
+        "rows": ordered(selected(rows, query.namespace, query.text), query.sort, query.backwards),
+        "total": len(rows),
+        "tally": [(level, tally[level]) for level in _TALLY if tally[level]],
+        "tally_words": _TALLY,
+        "namespaces": sorted({one.namespace for one in rows}),
+        "query": query,
+        "heads": _HEADS,
+        "nothing": _NOTHING,
+        "now": f"{datetime.now(UTC):%H:%M} UTC",
+    }
 
 
 def query_of(asked: Mapping[str, str]) -> Query:

@@ -165,7 +165,12 @@ async def test_a_deployment_without_data_says_what_to_do_next() -> None:
     async with shown([Story()], evaluated=False) as (tab, url, _):
         await tab.open(f"{url}/deployments/retention/churn")
         text = await tab.value("document.body.innerText")
-        for wanted in ("No data yet", "podium score churn", "podium feedback", "No label has come"):
+        for wanted in (
+            "No data yet",
+            "churn.retention.svc/docs",
+            "podium feedback --deployment retention/churn",
+            "No label has come",
+        ):
             assert wanted in text
         assert tab.problems == []
 

@@ -45,7 +45,7 @@ def heatmap(title: str, days: Sequence[Day], columns: Sequence[str], levels: Lev
             label(_LEFT - 8, _TOP + row * _ROW + 12, shortened(column, 22), "row-name", "end")
             for row, column in enumerate(columns)
         )
-        + join(_shade(step, days, columns, width, levels) for step in range(STEPS))
+        + _shades(days, columns, width, levels)
         + _alerts(days, columns, width)
         + _hits(days, columns, width)
     )
@@ -76,15 +76,17 @@ def _dates(days: Sequence[Day], width: float) -> Markup:
     )
 
 
-def _shade(step: int, days: Sequence[Day], columns: Sequence[str], width: float, levels: Levels) -> Markup:
+def _shades(days: Sequence[Day], columns: Sequence[str], width: float, levels: Levels) -> Markup:
+    cells: list[list[str]] = [[] for _ in range(STEPS)]
     inner = round(width - 1, 2)
-    cells = [
-        f"M{_LEFT + index * width:.1f} {_TOP + row * _ROW}h{inner}v{_ROW - 1}h-{inner}z"
-        for row, column in enumerate(columns)
-        for index, day in enumerate(days)
-        if (drift := day.columns.get(column)) is not None and drift.psi is not None and levels.step(drift.psi) == step
-    ]
-    return Markup('<path class="heat-{}" d="{}"/>').format(step, "".join(cells)) if cells else Markup("")
+    for row, column in enumerate(columns):
+        for index, day in enumerate(days):
+            drift = day.columns.get(column)
+            if drift is not None and drift.psi is not None:
+                place = f"M{_LEFT + index * width:.1f} {_TOP + row * _ROW}h{inner}v{_ROW - 1}h-{inner}z"
+                cells[levels.step(drift.psi)].append(place)
+    drawn = ((step, found) for step, found in enumerate(cells) if found)
+    return join(Markup('<path class="heat-{}" d="{}"/>').format(step, "".join(found)) for step, found in drawn)
 
 
 def _alerts(days: Sequence[Day], columns: Sequence[str], width: float) -> Markup:

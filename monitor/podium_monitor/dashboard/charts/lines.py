@@ -67,13 +67,14 @@ def over_time(title: str, lines: Sequence[Line], bounds: Sequence[Bound] = (), *
     start, end = (times[0].timestamp(), times[-1].timestamp()) if times else (0.0, 1.0)
     x = Scale(start, end, _LEFT + 8, WIDTH - _RIGHT - 8)
     y = Scale(low, high, _HEIGHT - _BOTTOM, _TOP)
+    told = _all_said(times, lines, unit)
     body = (
         value_axis(y, _LEFT, WIDTH - _RIGHT)
         + time_axis(times, x, _HEIGHT - 6)
         + join(_bound(bound, y) for bound in bounds)
         + join(_band(line, x, y) for line in lines if line.band)
         + join(_line(line, x, y) for line in lines)
-        + _hits(times, lines, x, unit)
+        + _hits(times, lines, told, x)
     )
     says = _sentence(lines, unit)
     title = f"{title}, {unit}" if unit else title
@@ -81,7 +82,7 @@ def over_time(title: str, lines: Sequence[Line], bounds: Sequence[Bound] = (), *
         title=title,
         says=says,
         svg=svg(title, says, (WIDTH, _HEIGHT), body),
-        table=_table(times, lines, unit),
+        table=_table(times, lines, told),
         keys=[Key(f"line-{line.style % LINES}", line.name) for line in lines]
         + [Key("bound", bound.text) for bound in bounds],
         note=note,
@@ -151,12 +152,9 @@ def _mark(point: Point, x: Scale, y: Scale, style: int) -> Markup:
     return Markup('<circle cx="{:g}" cy="{:g}" r="1.8" class="dot dot-{}"/>').format(cx, cy, style % LINES)
 
 
-def _hits(times: Sequence[datetime], lines: Sequence[Line], x: Scale, unit: str) -> Markup:
+def _hits(times: Sequence[datetime], lines: Sequence[Line], said: Sequence[Sequence[str]], x: Scale) -> Markup:
     """One invisible column per time that tells all lines' values."""
-    if not times:
-        return Markup("")
-    by_time = [{point.at: point for point in line.points} for line in lines]
-    width = (WIDTH - _LEFT - _RIGHT) / len(times)
+    width = (WIDTH - _LEFT - _RIGHT) / max(len(times), 1)
     return join(
         box(
             x.at(at.timestamp()) - width / 2,
@@ -164,19 +162,16 @@ def _hits(times: Sequence[datetime], lines: Sequence[Line], x: Scale, unit: str)
             width,
             _HEIGHT - _TOP - _BOTTOM,
             "hit",
-            " · ".join(
-                [
-                    _time(at),
-                    *(
-                        f"{line.name} {_said(known[at], unit)}"
-                        for line, known in zip(lines, by_time, strict=True)
-                        if at in known
-                    ),
-                ]
-            ),
+            " · ".join([_time(at), *(f"{line.name} {text}" for line, text in zip(lines, texts, strict=True) if text)]),
         )
-        for at in times
+        for at, texts in zip(times, said, strict=True)
     )
+
+
+def _all_said(times: Sequence[datetime], lines: Sequence[Line], unit: str) -> list[list[str]]:
+    """By time, then by line; empty where a line has no point."""
+    by_time = [{point.at: point for point in line.points} for line in lines]
+    return [[_said(known[at], unit) if at in known else "" for known in by_time] for at in times]
 
 
 def _said(point: Point, unit: str) -> str:
@@ -199,12 +194,7 @@ def _sentence(lines: Sequence[Line], unit: str) -> str:
     return "; ".join(said) + "." if said else "Nothing can be said yet."
 
 
-def _table(times: Sequence[datetime], lines: Sequence[Line], unit: str) -> Table:
-    by_time = [{point.at: point for point in line.points} for line in lines]
-    return Table(
-        head=["Time", *(line.name for line in lines)],
-        rows=[
-            [_time(at), *(_said(known[at], unit) if at in known else words.NOTHING for known in by_time)]
-            for at in reversed(times)
-        ],
-    )
+def _table(times: Sequence[datetime], lines: Sequence[Line], said: Sequence[Sequence[str]]) -> Table:
+    """The newest first."""
+    rows = [[_time(at), *(text or words.NOTHING for text in texts)] for at, texts in zip(times, said, strict=True)]
+    return Table(head=["Time", *(line.name for line in lines)], rows=rows[::-1])

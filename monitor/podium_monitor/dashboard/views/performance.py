@@ -41,7 +41,7 @@ def _no_labels(watched: Watched) -> Empty:
     return Empty(
         "No label has come: nobody can say yet how right the predictions were.",
         "Send what turned out to be true, with the key of the prediction (late and corrected ones are welcome):",
-        f"podium feedback {watched.name} --namespace {watched.namespace} --key <join key> --label <outcome>",
+        f"podium feedback --deployment {watched.namespace}/{watched.name} --key <join key> --label <outcome>",
     )
 
 

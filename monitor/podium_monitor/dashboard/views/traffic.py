@@ -31,8 +31,8 @@ def traffic(
     elif evaluation is None:
         empty = Empty(
             "No prediction of this deployment was evaluated yet.",
-            "The first figures come minutes after the first captured predictions. Send one:",
-            f"podium score {watched.name} --namespace {watched.namespace}",
+            "The first figures come minutes after the first captured predictions. Its own page shows how to send one:",
+            watched.status.endpoint.docs if watched.status and watched.status.endpoint else "",
         )
     return Section("traffic", "Traffic", parts, empty=empty)
 

@@ -8,6 +8,7 @@ What is asked through it must bear being asked twice: over a kept connection tha
 """
 
 import asyncio
+import os
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -82,7 +83,7 @@ class Client:
     async def _asked(
         self, method: str, address: Address, headers: Mapping[str, str], body: Body, silent_seconds: float
     ) -> tuple[Link, Reply]:
-        proxy = proxy_for(address.origin) if self._proxied else None
+        proxy = proxy_for(address.origin, os.environ) if self._proxied else None
         head = _head(method, address, headers, body, proxy)
         fresh = False
         while True:

@@ -1,8 +1,8 @@
 """Brings what is known of a deployment up to date: which hours have to be read, with which labels, and what that changes.
 
-Each round lists the files of the last days (and all of them now and then). An hour is read when its files changed, and
-when labels came for one of its rows; a new label file is matched with the join keys of each hour that is known, so a label
-that is months late costs the hours that it is about and nothing else.
+Each round lists the files of the last days, and all of them once an hour. An hour is read when its files changed, and when
+labels came for one of its rows; a new label file is matched with the join keys of each hour that is known (of older hours
+once an hour), so that a label that is months late has those hours read that it is about, and no others.
 """
 
 import hashlib
@@ -85,7 +85,7 @@ class Update:
         everything = now.timestamp() - self._state.listed_at >= _LIST_ALL_SECONDS
         found = self._listed(now, everything)
         self._note(found, now, everything)
-        self._match_new_labels(found)
+        self._match_new_labels(found, now, everything)
         changed: set[str] = set()
         if everything:
             changed |= self._forget_old(now)
@@ -132,13 +132,20 @@ class Update:
             for hour in set(self._state.hours) - set(found.predictions):
                 self._state.hours[hour].files = "gone"
 
-    def _match_new_labels(self, found: _Files) -> None:
-        """Hours whose labels changed become stale."""
+    def _match_new_labels(self, found: _Files, now: datetime, everything: bool) -> None:
+        """Hours whose labels changed become stale. Older hours than are listed each round have their turn when everything
+        is: each is a file to be read."""
         seen = set(self._state.label_files)
         new = [entry for path, entry in found.labels.items() if path not in seen]
-        known = [hour for hour, state in self._state.hours.items() if state.revision and state.files != "gone"]
-        self._match(new, sorted(known, reverse=True))
+        recent = hour_name(now - _LISTED)
+        known = sorted((hour for hour, state in self._state.hours.items() if state.revision), reverse=True)
+        self._match(new, [hour for hour in known if hour >= recent])
         self._state.label_files += [entry.path for entry in new]
+        self._state.pending += [entry.path for entry in new]
+        if everything:
+            pending = [found.labels[path] for path in self._state.pending if path in found.labels]
+            self._match(pending, [hour for hour in known if hour < recent])
+            self._state.pending = []
 
     def _match(self, files: Sequence[Entry], hours: Sequence[str]) -> None:
         if not hours:

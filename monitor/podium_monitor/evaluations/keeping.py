@@ -53,6 +53,8 @@ class State(msgspec.Struct):
     """By `2026-11-21T13`."""
     label_files: list[str] = []
     """Read already, of those that are there."""
+    pending: list[str] = []
+    """Label files that older hours were not matched with yet."""
     listed_at: float = 0.0
     """When everything was listed, unix time."""
 

@@ -30,19 +30,22 @@ _MAX_UNPACKED_BYTES = 64 * 1024 * 1024
 _BODY_SECONDS = 60.0
 _SMALL_BYTES = 64 * 1024
 _MOST_SMALL = 64
+_MOST_LARGE = 4
+"""Bodies that are received at once."""
 _ROW_BYTES = 700
 """About, in memory."""
 _MAX_CLAIM = 128
 
 
 class LabelRoutes:
-    """One large request is taken at a time, in a thread; meanwhile small ones pass it by."""
+    """One large request is read at a time, in a thread; meanwhile small ones pass it by."""
 
     def __init__(self, collector_key: bytes, collector: Collector) -> None:
         self._key = collector_key
         self._collector = collector
         self._large = 0
         self._small = 0
+        self._reading = asyncio.Lock()
         self.router = APIRouter()
         self.router.add_api_route("/v1/labels", self._post, methods=["POST"])
 
@@ -76,20 +79,24 @@ class LabelRoutes:
 
         async with self._taken(small):
             body = await body_of(request, _MAX_BODY_BYTES, _BODY_SECONDS)
-            rows = rows_of(body) if small else await asyncio.to_thread(rows_of, body)
+            rows = rows_of(body) if small else await self._read(rows_of, body)
         committed = await self._collector.committer.commit([rows] if len(rows) else [], len(rows) * _ROW_BYTES)
         return JSONResponse({"accepted": committed.accepted, "duplicates": committed.duplicates})
 
     @asynccontextmanager
     async def _taken(self, small: bool) -> AsyncIterator[None]:
         """Raises Full."""
-        if self._small >= _MOST_SMALL if small else self._large:
+        if self._small >= _MOST_SMALL if small else self._large >= _MOST_LARGE:
             raise Full
         self._small, self._large = self._small + small, self._large + (not small)
         try:
             yield
         finally:
             self._small, self._large = self._small - small, self._large - (not small)
+
+    async def _read(self, rows_of: Callable[[bytes], Rows], body: bytes) -> Rows:
+        async with self._reading:
+            return await asyncio.to_thread(rows_of, body)
 
     def _stored_key(self, source: Source, request: Request) -> Callable[[str], str]:
         """`?join_key_hashing=apply`: keys come as they are, predictions have their hashes. Raises InvalidLabels."""

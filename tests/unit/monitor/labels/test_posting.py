@@ -162,13 +162,14 @@ async def test_plain_keys_find_hashed_predictions_where_the_request_says_so(
     assert "customer-7" not in str(asked(collector, "select labels::varchar from labels"))
 
 
-async def test_while_one_large_request_is_read_another_is_told_to_come_later_and_small_ones_pass(
+async def test_while_four_large_requests_come_slowly_a_fifth_is_told_to_come_later_and_small_ones_pass(
     session: aiohttp.ClientSession, collector: CollectorProcess
 ) -> None:
-    gate = asyncio.Event()
+    token, gate, begun = label_token(KEY, SOURCE), asyncio.Event(), [0]
 
-    async def slowly() -> AsyncIterator[bytes]:
-        yield b'[{"join_key": "a", "label": 1}'
+    async def slowly(number: int) -> AsyncIterator[bytes]:
+        yield json.dumps([label(f"slow-{number}")])[:-1].encode()
+        begun[0] += 1
         await gate.wait()
         yield b"]"
 
@@ -178,18 +179,17 @@ async def test_while_one_large_request_is_read_another_is_told_to_come_later_and
             await response.read()
             return response.status, response.headers.get("Retry-After")
 
-    token = label_token(KEY, SOURCE)
-    first = asyncio.ensure_future(post(slowly()))
+    slow = [asyncio.ensure_future(post(slowly(number))) for number in range(4)]
+    await until(lambda: begun[0] == 4)
     large = json.dumps([label("b" * 1000) for _ in range(100)]).encode()
-    status, later = 0, None
+    status, later = await post(large)
     async with asyncio.timeout(10):
-        while status != 429:
-            first = asyncio.ensure_future(post(slowly())) if first.done() else first  # it came while the other was read
+        while status != 429:  # the four are on their way
             status, later = await post(large)
     assert later == "1"
     assert await post(json.dumps(label("c")).encode()) == (200, None)
     gate.set()
-    assert (await first)[0] == 200
+    assert [status for status, _ in await asyncio.gather(*slow)] == [200] * 4
     assert (await post(large))[0] == 200
 
 

@@ -88,20 +88,30 @@ def size_of(columns: Columns) -> int:
     return size
 
 
-def joined(parts: list[Columns], takes: list[Take]) -> Columns:
-    """One set of columns of what each of `takes` picks of its part. All parts have the same columns."""
+def joined(parts: list[Columns]) -> Columns:
+    """One set of columns of the rows of all parts, which have the same names."""
     if len(parts) == 1:
-        return {name: takes[0](column) for name, column in parts[0].items()}
-    return {name: np.concatenate([take(part[name]) for part, take in zip(parts, takes, strict=True)]) for name in parts[0]}
+        return parts[0]
+    return {name: _joined([part[name] for part in parts]) for name in parts[0]}
+
+
+def _joined(parts: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    try:
+        return np.concatenate(parts)
+    except ValueError:  # of other shapes: each row is a list of its own then
+        rows = [row for part in parts for row in part.tolist()]
+        cells = np.empty(len(rows), dtype=object)
+        cells[:] = rows
+        return cells
+
+
+def picked(columns: Columns, rows: int, places: list[int]) -> Columns:
+    """What is at these places of `rows` rows. All of them, in their order, is the usual case, and costs nothing."""
+    if len(places) == rows and places == list(range(rows)):
+        return columns
+    index = np.array(places, np.intp)
+    return {name: column[index] for name, column in columns.items()}
 
 
 def rows_between(start: int, end: int) -> Take:
     return lambda column: column[start:end]
-
-
-def rows_at(places: list[int]) -> Take:
-    """All of them, in their order, is the usual case, and needs no copy."""
-    if places == list(range(places[0], places[0] + len(places))):
-        return rows_between(places[0], places[0] + len(places))
-    index = np.array(places, np.intp)
-    return lambda column: column[index]

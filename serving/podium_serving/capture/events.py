@@ -3,13 +3,13 @@
 Rows that ran together lie side by side already: they stay so, and a row costs a few entries of lists.
 """
 
-from collections.abc import Callable
+from typing import NamedTuple
 
 import msgspec
 
 from podium_crds.plan import PlannedRoute
 from podium_crds.rows import Predictions, Shadows
-from podium_serving.capture.columns import joined, rows_at, rows_between, size_of
+from podium_serving.capture.columns import joined, picked, rows_between, size_of
 from podium_serving.capture.planned import PlanCapture
 from podium_serving.exchange import Answer, Columns, InferRequest, RowTexts
 from podium_serving.traffic.mirror import Shadowed
@@ -21,6 +21,17 @@ _BYTES_PER_BLOCK = 500
 _encode = msgspec.msgpack.Encoder().encode
 
 
+class Taken(NamedTuple):
+    """The only row of an answered request."""
+
+    request: InferRequest
+    run: RowTexts
+    place: int
+    """In the run."""
+    end: float
+    """Monotonic seconds when it was answered."""
+
+
 class CapturedRuns:
     """Answered requests of one row each, of some runs of the model, under one plan and answered alike."""
 
@@ -29,57 +40,35 @@ class CapturedRuns:
         self.stem = stem
         self.planned = planned
         self.members = members
+        self.taken: list[Taken] = []
+        """Append to it until it is weighed."""
         self.size = 0
         self._first = first
         self._offset = offset
-        self._requests: list[InferRequest] = []
-        self._ends: list[float] = []
-        """Monotonic seconds of the end of each."""
-        self._runs: list[tuple[RowTexts, list[int]]] = []
-        """With the rows that are captured of each."""
         self._asked: Columns = {}
         self._said: Columns = {}
 
     @property
     def rows(self) -> int:
-        return len(self._requests)
+        return len(self.taken)
 
     @property
     def event(self) -> bytes:
         """For the log."""
         return b"%b-%x" % (self.stem, self._first)
 
-    def begin(self, run: RowTexts) -> Callable[[int], None]:
-        """Who is to be told the places of the run's captured rows."""
-        places: list[int] = []
-        self._runs.append((run, places))
-        return places.append
-
-    def add(self, request: InferRequest, end: float) -> None:
-        self._requests.append(request)
-        self._ends.append(end)
-
-    def takes(self, run: RowTexts) -> bool:
-        """Whether its columns can be joined with those that are here."""
-        if not self._runs:
-            return True
-        last = self._runs[-1][0]
-        return _alike(last.asked, run.asked) and _alike(last.said, run.said)
-
     def weigh(self) -> int:
-        """No row is added any more."""
-        if self._runs:
-            takes = [rows_at(places) for _, places in self._runs]
-            self._asked = joined([run.asked for run, _ in self._runs], takes)
-            self._said = joined([run.said for run, _ in self._runs], takes)
-            self._runs = []
+        if self.taken and not self.size:
+            runs = _by_run(self.taken)
+            self._asked = joined([picked(run.asked, run.rows, places) for run, places in runs])
+            self._said = joined([picked(run.said, run.rows, places) for run, places in runs])
         self.size = size_of(self._asked) + size_of(self._said) + self.rows * _BYTES_PER_ROW + _BYTES_PER_BLOCK
         return self.size
 
     def block(self, start: int, end: int) -> bytes:
-        requests, ends = self._requests[start:end], self._ends[start:end]
+        taken = self.taken[start:end]
         take, planned, offset = rows_between(start, end), self.planned, self._offset
-        ids = [request.request_id for request in requests]
+        ids = [one.request.request_id for one in taken]
         return _encode(
             Predictions(
                 self.stem,
@@ -87,22 +76,32 @@ class CapturedRuns:
                 None,
                 len(ids),
                 self.members,
-                [at + offset for at in ends],
-                [at - request.admitted_at for at, request in zip(ends, requests, strict=True)],
+                [one.end + offset for one in taken],
+                [one.end - one.request.admitted_at for one in taken],
                 ids,
-                None if planned.by_request else self._join_keys(requests, ids),
+                None if planned.by_request else _join_keys(planned, taken),
                 planned.columns.written(self._asked, take),
                 planned.columns.written(self._said, take),
             )
         )
 
-    def _join_keys(self, requests: list[InferRequest], ids: list[str]) -> list[str]:
-        keys = [self.planned.join_keys(request, request.columns, 0, 1) for request in requests]
-        return [identity if key is None else key[0] for key, identity in zip(keys, ids, strict=True)]
+
+def _by_run(taken: list[Taken]) -> list[tuple[RowTexts, list[int]]]:
+    """Rows that follow each other and share a run: the run and their places."""
+    runs: list[tuple[RowTexts, list[int]]] = []
+    last: RowTexts | None = None
+    places: list[int] = []
+    for _, run, place, _ in taken:
+        if run is not last:
+            last, places = run, []
+            runs.append((run, places))
+        places.append(place)
+    return runs
 
 
-def _alike(one: Columns, other: Columns) -> bool:
-    return one is other or [column.shape[1:] for column in one.values()] == [column.shape[1:] for column in other.values()]
+def _join_keys(planned: PlanCapture, taken: list[Taken]) -> list[str]:
+    keys = [planned.join_keys(one.request, one.request.columns, 0, 1) for one in taken]
+    return [one.request.request_id if key is None else key[0] for one, key in zip(taken, keys, strict=True)]
 
 
 class CapturedRequest(msgspec.Struct, eq=False):

@@ -8,11 +8,10 @@ take it), Abandoned (the pod had to go).
 import asyncio
 import secrets
 import time
-from collections.abc import Callable
 
 from podium_crds.capture import hash_key
 from podium_crds.plan import Plan, PlannedRoute
-from podium_serving.capture.events import CapturedRequest, CapturedRuns, CapturedShadow
+from podium_serving.capture.events import CapturedRequest, CapturedRuns, CapturedShadow, Taken
 from podium_serving.capture.limits import CaptureLimits
 from podium_serving.capture.planned import PlanCapture
 from podium_serving.capture.sender import Sender
@@ -43,9 +42,6 @@ class Recorder:
         self._sample: tuple[int, Blocks] = (0, Blocks(b"", {}))
         self._sender = Sender(settings, limits or CaptureLimits(), metrics.capture_events)
         self._open: CapturedRuns | None = None
-        self._run: RowTexts | None = None
-        """The newest of them: more of its rows may come."""
-        self._place: Callable[[int], None] = _nowhere
         self._closes: asyncio.TimerHandle | None = None
 
     def predicted(self, plan: Plan, request: InferRequest, answer: Answer) -> int | None:
@@ -64,11 +60,10 @@ class Recorder:
         if answer.texts is None or request.rows != 1:
             return self._take_request(planned, members, request, answer)
         runs = self._open
-        if self._run is not answer.texts or runs is None or runs.planned is not planned or runs.members is not members:
-            runs = self._begin_run(planned, members, answer.texts)
+        if runs is None or runs.planned is not planned or runs.members is not members or runs.rows >= _MOST_OPEN_ROWS:
+            runs = self._new_runs(planned, members, answer.texts)
         self._requests = number = self._requests + 1
-        self._place(answer.row)
-        runs.add(request, time.monotonic())
+        runs.taken.append(Taken(request, answer.texts, answer.row, time.monotonic()))
         return number
 
     def shadowed(self, plan: Plan, route: PlannedRoute, number: int, rows: int, shadowed: Shadowed) -> None:
@@ -82,23 +77,20 @@ class Recorder:
         captured = CapturedRequest(self.stem, number, planned, members, request, answer, time.time(), latency)
         return number if self._sender.take(captured) else None
 
-    def _begin_run(self, planned: PlanCapture, members: bytes, run: RowTexts) -> CapturedRuns:
+    def _new_runs(self, planned: PlanCapture, members: bytes, run: RowTexts) -> CapturedRuns:
+        """Those that are open, where all that is wrong with them is that they divide a run."""
         runs = self._open
-        if runs is not None:
-            same = runs.planned is planned and runs.members is members
-            if not same or runs.rows >= _MOST_OPEN_ROWS or not runs.takes(run):
-                self._close_runs()
-                runs = None
-        if runs is None:
-            offset = time.time() - time.monotonic()
-            runs = self._open = CapturedRuns(self.stem, self._requests + 1, planned, members, offset)
-            if self._closes is None:
-                self._closes = asyncio.get_running_loop().call_later(_LONGEST_OPEN_SECONDS, self._close_in_time)
-        self._run, self._place = run, runs.begin(run)
+        if runs is not None and runs.planned is planned and runs.members is members and runs.taken[-1].run is run:
+            return runs
+        self._close_runs()
+        offset = time.time() - time.monotonic()
+        runs = self._open = CapturedRuns(self.stem, self._requests + 1, planned, members, offset)
+        if self._closes is None:
+            self._closes = asyncio.get_running_loop().call_later(_LONGEST_OPEN_SECONDS, self._close_in_time)
         return runs
 
     def _close_runs(self) -> None:
-        runs, self._open, self._run, self._place = self._open, None, None, _nowhere
+        runs, self._open = self._open, None
         if runs is not None:
             self._sender.take(runs)
 
@@ -123,9 +115,6 @@ class Recorder:
             self._closes.cancel()
         self._close_runs()
         await self._sender.close()
-
-
-def _nowhere(place: int) -> None: ...
 
 
 def _always(planned: PlanCapture, request: InferRequest, answer: Answer) -> bool:

@@ -8,7 +8,7 @@ import pytest
 
 from capture_fixtures import events_of
 from podium_crds.plan import PlannedCapture, PlannedJoinKey, PlannedSticky
-from podium_serving.capture.events import CapturedRequest, CapturedRuns, CapturedShadow
+from podium_serving.capture.events import CapturedRequest, CapturedRuns, CapturedShadow, Taken
 from podium_serving.capture.planned import PlanCapture
 from podium_serving.exchange import Answer, Columns, Fallback, InferRequest
 from podium_serving.oip.rows import RunTexts
@@ -155,12 +155,11 @@ def run_of(places: list[int], planned: PlanCapture | None = None, runs: int = 1)
     planned = planned or PlanCapture(plan())
     kept = CapturedRuns(b"e", 10, planned, planned.members(Answer("churn-3", "sha256:3", 7, {})), AT)
     for _ in range(runs):
-        tell = kept.begin(RunTexts(3, asked, RUN))
+        texts = RunTexts(3, asked, RUN)
         for place in places:
             one = request((float(place), float(place + 5)))
             one.request_id, one.admitted_at = f"asked-{place}", 1.0
-            tell(place)
-            kept.add(one, 2.0 + place)
+            kept.taken.append(Taken(one, texts, place, 2.0 + place))
     kept.weigh()
     return kept
 
@@ -189,15 +188,6 @@ def test_runs_are_written_one_behind_the_other() -> None:
     ]
     assert [event["id"] for event in events] == [f"e-{10 + number:x}-0" for number in range(6)]
     assert events_of(kept, 3, 5) == events[3:5]
-
-
-def test_runs_of_other_shapes_are_not_joined() -> None:
-    kept = run_of([0])
-    narrow, wide = ({"x": np.ones((1, width))} for width in (1, 2))
-    assert kept.takes(RunTexts(1, wide, wide))
-    kept.begin(RunTexts(1, narrow, narrow))
-    assert kept.takes(RunTexts(1, narrow, narrow))
-    assert not kept.takes(RunTexts(1, narrow, wide))
 
 
 def test_each_row_of_a_run_has_the_key_of_its_own_request() -> None:

@@ -308,7 +308,7 @@ async def test_runs_of_different_shapes_are_captured_apart() -> None:
                 assert capture.recorder.predicted(capture.plan, request((1, 2)), answer)
         await until(lambda: len(collector.events) == 8)
         await capture.recorder.close()
-    assert [event["data"]["outputs"]["score"] for event in collector.events] == [1, 1, *[[2, 2]] * 4, 1, 1]
+    assert [event["data"]["outputs"]["score"] for event in collector.events] == [[1], [1], *[[2, 2]] * 4, [1], [1]]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+import pyarrow as pa
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from podium_monitor.lake.compaction import Policy
@@ -151,6 +152,7 @@ class Maintenance:
             if not self._may_go_on():
                 return
             self.metrics.compacted.inc(compact(self._store, job, datetime.now(UTC), self._may_go_on))
+            pa.default_memory_pool().release_unused()  # Arrow would keep it for a next time that is an hour away
             left -= len(job.entries)
         self.metrics.backlog.set(left)
 

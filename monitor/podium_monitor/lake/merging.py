@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-SLICE_BYTES = 48 * 1024**2
+SLICE_BYTES = 32 * 1024**2
 """Of rows in memory at once. The peak is about four times that: the sorted copy, and Parquet being made."""
 ROW_GROUP_ROWS = 65_536
 _UNIQUE = ("event_id", "inputs", "outputs", "request_id", "join_key", "prediction_id", "label", "outcomes")

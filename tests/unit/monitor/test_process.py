@@ -12,7 +12,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from monitor_fixtures import CollectorProcess, batch, event, headers, rows, running, until
+from monitor_fixtures import KEY, CollectorProcess, batch, event, headers, rows, running, until
+from podium_crds.capture import erasure_token
 from ports import free_port
 
 
@@ -68,6 +69,34 @@ async def test_refusals_say_why(collector: CollectorProcess) -> None:
             got, answer = await post(session, collector, body, **changes)
             assert (got, says in answer["error"]) == (status, True), answer
     assert rows(collector.lake) == []
+
+
+async def test_rows_are_erased_for_whoever_has_the_erasure_token_only(collector: CollectorProcess) -> None:
+    await collector.ready()
+    url = f"{collector.url}/v1/erasures"
+    admin = {"Authorization": f"Bearer {erasure_token(KEY)}"}
+    body = b'{"join_keys": ["customer-7"], "requested_by": "privacy office"}'
+    async with aiohttp.ClientSession() as session:
+        await post(session, collector, batch([event("e-0")]))
+        for sent, content, status in [(headers(), body, 401), ({}, body, 401), (admin, b"{}", 400)]:
+            async with session.post(url, data=content, headers=sent) as response:
+                assert response.status == status, await response.text()
+        async with session.post(url, data=body, headers=admin) as response:
+            assert response.status == 202
+            wanted = await response.json()
+        async with asyncio.timeout(20):
+            while (answer := await _get(session, f"{url}/{wanted['id']}", admin))["state"] == "Pending":
+                await asyncio.sleep(0.05)
+        assert (answer["rows"], answer["ids"], answer["requested_by"]) == ({"predictions": 1}, 1, "privacy office")
+        assert "customer-7" not in str(answer)
+        async with session.get(f"{url}/{'0' * 32}", headers=admin) as response:
+            assert response.status == 404
+    assert rows(collector.lake) == []
+
+
+async def _get(session: aiohttp.ClientSession, url: str, sent: dict[str, str]) -> Any:
+    async with session.get(url, headers=sent) as response:
+        return await response.json()
 
 
 async def test_batches_that_arrive_together_become_few_files(collector: CollectorProcess) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 from bench.serving import table
 from bench.serving.judgement import Row
 
-PARTS = ("ingest", "dashboard")
+PARTS = ("ingest", "evaluation", "dashboard")
 """In the order of the table."""
 BUILD = Path(__file__).parents[3] / ".build" / "bench-monitor"
 

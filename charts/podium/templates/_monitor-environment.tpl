@@ -35,14 +35,13 @@
 {{/* How people sign in: monitor/podium_monitor/sign_in/settings.py. Empty values are left out: its defaults hold. */}}
 {{- define "podium.signInEnvironment" -}}
 {{- $sign := .Values.monitor.signIn }}
-{{- $settings := list }}
+{{- $settings := list (list "DASHBOARD_URL" $sign.url) }}
 {{- if ne $sign.type "Closed" }}
 {{- $settings = append $settings (list "SIGN_IN" $sign.type) }}
 {{- end }}
 {{- if eq $sign.type "Oidc" }}
 {{- $oidc := $sign.oidc }}
 {{- $settings = concat $settings (list
-  (list "DASHBOARD_URL" $sign.url)
   (list "OIDC_ISSUER" $oidc.issuer)
   (list "OIDC_CLIENT_ID" $oidc.clientId)
   (list "OIDC_CLIENT_SECRET_FILE" (empty $oidc.clientSecret | ternary "" "/etc/podium/oidc/clientSecret"))
@@ -73,9 +72,12 @@
 {{- end }}
 {{- end }}
 
-{{/* Files of sign-in, as [volume, folder, volume source]. Called with the root; gives YAML of a list. */}}
-{{- define "podium.signInFiles" -}}
+{{/* Files of sign-in and notifications: volume, folder, and what the volume is of. Called with the root; gives YAML of a list. */}}
+{{- define "podium.evaluatorFiles" -}}
 {{- $sign := .Values.monitor.signIn }}
+{{- with .Values.monitor.notifications.receiversSecret }}
+- {name: receivers, folder: /etc/podium/receivers, source: {secret: {secretName: {{ . }}, defaultMode: 0440, optional: true}}}
+{{- end }}
 {{- if and (eq $sign.type "Oidc") $sign.oidc.clientSecret }}
 - {name: oidc, folder: /etc/podium/oidc, source: {secret: {secretName: {{ $sign.oidc.clientSecret }}, defaultMode: 0440}}}
 {{- end }}

@@ -90,7 +90,8 @@ def test_the_monitor_may_call_what_it_is_told_to_call(manifests: list[Manifest],
     told = environment(containers(monitor)["evaluator"])
     called = [told[name] for name in ("PODIUM_LAKE_S3_ENDPOINT", "PODIUM_OIDC_ISSUER") if name in told]
     ports = {int(found[1]) for url in called if (found := re.search(r":([0-9]+)(/|$)", url))}
-    assert open_ports == {53, 443, 6443} | ports
+    webhooks = {443, 8080} if "PODIUM_RECEIVERS_FILE" in told else set()
+    assert open_ports == {53, 443, 6443} | ports | webhooks
 
 
 def test_each_alert_leads_to_its_runbook(manifests: list[Manifest]) -> None:

@@ -64,6 +64,12 @@ class Split(msgspec.Struct, frozen=True):
     champion: str
     canaries: dict[str, tuple[str, int]]
 
+    def with_more(self, later: "Split") -> "Split":
+        """A plan never changes, but status leaves out a canary that is no longer wished, and knows the version of one that
+        is being replaced only by what replaces it: what was seen first stays."""
+        added = {name: one for name, one in later.canaries.items() if not self.canaries.get(name, ("", 0))[0]}
+        return Split(self.champion, {**self.canaries, **added})
+
     def share(self, question: Question) -> float | None:
         """The chance of the challenger among {champion, challenger}. None: it is not these two that were compared then."""
         digest, percent = self.canaries.get(question.name, ("", 0))
@@ -100,7 +106,8 @@ def enrolled(ledger: Ledger | None, watched: Watched, now: datetime) -> Ledger:
     splits = dict(ledger.splits)
     split = split_of(watched)
     if split is not None and watched.status is not None and watched.status.epoch is not None:
-        splits[watched.status.epoch] = split
+        before = splits.get(watched.status.epoch)
+        splits[watched.status.epoch] = before.with_more(split) if before else split
     newest = dict(sorted(splits.items())[-MAX_SPLITS:])
     return Ledger(watched.uid, tuple(trials), newest)
 
@@ -177,7 +184,14 @@ def split_of(watched: Watched) -> Split | None:
         return Split(champion, {one.name: (challenger_digest(watched, one), one.percent or 0) for one in wished})
     if status.epoch is None:
         return None
-    return Split(champion, {one.name: (one.digest, one.percent) for one in status.challengers if one.mode == "Canary"})
+    return Split(
+        champion,
+        {
+            one.name: (one.digest if one.state == "Serving" else "", one.percent)
+            for one in status.challengers
+            if one.percent > 0
+        },
+    )
 
 
 def splits_of(ledger: Ledger, watched: Watched) -> "Splits":

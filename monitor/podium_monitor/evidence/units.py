@@ -161,7 +161,13 @@ class Answers:
 
 
 def losses_of(metric: str, answers: Answers, rows: Rows, expression: Expression | None) -> Floats:
-    """Loss per row, shape (n,); NaN where the answer or the label that it needs is not there."""
+    """Loss per row, shape (n,); NaN where the answer or the label that it needs is not there, or no float holds it."""
+    with np.errstate(over="ignore"):
+        losses = _losses(metric, answers, rows, expression)
+    return np.where(np.isfinite(losses), losses, np.nan)
+
+
+def _losses(metric: str, answers: Answers, rows: Rows, expression: Expression | None) -> Floats:
     if metric == "Value":
         if expression is None:
             raise ValueError("the metric Value has no expression")

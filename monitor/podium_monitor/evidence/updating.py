@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 import duckdb
 import msgspec
 import numpy as np
+from pydantic import ValidationError
 
 from podium_crds.evidence import ChallengerEvidence, DeploymentEvidence, Finding
 from podium_crds.v1alpha1.model_deployment import ModelDeploymentSpec
@@ -57,7 +58,11 @@ def evidence_of(store: Store, namespace: str, deployment: str) -> DeploymentEvid
         content = store.read(f"{folder_of(namespace, deployment)}/latest.json")
     except FileNotFoundError:
         return None
-    return DeploymentEvidence.model_validate_json(content)
+    try:
+        return DeploymentEvidence.model_validate_json(content)
+    except ValidationError:
+        logger.warning("%s/%s: what was told last cannot be read; it is told anew", namespace, deployment)
+        return None
 
 
 def update(
@@ -139,6 +144,9 @@ class _Place:
             state = standing.decoded(self.store.read(self._state_path(ledger, trial)))
         except FileNotFoundError:
             return begun(trial), NO_KEYS
+        except msgspec.DecodeError:
+            logger.warning("%s/%s: trial %d cannot be read and is gathered anew from the lake", *self.key, trial.nth)
+            return begun(trial), NO_KEYS
         if not state.seen:
             return state, NO_KEYS
         return state, np.frombuffer(self.store.read(f"{self.folder}/{state.seen}"), dtype="<u8").astype(np.uint64)
@@ -170,6 +178,7 @@ class _Place:
 
 def _advanced(at: _Place, ledger: Ledger, trial: Trial, watched: Watched, now: datetime) -> ChallengerEvidence:
     state, seen = at.state(ledger, trial)
+    before = msgspec.structs.replace(state)  # its parts are never changed in place
     until, notes = now - wait_of(trial), []
     step = min(_LONGEST_STEP, wait_of(trial) / _STEP_SHARE)
     if state.standing.running.units >= MAX_UNITS or len(seen) >= MAX_UNITS:
@@ -179,7 +188,10 @@ def _advanced(at: _Place, ledger: Ledger, trial: Trial, watched: Watched, now: d
             measure = _measure(at, ledger, trial, watched)
             with connection() as base:
                 seen = _take(base, at, trial, measure, state, seen, until, now, _BUDGET_SECONDS)
-            at.keep(ledger, trial, state, seen)
+            if state.rows != before.rows or state.watermark - before.watermark >= _LONGEST_STEP:
+                at.keep(ledger, trial, state, seen)
+            else:
+                state = before  # an hour without a row is looked through again, and costs no write
         except CannotMeasure as error:
             notes.append(str(error))
     return told(trial, state, watched.spec, notes)

@@ -77,6 +77,27 @@ def test_splits_are_remembered_by_plan() -> None:
     assert splits.share(9, question) is None
 
 
+def with_status(one: Watched, **changed: Any) -> Watched:
+    assert one.status is not None
+    shown = [entry.model_copy(update=changed) for entry in one.status.challengers]
+    status = one.status.model_copy(update={"challengers": shown if changed else []})
+    return Watched(one.namespace, one.name, one.uid, one.created_at, one.spec, status)
+
+
+def test_what_status_forgets_of_a_plan_is_still_known() -> None:
+    """The challenger is not wished any more, or a new version of it starts: the plan that is committed still splits."""
+    one = watched(CANARY)
+    question = enrolled(None, one, START).trials[0].question
+    for later in (with_status(one), with_status(one, digest="sha256:9", state="Starting")):
+        assert Splits(enrolled_in_turn(one, later).splits).share(7, question) == pytest.approx(0.2)
+
+
+def test_a_canary_that_is_being_replaced_is_not_what_replaces_it() -> None:
+    starting = with_status(watched(CANARY), state="Starting")
+    ledger = enrolled(None, starting, START)
+    assert Splits(ledger.splits).share(7, ledger.trials[0].question) is None
+
+
 def test_a_share_is_that_of_the_challenger_among_the_two() -> None:
     [question] = questions(watched(CANARY))
     both = {"boosted": (CHALLENGER, 20), "other": ("sha256:5", 40)}

@@ -71,11 +71,6 @@ NAMED = {
     "NO_PROXY": "ignored",
     "no_proxy": ".example.com, intern:8080,10.0.0.1",
 }
-    "http_proxy": "http://p:3128",
-    "HTTPS_PROXY": "q",
-    "NO_PROXY": "ignored",
-    "no_proxy": ".example.com, intern:8080,10.0.0.1",
-}
 
 
 @pytest.mark.parametrize(

@@ -103,6 +103,9 @@ def _guarded(ask: Callable[[Request], Awaitable[Response]], say: Say) -> Callabl
         except AccessUnknown as error:
             log.warning("the API server could not be asked who may see what: %s", error)
             found = say("Try again", "The API server does not answer: nobody knows what you may see.", 503, None)
+        except OSError as error:
+            log.warning("the lake cannot be read: %s", error)
+            found = say("Try again", "The lake cannot be read right now.", 503, None)
         for name, value in SECURITY.items():
             found.headers.setdefault(name, value)
         found.headers.setdefault("Cache-Control", "no-store")
@@ -137,7 +140,7 @@ class _Shown:
         query = query_of(request.query_params)
 
         def made() -> Response:
-            return answer(self._pages.rendered("overview.html", overview_content(rows, query, viewer)), request)
+            return answer(self._pages.rendered("overview.html", overview_content(rows, len(shown), query, viewer)), request)
 
         return await asyncio.to_thread(made)
 
@@ -193,13 +196,14 @@ class _Shown:
         return known and namespace in await visible(viewer, [namespace], self._reviews)
 
 
-def overview_content(rows: Sequence[Row], query: Query, viewer: Visitor) -> dict[str, object]:
-    """What the template of the overview shows; `rows` are all that the viewer may see."""
+def overview_content(rows: Sequence[Row], total: int, query: Query, viewer: Visitor) -> dict[str, object]:
+    """What the template of the overview shows; `rows` are those that are known of the `total` that the viewer may see."""
     tally = Counter(one.health.level for one in rows)
     return {
         "viewer": viewer,
         "rows": ordered(selected(rows, query.namespace, query.text), query.sort, query.backwards),
-        "total": len(rows),
+        "total": total,
+        "waiting": total - len(rows),
         "tally": [(level, tally[level]) for level in _TALLY if tally[level]],
         "tally_words": _TALLY,
         "namespaces": sorted({one.namespace for one in rows}),

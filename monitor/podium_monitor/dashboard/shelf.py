@@ -1,20 +1,26 @@
 """Rows of the overview, kept ready: an evaluation is a large document, its row a few lines.
 
-Nothing is read while nobody looks. Who looks gets what is there, and what is older than 20 s is read again behind their
-back; what is missing, or older than two minutes, they wait for.
+Nothing is read while nobody looks. Who looks gets what is there; what is older than a minute is read again behind their
+back. For what is missing or older than five minutes they wait two seconds; then the page says how many are still to come.
 """
 
 import asyncio
+import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from podium_monitor.dashboard.sources import Sources
 from podium_monitor.dashboard.views.overview import Row, row
 from podium_monitor.world import Watched
 
-_FRESH_SECONDS = 20.0
-_USABLE_SECONDS = 120.0
+log = logging.getLogger(__name__)
+
+_FRESH_SECONDS = 60.0
+_USABLE_SECONDS = 300.0
+_PATIENCE_SECONDS = 2.0
+
+_Key = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -30,32 +36,45 @@ class Shelf:
     def __init__(self, sources: Sources, clock: Callable[[], float] = time.monotonic) -> None:
         self._sources = sources
         self._clock = clock
-        self._kept: dict[tuple[str, str], _Kept] = {}
-        self._reading = asyncio.Lock()
-        self._behind: asyncio.Task[None] | None = None
+        self._kept: dict[_Key, _Kept] = {}
+        self._wanted: dict[_Key, Watched] = {}
+        self._reading: asyncio.Task[None] | None = None
 
     async def rows(self, everything: Sequence[Watched], shown: Sequence[Watched]) -> list[Row]:
-        """Of `shown`, in its order. What is not in `everything` any more is forgotten."""
-        for gone in self._kept.keys() - {(one.namespace, one.name) for one in everything}:
+        """Of `shown`, in its order, as far as they are known. What is not in `everything` any more is forgotten."""
+        for gone in self._kept.keys() - {_key(one) for one in everything}:
             del self._kept[gone]
-        if any(self._older(one, _USABLE_SECONDS) for one in shown):
-            await self._read(shown, _USABLE_SECONDS)
-        if any(self._older(one, _FRESH_SECONDS) for one in shown) and (self._behind is None or self._behind.done()):
-            self._behind = asyncio.create_task(self._read(shown, _FRESH_SECONDS))
-        return [kept.row for one in shown if (kept := self._kept.get((one.namespace, one.name))) is not None]
+        missing = [one for one in shown if self._older(one, _USABLE_SECONDS)]
+        stale = [one for one in shown if self._older(one, _FRESH_SECONDS)]
+        self._wanted.update({_key(one): one for one in [*missing, *stale]})
+        if self._wanted and (self._reading is None or self._reading.done()):
+            self._reading = asyncio.create_task(self._read())
+        if missing and self._reading is not None:
+            await asyncio.wait({self._reading}, timeout=_PATIENCE_SECONDS)
+        return [kept.row for one in shown if (kept := self._kept.get(_key(one))) is not None]
 
     def _older(self, one: Watched, seconds: float) -> bool:
         """A manifest that has changed makes any row old."""
-        kept = self._kept.get((one.namespace, one.name))
+        kept = self._kept.get(_key(one))
         return kept is None or kept.watched is not one or self._clock() - kept.at > seconds
 
-    async def _read(self, shown: Iterable[Watched], seconds: float) -> None:
-        async with self._reading:
-            for one in [one for one in shown if self._older(one, seconds)]:
+    async def _read(self) -> None:
+        """One after the other, so that pages are answered meanwhile. Ends when nothing is wanted any more."""
+        while self._wanted:
+            key = next(iter(self._wanted))
+            one = self._wanted.pop(key)
+            try:
                 made = await asyncio.to_thread(self._made, one)
-                self._kept[one.namespace, one.name] = _Kept(one, made, self._clock())
+            except OSError as error:
+                log.warning("the evaluation of %s/%s cannot be read: %s", *key, error)
+                continue
+            self._kept[key] = _Kept(one, made, self._clock())
 
     def _made(self, one: Watched) -> Row:
         evaluation = self._sources.evaluation(one.namespace, one.name)
         evidence = self._sources.evidence(one.namespace, one.name)
         return row(one, evaluation, evidence, self._sources.findings(one, evaluation))
+
+
+def _key(one: Watched) -> _Key:
+    return one.namespace, one.name

@@ -104,6 +104,15 @@ def moment(at: datetime) -> str:
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
+def window(start: datetime) -> str:
+    """Which day, or hour, a window is.
+
+    >>> window(datetime(2026, 11, 3, tzinfo=UTC)), window(datetime(2026, 11, 3, 5, tzinfo=UTC))
+    ('2026-11-03', '2026-11-03 05:00')
+    """
+    return f"{start:%Y-%m-%d}" if (start.hour, start.minute) == (0, 0) else f"{start:%Y-%m-%d %H:%M}"
+
+
 def written(text: str) -> str:
     """An RFC 3339 time of a manifest to the minute; what is no time, as it is.
 

@@ -39,7 +39,7 @@ def application(folder: Path) -> FastAPI:
             parsed = json.loads(store.read(evaluation_path(one.namespace, one.name)))
             document = msgspec.convert(parsed, DeploymentEvaluation)
             rows.append(row(one, document, None, findings(one, document)))
-        content = overview_content(rows, query_of({}), Visitor(None))
+        content = overview_content(rows, len(rows), query_of({}), Visitor(None))
         return answer(pages.rendered("overview.html", content), request)
 
     return app

@@ -11,7 +11,7 @@ from podium_monitor.evaluations.documents import Histogram
 
 _WIDTH = 360
 _LEFT, _ROW = 118, 24
-_SPLIT_WIDTH = 1100
+_SPLIT_WIDTH = 560
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def then_and_now(histogram: Histogram, psi: str) -> Chart:
     return Chart(
         title=histogram.column,
         says=says,
-        svg=svg(f"{histogram.column}, then and now", says, (_WIDTH, len(bins) * _ROW + 2), join(rows)),
+        svg=svg(f"{histogram.column}, then and now", says, (_WIDTH, len(bins) * _ROW + 2), join(rows), "square"),
         table=Table(["Bin", "Then", "Now"], [[name, words.percent(then), words.percent(now)] for name, then, now in bins]),
         keys=[Key("then", "Training"), Key("now", "Newest day")],
         note=psi,

@@ -67,7 +67,7 @@ def curves(title: str, drawn: Sequence[Drawn], axes: Axes, note: str = "") -> Ch
     return Chart(
         title=title,
         says=says,
-        svg=svg(title, says, (_SIZE, _SIZE), body),
+        svg=svg(title, says, (_SIZE, _SIZE), body, "square"),
         table=_table(drawn, axes),
         keys=[*(Key(f"line-{one.style % LINES}", one.name) for one in drawn), Key("zero", axes.line)],
         note=note,

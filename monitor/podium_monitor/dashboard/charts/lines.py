@@ -162,7 +162,9 @@ def _hits(times: Sequence[datetime], lines: Sequence[Line], said: Sequence[Seque
             width,
             _HEIGHT - _TOP - _BOTTOM,
             "hit",
-            " · ".join([_time(at), *(f"{line.name} {text}" for line, text in zip(lines, texts, strict=True) if text)]),
+            " · ".join(
+                [words.window(at), *(f"{line.name} {text}" for line, text in zip(lines, texts, strict=True) if text)]
+            ),
         )
         for at, texts in zip(times, said, strict=True)
     )
@@ -179,10 +181,6 @@ def _said(point: Point, unit: str) -> str:
     return f"{text} {unit}".rstrip() + (" (alert)" if point.alert else "")
 
 
-def _time(at: datetime) -> str:
-    return f"{at:%Y-%m-%d}" if (at.hour, at.minute) == (0, 0) else f"{at:%Y-%m-%d %H:%M}"
-
-
 def _sentence(lines: Sequence[Line], unit: str) -> str:
     said = []
     for line in lines:
@@ -190,11 +188,13 @@ def _sentence(lines: Sequence[Line], unit: str) -> str:
         if known:
             alerts = sum(point.alert for point in line.points)
             ending = f", {alerts} outside of their bounds" if alerts else ""
-            said.append(f"{line.name}: {_said(known[-1], unit)} on {_time(known[-1].at)}, {len(known)} values{ending}")
+            said.append(
+                f"{line.name}: {_said(known[-1], unit)} on {words.window(known[-1].at)}, {len(known)} values{ending}"
+            )
     return "; ".join(said) + "." if said else "Nothing can be said yet."
 
 
 def _table(times: Sequence[datetime], lines: Sequence[Line], said: Sequence[Sequence[str]]) -> Table:
     """The newest first."""
-    rows = [[_time(at), *(text or words.NOTHING for text in texts)] for at, texts in zip(times, said, strict=True)]
+    rows = [[words.window(at), *(text or words.NOTHING for text in texts)] for at, texts in zip(times, said, strict=True)]
     return Table(head=["Time", *(line.name for line in lines)], rows=rows[::-1])

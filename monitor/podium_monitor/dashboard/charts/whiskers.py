@@ -24,7 +24,7 @@ from podium_monitor.dashboard.charts.frame import (
 )
 from podium_monitor.evaluations.documents import Figure
 
-_LEFT, _RIGHT, _ROW, _AXIS = 150, 16, 24, 24
+_LEFT, _RIGHT, _ROW, _AXIS = 185, 16, 24, 24
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def whiskers(
 
 def _row(row: Row, index: int, x: Scale) -> Markup:
     y = index * _ROW + _ROW / 2
-    named = label(_LEFT - 10, y + 4, shortened(row.name, 21), "row-name", "end")
+    named = label(_LEFT - 10, y + 4, shortened(row.name, 27), "row-name", "end")
     tip = f"{row.name} · {words.figure(row.figure)}" + (f" · {row.more}" if row.more else "")
     hit = box(0, y - _ROW / 2, WIDTH, _ROW, "hit", tip)
     if row.figure.value is None:

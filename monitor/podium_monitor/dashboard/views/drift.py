@@ -65,7 +65,7 @@ def _distributions(champion: Arm, window: Window) -> list[Part]:
     charts: list[Chart] = [then_and_now(one, _psi(known.get(one.column))) for one in ranked[:_MOST_HISTOGRAMS]]
     if not charts:
         return []
-    title = f"Distributions in training and on {window.start:%Y-%m-%d}, the most moved first"
+    title = f"Distributions in training and on {words.window(window.start)}, the most moved first"
     return [Part(title=title, charts=charts, across="three")]
 
 
@@ -85,7 +85,7 @@ def _tests(window: Window) -> Part:
     alerts = [column for column in ranked if known[column].alert]
     worst = max((known[column].severity for column in alerts), key=["None", "Warning", "Critical"].index, default="None")
     return Part(
-        title=f"Tests of {window.start:%Y-%m-%d %H:%M}",
+        title=f"Tests of {words.window(window.start)}",
         badge=Badge(_LEVELS[worst], f"{len(alerts)} alerts" if len(alerts) != 1 else "1 alert"),
         table=Table(
             ["Column", "Alert", "PSI", "PSI by chance", "Statistic", "p", "Jensen–Shannon", "Wasserstein (sd)"],

@@ -16,7 +16,7 @@ def fairness(watched: Watched, champion: Arm | None, found: Sequence[Window]) ->
     window = arms.newest_day(champion, lambda one: one.fairness)
     rule = watched.spec.monitoring.fairness
     minimum = float(rule.minimum_ratio) if rule else 0.8
-    parts = [_column(one, window, found, minimum) for one in window.fairness] if window else []
+    parts = [_column(one, window, champion.days, found, minimum) for one in window.fairness] if window and champion else []
     return Section("fairness", "Fairness", parts, empty=None if parts else _empty(watched))
 
 
@@ -30,23 +30,31 @@ def _empty(watched: Watched) -> Empty:
     )
 
 
-def _column(one: ColumnFairness, window: Window, found: Sequence[Window], minimum: float) -> Part:
+def _column(one: ColumnFairness, window: Window, days: Sequence[Window], found: Sequence[Window], minimum: float) -> Part:
+    """Rates that need labels are of the newest day that has them."""
+    pairs = ((day, each) for day in reversed(days) for each in day.fairness if each.column == one.column)
+    known_on, labelled = next(((day, each) for day, each in pairs if _has_labels(each)), (window, one))
+    known = "" if known_on is window else f", {words.window(known_on.start)}"
     return Part(
         title=f"By {one.column}",
         badge=Badge("Critical", "below the minimum") if one.alert else Badge("Good", "within bounds"),
         facts=[
             Fact("Lowest to highest selection rate", words.figure(one.selection_rate_ratio)),
-            Fact("Equal opportunity difference", words.figure(one.equal_opportunity_difference)),
-            Fact("Equalised odds difference", words.figure(one.equalized_odds_difference)),
-            Fact("Day", f"{window.start:%Y-%m-%d}"),
+            Fact(f"Equal opportunity difference{known}", words.figure(labelled.equal_opportunity_difference)),
+            Fact(f"Equalised odds difference{known}", words.figure(labelled.equalized_odds_difference)),
+            Fact("Day", words.window(window.start)),
         ],
         charts=[
             _rates("Selection rate", one.groups, "selection_rate"),
             _ratio(one.column, found, minimum),
-            _rates("True positive rate", one.groups, "true_positive_rate"),
-            _rates("False positive rate", one.groups, "false_positive_rate"),
+            _rates(f"True positive rate{known}", labelled.groups, "true_positive_rate"),
+            _rates(f"False positive rate{known}", labelled.groups, "false_positive_rate"),
         ],
     )
+
+
+def _has_labels(one: ColumnFairness) -> bool:
+    return any(group.true_positive_rate.value is not None for group in one.groups)
 
 
 def _rates(title: str, groups: Sequence[Group], field: str) -> Chart:

@@ -93,7 +93,7 @@ def segments(watched: Watched, champion: Arm | None) -> Section:
         for column in columns
         if window and (chart := _segment_chart(column, [s for s in window.segments if s.column == column], keys)) is not None
     ]
-    facts = [Fact("Day", f"{window.start:%Y-%m-%d}"), Fact("Labelled rows", words.count(window.labelled))] if window else []
+    facts = [Fact("Day", words.window(window.start)), Fact("Labelled rows", words.count(window.labelled))] if window else []
     return Section(
         "segments",
         "Performance by segment",

@@ -28,7 +28,7 @@ def quality(found: Sequence[Window]) -> Section:
     return Section(
         "quality",
         "Data quality",
-        [Part(f"{newest.start:%Y-%m-%d %H:%M}", badge, charts=charts, table=_table(ranked, newest))],
+        [Part(words.window(newest.start), badge, charts=charts, table=_table(ranked, newest))],
     )
 
 

@@ -85,7 +85,7 @@ async def test_rows_are_erased_for_whoever_has_the_erasure_token_only(collector:
             assert response.status == 202
             wanted = await response.json()
         async with asyncio.timeout(20):
-            while (answer := await _get(session, f"{url}/{wanted['id']}", admin))["state"] == "Pending":
+            while (answer := await _get(session, f"{url}/{wanted['id']}", admin))["state"] == "Pending":  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
         assert (answer["rows"], answer["ids"], answer["requested_by"]) == ({"predictions": 1}, 1, "privacy office")
         assert "customer-7" not in str(answer)

@@ -89,6 +89,13 @@ def test_duckdb_skips_folders_by_their_names(lake: Path) -> None:
     assert duckdb.execute(query, [f"{lake}/predictions/**/*.parquet"]).fetchone() == (1,)
 
 
+def test_the_query_of_the_guide_runs(lake: Path) -> None:
+    guide = (Path(__file__).parents[3] / "docs" / "guide" / "lake.md").read_text()
+    query = guide.partition("```sql\n")[2].partition("```")[0].replace("'lake/", f"'{lake}/")
+    found = duckdb.execute(query).fetchall()
+    assert sorted(row[1:] for row in found) == [("churn-3", "3.5", "yes")] * 4
+
+
 def test_pandas_reads_it(lake: Path) -> None:
     schema = pa.unify_schemas([pq.read_schema(path) for path in lake.glob("predictions/**/*.parquet")])
     frame = pd.read_parquet(lake / "predictions", partitioning="hive", schema=_with_folders(schema)).sort_values("event_id")

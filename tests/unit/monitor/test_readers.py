@@ -92,8 +92,8 @@ def test_duckdb_skips_folders_by_their_names(lake: Path) -> None:
 def test_the_query_of_the_guide_runs(lake: Path) -> None:
     guide = (Path(__file__).parents[3] / "docs" / "guide" / "lake.md").read_text()
     query = guide.partition("```sql\n")[2].partition("```")[0].replace("'lake/", f"'{lake}/")
-    found = duckdb.execute(query).fetchall()
-    assert sorted(row[1:] for row in found) == [("churn-3", "3.5", "yes")] * 4
+    found = duckdb.execute(f"SELECT * EXCLUDE (time) FROM ({query.strip().rstrip(';')})").fetchall()  # times want pytz
+    assert found == [("churn-3", "3.5", "yes")] * 4
 
 
 def test_pandas_reads_it(lake: Path) -> None:

@@ -17,7 +17,7 @@ from bench.serving.judgement import Row
 from bench.serving.setting import BUILD, LOCK, RUNS, say, setting_of
 from cluster.build import exclusive
 
-PARTS = ("http1", "rows64", "unary", "latency", "canary", "shadow", "swap", "start", "workers", "named30")
+PARTS = ("http1", "rows64", "unary", "latency", "captured", "canary", "shadow", "swap", "start", "workers", "named30")
 """Modules of bench.serving.parts, in the order of the table."""
 
 

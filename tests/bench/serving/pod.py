@@ -36,6 +36,7 @@ from podium_crds.slots import allocate
 from podium_serving.fetch.cache import Cache
 
 DEPLOYMENT = DeploymentKey(namespace="bench", name=MODEL, uid="bench-uid")
+EVERYTHING = PlannedCapture(percent=100)
 CHAMPION_HOST = "127.0.0.1"
 CHALLENGER_HOST = "127.0.0.2"
 TROUBLE_HOST = "127.0.0.3"
@@ -85,9 +86,10 @@ def route(version: Version, host: str, mode: Literal["Shadow", "Canary"], percen
 
 
 def plan(epoch: int, version: Version, routes: Sequence[PlannedRoute] = (), capture_url: str = "", **more: Any) -> Plan:
-    """The champion's plan, capturing everything if there is a sink. Challengers get theirs by `role` and `pool`."""
+    """The champion's plan, capturing what `captured` says if there is a sink. Challengers have theirs by `role`, `pool`."""
     champion = PlannedChampion(version=_planned(version), pool=more.pop("pool", "champion"), host=CHAMPION_HOST)
-    capture = PlannedCapture(percent=100, url=capture_url) if capture_url else PlannedCapture()
+    captured = more.pop("captured", EVERYTHING)
+    capture = captured.model_copy(update={"url": capture_url}) if capture_url else PlannedCapture()
     return Plan(deployment=DEPLOYMENT, term=1, epoch=epoch, champion=champion, routes=list(routes), capture=capture, **more)
 
 

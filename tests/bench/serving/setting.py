@@ -13,9 +13,10 @@ from bench.serving.asked import Asked
 from bench.serving.generator import Generator, Load, Report, build
 from bench.serving.judgement import Row, at_least, ratio_interval
 from bench.serving.models import Models, Version, models
-from bench.serving.pod import Pod, Site, plan, pod
+from bench.serving.pod import EVERYTHING, Pod, Site, plan, pod
 from bench.serving.processes import Cores, Started, cores, free_ports
 from bench.serving.servers import Server, mlservers
+from podium_crds.plan import PlannedCapture
 
 BUILD = Path(".build/bench")
 RUNS = BUILD / "run"
@@ -49,13 +50,16 @@ class Setting:
         return Site(self.folder / f"site-{len(list(self.folder.glob('site-*')))}")
 
     @contextmanager
-    def podium(self, name: str = "rf-1", *, capture: bool = True, **environment: str) -> Iterator[Pod]:
-        """A champion with everything on, capturing all rows to a collector on the clients' core."""
+    def podium(
+        self, name: str = "rf-1", *, capture: PlannedCapture | None = EVERYTHING, **environment: str
+    ) -> Iterator[Pod]:
+        """A champion with everything on, capturing all rows to a collector on the clients' core. None: it captures none."""
         (port,) = free_ports(1)
         address = f"127.0.0.1:{port}"
         version = self.version(name)
         with self.generator.sink(address):
-            first = plan(1, version, capture_url=f"http://{address}/v1/events" if capture else "")
+            url = f"http://{address}/v1/events" if capture else ""
+            first = plan(1, version, capture_url=url, captured=capture or EVERYTHING)
             with pod(self.site(), self.cores.server, first, version, **environment) as one:
                 yield one
 

@@ -90,6 +90,6 @@ def _captured(metrics: dict[str, float]) -> Row:
 
 def _without_capture(setting: Setting) -> Row:
     """Peers capture nothing: what it costs."""
-    with setting.podium(capture=False) as one:
+    with setting.podium(capture=None) as one:
         ours = in_turns(setting, [podium_contender(setting, one, "json", 1)], 3, 1.5, connections=64)["podium"]
     return Row(PART, "1-row JSON, 64 connections, capture off", told(ours), details=summary({"podium": ours}))

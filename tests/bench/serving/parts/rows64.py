@@ -36,7 +36,7 @@ def run(setting: Setting) -> list[Row]:
     ours: dict[str, list[Report]] = {"json": [], "binary": []}
     bare: dict[str, list[dict[str, float]]] = {"json": [], "binary": []}
     theirs: dict[str, dict[str, list[Report]]] = {"json": {}, "binary": {}}
-    with setting.podium(capture=False) as one:
+    with setting.podium(capture=None) as one:
         contenders = {form: podium_contender(setting, one, form, ROWS) for form in ours}
         for form, reports in ours.items():
             say(f"  {form}: podium and ONNX Runtime")

@@ -52,6 +52,8 @@ def execute(arguments: argparse.Namespace, where: Paths) -> int:
         case "packages":
             if missing := debian.missing_packages_of_tests():
                 debian.install(missing, where.cache)
+            if missing := debian.missing_test_packages():
+                debian.install(missing, where.cache)
         case "build":
             for name, folder in build(where.cache, arguments.only).items():
                 print(f"{name} {folder}")

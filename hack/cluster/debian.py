@@ -32,6 +32,8 @@ PACKAGE_OF = {
 }
 TESTED_WITH = {"promtool": "prometheus"}
 """Programs that only tests start: the cluster goes without them."""
+TEST_PACKAGE_OF = {"chromium": "chromium"}
+"""Programs of tests that are skipped without them. Ubuntu's archive has no Chromium that apt could install."""
 CNI_PACKAGE = "containernetworking-plugins"
 CNI_FOLDERS = (Path("/usr/lib/cni"), Path("/opt/cni/bin"))
 SERVICES = ("containerd.service", "docker.service", "docker.socket", "docker-registry.service", "prometheus.service")
@@ -59,6 +61,12 @@ def missing_packages() -> list[str]:
 
 def missing_packages_of_tests() -> list[str]:
     return missing_packages() + [package for program, package in TESTED_WITH.items() if find_program(program) is None]
+
+
+def missing_test_packages() -> list[str]:
+    """Those of them that the archive has, as far as apt knows it now."""
+    missing = [package for program, package in TEST_PACKAGE_OF.items() if find_program(program) is None]
+    return [package for package in missing if run(["apt-cache", "--names-only", "search", f"^{package}$"]).strip()]
 
 
 @contextlib.contextmanager

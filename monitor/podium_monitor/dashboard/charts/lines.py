@@ -81,7 +81,7 @@ def over_time(title: str, lines: Sequence[Line], bounds: Sequence[Bound] = (), *
     return Chart(
         title=title,
         says=says,
-        svg=svg(title, says, (WIDTH, _HEIGHT), body),
+        svg=svg(title, says, (WIDTH, _HEIGHT), body, "timed"),
         table=_table(times, lines, told),
         keys=[Key(f"line-{line.style % LINES}", line.name) for line in lines]
         + [Key("bound", bound.text) for bound in bounds],

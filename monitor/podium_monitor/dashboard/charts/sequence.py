@@ -51,7 +51,7 @@ def confidence_sequence(evidence: ChallengerEvidence) -> Chart:
     return Chart(
         title=title,
         says=says,
-        svg=svg(title, says, (WIDTH, _HEIGHT), body),
+        svg=svg(title, says, (WIDTH, _HEIGHT), body, "timed"),
         table=Table(
             head=["Units", "Until", "Improvement", "Interval"],
             rows=[

@@ -22,7 +22,7 @@ from podium_monitor.dashboard.sources import Sources
 from podium_monitor.evaluations.evaluating import Evaluations
 from podium_monitor.evaluations.findings import findings
 from podium_monitor.evaluations.reading import latest
-from podium_monitor.evaluator.app import application
+from podium_monitor.evaluator.app import application, face_for_people
 from podium_monitor.evaluator.figures_of import DeploymentFigures
 from podium_monitor.evaluator.looking import Looking
 from podium_monitor.evaluator.metrics import EvaluatorMetrics
@@ -78,15 +78,12 @@ async def _run(settings: EvaluatorSettings, lake: LakeSettings, sign_in: SignInS
         metrics.registry.register(DeploymentFigures(world, sources.evaluation, sources.evidence, sources.findings))
         bearers = Bearers(settings.collector_key, reviews)
         permit = reports.permit_of(bearers, reception(sign_in, _said)[0], reviews)
-        routers = [
-            dashboard(sign_in, world, sources, reviews),
-            evidence.router(store, bearers),
-            reports.router(world, sources, permit),
-        ]
+        for_people = [dashboard(sign_in, world, sources, reviews), reports.router(world, sources, permit)]
         running = _running(following, rounds)
+        routers = [*for_people, evidence.router(store, bearers)]
         app = application(world, rounds, metrics.registry, routers, running)
         if isinstance(sign_in, Proxy):
-            await stack.enter_async_context(mutual_tls(app, sign_in, settings.bind))
+            await stack.enter_async_context(mutual_tls(face_for_people(for_people), sign_in, settings.bind))
         await _served(app, settings)
 
 

@@ -1,5 +1,6 @@
 """A lake as the collector leaves it: captured predictions of a small model, labels, and the model's reference."""
 
+import io
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ import yaml
 from podium_cli.columns import infer_columns
 from podium_cli.profiles import profile_bytes, reference_bytes
 from podium_crds.package import Descriptor, InputSpec, OutputSpec
+from podium_crds.profile import Profile
 from podium_crds.v1alpha1.model_deployment import ModelDeploymentSpec
 from podium_monitor.evaluations.documents import DeploymentEvaluation
 from podium_monitor.evaluations.evaluating import Evaluations
@@ -72,6 +74,22 @@ def rows(count: int, seed: int = 0, *, unit: float = 1.0, noise: float = 0.0) ->
     return Rows(frame, said, truth)
 
 
+def reference_of_rows(found: Rows) -> tuple[Profile, pa.Table]:
+    """profile.json and reference.parquet, as the packager writes them."""
+    profile, table = _reference_files(found)
+    return Profile.model_validate_json(profile), pq.read_table(io.BytesIO(table))
+
+
+def _reference_files(found: Rows) -> tuple[bytes, bytes]:
+    columns = infer_columns(found.frame, (), "FP64")
+    outputs = {
+        "label": np.where(found.score >= 0.5, "yes", "no").astype(object),
+        "probabilities": np.stack([1 - found.score, found.score], axis=1),
+    }
+    truth = np.where(found.truth, "yes", "no")
+    return profile_bytes(found.frame, columns, outputs, OUTPUTS), reference_bytes(found.frame, columns, outputs, truth)
+
+
 @dataclass
 class LakeFolder:
     """Files of one deployment."""
@@ -85,15 +103,10 @@ class LakeFolder:
 
     def put_reference(self, found: Rows, digest: str = DIGEST) -> None:
         descriptor = Descriptor(name=NAME, version="3", task="Classification", inputs=INPUTS, outputs=OUTPUTS)
-        columns = infer_columns(found.frame, (), "FP64")
-        outputs = {
-            "label": np.where(found.score >= 0.5, "yes", "no").astype(object),
-            "probabilities": np.stack([1 - found.score, found.score], axis=1),
-        }
-        truth = np.where(found.truth, "yes", "no")
+        profile, table = _reference_files(found)
         folder = folder_of_reference(NAMESPACE, NAME, digest)
-        self.store.create(f"{folder}/profile.json", profile_bytes(found.frame, columns, outputs, OUTPUTS))
-        self.store.create(f"{folder}/reference.parquet", reference_bytes(found.frame, columns, outputs, truth))
+        self.store.create(f"{folder}/profile.json", profile)
+        self.store.create(f"{folder}/reference.parquet", table)
         text = yaml.safe_dump(descriptor.model_dump(mode="json"))
         self.store.create(f"{folder}/podium.yaml", text.encode())
 

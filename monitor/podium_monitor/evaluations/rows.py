@@ -243,6 +243,9 @@ def _several(name: str, array: Any, names: tuple[str, ...]) -> dict[str, Floats]
     """A list per row becomes a column per number; rows with another length have none."""
     lengths = np.asarray(pa.compute.list_value_length(array).fill_null(-1))
     fitting = lengths == len(names)
+    if fitting.all():
+        matrix = _floats(array.flatten()).reshape(-1, len(names))
+        return {f"{name}[{one}]": matrix[:, index].copy() for index, one in enumerate(names)}
     flat = _floats(array.filter(pa.array(fitting)).flatten()).reshape(-1, len(names))
     columns = {}
     for index, one in enumerate(names):

@@ -16,6 +16,7 @@ from podium_monitor.evaluations.windows import Usual, performance_figures
 CHUNKS = 10
 """Chunks have the window's number of labelled rows, and at most this part of the reference's."""
 FEWEST_CHUNK_ROWS = 50
+FEWEST_CHUNKS = 3
 
 
 def reference_batch(table: pa.Table, subject: Subject) -> Batch:
@@ -67,9 +68,11 @@ def usual_of(subject: Subject, reference: Batch | None, labelled: int) -> Usual:
     return Usual(_bands(found))
 
 
-def _bands(found: Mapping[str, list[float]]) -> dict[str, tuple[float, float]]:
+def _bands(found: Mapping[str, list[float]]) -> dict[str, tuple[float, float, int]]:
     return {
-        name: (float(np.mean(values)), float(np.std(values, ddof=1))) for name, values in found.items() if len(values) >= 3
+        name: (float(np.mean(values)), float(np.std(values, ddof=1)), len(values))
+        for name, values in found.items()
+        if len(values) >= FEWEST_CHUNKS
     }
 
 

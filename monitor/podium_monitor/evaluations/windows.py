@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 import numpy as np
+from scipy.special import ndtr, stdtrit
 
 from podium_crds.v1alpha1.monitoring import Monitoring
 from podium_evaluation.drift import (
@@ -63,9 +64,9 @@ METRIC_NAMES = {
 
 @dataclass(frozen=True)
 class Usual:
-    """What the reference says of performance: mean and standard deviation of each figure over its chunks."""
+    """What the reference says of performance: mean and standard deviation of each figure over its chunks, and how many."""
 
-    bands: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    bands: Mapping[str, tuple[float, float, int]] = field(default_factory=dict)
 
 
 def performance_figures(task: Task, tally: Tally) -> dict[str, Estimate]:
@@ -122,12 +123,26 @@ def _performance(figures: Mapping[str, Estimate], labelled: int, monitoring: Mon
         beyond = _beyond(name, one, monitoring)
         out = worse = beyond
         if name in usual.bands:
-            mean, deviation = usual.bands[name]
-            left = abs(one.value - mean) > DEVIATIONS * deviation + 1e-12
-            out, worse = out or left, worse or (left and (one.value < mean) == (name in HIGHER_IS_BETTER))
+            left, harmful = _left_band(name, one.value, *usual.bands[name])
+            out, worse = out or left, worse or harmful
         found[name] = _figure(one, out)
         found[name].worse = worse
     return found
+
+
+def _left_band(name: str, value: float, mean: float, deviation: float, chunks: int) -> tuple[bool, bool]:
+    """Whether a figure left mean +- 3 standard deviations; and whether it did so on the side that harms, by more than the
+    mean and deviation of so few chunks are uncertain: at the level of 3 deviations (one side: 0.135 %) of a prediction
+    interval, by Student's t (Hahn, 1969, Technometrics 11, 178-188).
+
+    The calibration error of a larger window is smaller for its size alone: less of it is never an alert.
+    """
+    distance = (mean - value) if name in HIGHER_IS_BETTER else (value - mean)
+    left = abs(distance) > DEVIATIONS * deviation + 1e-12
+    if name == "calibration_error":
+        left = left and distance > 0
+    certain = float(stdtrit(chunks - 1, ndtr(DEVIATIONS))) * np.sqrt(1 + 1 / chunks)
+    return left, bool(distance > certain * deviation + 1e-12)
 
 
 def _beyond(name: str, one: Estimate, monitoring: Monitoring) -> bool:

@@ -68,7 +68,6 @@ class Collector:
 
     async def _work(self) -> None:
         await self._open()
-        await asyncio.to_thread(self._learn)
         self._opened = True
         logger.info("the lake is open, %d recent events are known", len(self._known))
         self._upkeep.start()
@@ -78,6 +77,7 @@ class Collector:
         while True:
             try:
                 await asyncio.to_thread(self._lake.open)
+                await asyncio.to_thread(self._learn)
                 return
             except (LakeInUse, OSError) as error:
                 if str(error) != self.why_not_ready:

@@ -9,8 +9,10 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 import pyarrow as pa
 from prometheus_client import CollectorRegistry, Counter, Gauge
@@ -25,6 +27,8 @@ from podium_monitor.lake.tables import Table
 from podium_monitor.lake.upkeep import Seen, compact, delete_expired, look
 
 logger = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
 
 _NICE = 10
 _NEWEST_DATES = 4
@@ -64,7 +68,9 @@ class MaintenanceMetrics:
         )
         self.erasures = Gauge("podium_monitor_erasures", "Erasures that are not done.", registry=registry)
         self.erased = Counter("podium_monitor_erased_rows", "Rows that were erased by id.", registry=registry)
-        self.failures = Counter("podium_monitor_maintenance_failures", "Passes that ended early.", registry=registry)
+        self.failures = Counter(
+            "podium_monitor_maintenance_failures", "Pieces of work that failed and are tried again.", registry=registry
+        )
         self.leading = Gauge(
             "podium_monitor_maintenance_leading", "1: this collector keeps the lake in order.", registry=registry
         )
@@ -104,29 +110,41 @@ class Maintenance:
         pause = self._pace.pass_seconds if isinstance(self._store, FolderStore) else self._pace.bucket_pass_seconds
         while not self._stopping.is_set():
             self._wake.clear()
-            try:
-                self._pass()
-            except Exception:  # a defect of one piece must not end the rest for ever
-                logger.exception("the lake's maintenance ended early and is tried again")
-                self.metrics.failures.inc()
+            self._pass()
             self._wake.wait(pause)
 
     def _may_go_on(self) -> bool:
         return not self._stopping.is_set() and (self._lease is None or self._lease.hold())
 
     def _pass(self) -> None:
-        leading = self._may_go_on()
-        self.metrics.leading.set(leading)
+        whole = self._whole_at is None or time.monotonic() - self._whole_at > self._pace.whole_seconds
+        leading = self._tried(self._may_go_on)
+        self.metrics.leading.set(bool(leading))
         if not leading:
             return
-        self.metrics.waiting.set(finish(self._store, datetime.now(UTC), self._pace.readers).waiting)
-        self._erase()
-        whole = self._whole_at is None or time.monotonic() - self._whole_at > self._pace.whole_seconds
-        if whole and self._retention_days is not None:
-            self.metrics.expired.inc(delete_expired(self._store, datetime.now(UTC), self._retention_days))
-        self._compact(whole)
+        self._tried(self._finish)
+        self._tried(self._erase)
+        if whole:
+            self._tried(self._expire)
+        self._tried(lambda: self._compact(whole))
         if whole:
             self._whole_at = time.monotonic()
+
+    def _tried(self, piece: Callable[[], _T]) -> _T | None:
+        """What it returns. None if it failed: a piece that fails must not keep the others from their work."""
+        try:
+            return piece()
+        except Exception:
+            logger.exception("a piece of the lake's maintenance ended early and is tried again")
+            self.metrics.failures.inc()
+            return None
+
+    def _finish(self) -> None:
+        self.metrics.waiting.set(finish(self._store, datetime.now(UTC), self._pace.readers).waiting)
+
+    def _expire(self) -> None:
+        if self._retention_days is not None:
+            self.metrics.expired.inc(delete_expired(self._store, datetime.now(UTC), self._retention_days))
 
     def _erase(self) -> None:
         active = erasures(self._store)

@@ -60,7 +60,10 @@ class Eraser:
         left: set[str] = set()
         for path in self._paths("predictions", namespace, deployment):
             with closing(self._store.open(path)) as file:
-                rows = pq.ParquetFile(file).read(columns=[*_COLUMN.values(), *_WHEN])
+                source = pq.ParquetFile(file)
+                if not _is_ours(source, "predictions"):
+                    continue
+                rows = source.read(columns=[*_COLUMN.values(), *_WHEN])
             chosen = self._chosen("predictions", namespace, deployment, rows)
             events.update(rows["event_id"].filter(chosen).to_pylist())
             if self._wanted.kind != "join_keys":
@@ -76,6 +79,8 @@ class Eraser:
         for path in self._paths(table, namespace, deployment):
             with closing(self._store.open(path)) as file:
                 source = pq.ParquetFile(file)
+                if not _is_ours(source, table):
+                    continue
                 names = [name for name in (*_KEYS, *_WHEN) if name in source.schema_arrow.names]
                 rows = pc.sum(self._chosen(table, namespace, deployment, source.read(columns=names))).as_py()
                 if not rows:
@@ -113,6 +118,8 @@ class Eraser:
             named = _is_in(rows["join_key"], [*wanted.ids, *hashed])
         elif table == "labels":
             named = _is_in(rows["join_key"], found.join_keys)
+            if wanted.kind == "event_ids":
+                named = pc.or_(named, _is_in(rows["event_id"], wanted.ids))
         else:
             named = _is_in(rows[_COLUMN[wanted.kind]], wanted.ids)
         return pc.fill_null(pc.and_(past, named), False)
@@ -123,6 +130,12 @@ class Eraser:
         if place not in self._hashed:
             self._hashed[place] = [self._aliases(*place, key) for key in self._wanted.ids]
         return self._hashed[place]
+
+
+def _is_ours(source: pq.ParquetFile, table: Table) -> bool:
+    """False: somebody else put the file there; it lacks what a row is known by."""
+    needed = {"event_id", *_WHEN} | set({"predictions": _KEYS[:3], "shadows": _KEYS[3:], "labels": ("join_key",)}[table])
+    return needed <= set(source.schema_arrow.names)
 
 
 def _is_in(column: pa.ChunkedArray, ids: Collection[str]) -> pa.ChunkedArray:

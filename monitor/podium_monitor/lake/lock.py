@@ -17,7 +17,9 @@ class FolderLock:
         self._handle: int | None = None
 
     def acquire(self) -> None:
-        """Raises LakeInUse or OSError."""
+        """Has it afterwards, also if it had it before. Raises LakeInUse or OSError."""
+        if self._handle is not None:
+            return
         self._folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(self._folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
         try:

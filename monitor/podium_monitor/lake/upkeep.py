@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+import pyarrow as pa
+
 from podium_monitor.lake.compaction import Policy, groups
 from podium_monitor.lake.merging import Unmergeable, merged
 from podium_monitor.lake.reading import dates, deployments, of_date
@@ -77,7 +79,7 @@ def compact(store: Store, job: Job, now: datetime, may_go_on: Callable[[], bool]
         content = merged([io.BytesIO(store.read(path)) for path in paths])
     except FileNotFoundError:
         return 0  # another collector was faster
-    except Unmergeable as error:
+    except (Unmergeable, pa.ArrowException) as error:
         logger.warning("the files of %s stay as they are: %s", job.folder, error)
         return 0
     if not may_go_on():

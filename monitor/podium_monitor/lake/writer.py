@@ -1,5 +1,6 @@
 """Rows become files. One file per place and commit: made in memory, then created in the store, whole and durable."""
 
+import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -11,6 +12,8 @@ from podium_monitor.lake.merging import write_options
 from podium_monitor.lake.reading import dates, deployments
 from podium_monitor.lake.store import Entry, FolderStore, Store
 from podium_monitor.lake.tables import SCHEMAS, Place, Rows, Table, folder_of, new_name, received_at
+
+logger = logging.getLogger(__name__)
 
 
 class Lake:
@@ -49,8 +52,12 @@ class Lake:
         for received, place, path in found:
             if given >= limit or (found[0][0] - received).total_seconds() > seconds:
                 return
-            with self._store.open(path) as file:
-                ids: list[str] = pq.ParquetFile(file).read(columns=["event_id"]).column(0).to_pylist()
+            try:
+                with self._store.open(path) as file:
+                    ids: list[str] = pq.ParquetFile(file).read(columns=["event_id"]).column(0).to_pylist()
+            except (pa.ArrowException, FileNotFoundError) as error:
+                logger.warning("%s is left out of what is known: %s", path, error)
+                continue
             given += len(ids)
             yield received, place, ids
 

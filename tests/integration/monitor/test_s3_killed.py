@@ -1,4 +1,4 @@
-"""Two collectors on one bucket; they are killed, and so is the bucket: nothing acknowledged is lost, nothing erased stays."""
+"""Two collectors on one bucket are killed, and so is the bucket: nothing acknowledged is lost, nothing erased stays."""
 
 import asyncio
 import random

@@ -115,10 +115,10 @@ def left(store: FolderStore, table: Table, deployment: str = "churn") -> list[st
             id="requests: the label of a customer who has other predictions stays",
         ),
         pytest.param(
-            {"event_ids": ["e-3", "s-2"]},
+            {"event_ids": ["e-3", "s-2", "l-customer-2"]},
             ["e-1", "e-2", "e-4"],
             ["s-1", "s-4"],
-            ["l-customer-1", "l-customer-2"],
+            ["l-customer-1"],
             ["o-1"],
             id="events",
         ),

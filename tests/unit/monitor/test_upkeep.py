@@ -81,9 +81,10 @@ def test_files_that_do_not_fit_together_stay_as_they_are(store: FolderStore, cap
     sink = pa.BufferOutputStream()
     pq.write_table(pa.table({"something": [1]}), sink)
     store.create(f"{path.rpartition('/')[0]}/foreign.parquet", bytes(sink.getvalue()))
+    store.create(f"{path.rpartition('/')[0]}/torn.parquet", b"PAR1")
     assert compact_all(store, NEXT_DAY) == 0
     assert "stay as they are" in caplog.text
-    assert len(list(store.list("predictions"))) == 2
+    assert len(list(store.list("predictions"))) == 3
 
 
 @pytest.mark.parametrize(

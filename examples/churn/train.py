@@ -1,7 +1,8 @@
 """Trains and packages the models of the churn example: `python examples/churn/train.py --out DIR`.
 
 DIR then holds churn-1 (champion), churn-2 (its successor), churn-3 (a challenger that needs an image of its own),
-churn-broken (a consistent package whose golden rows no model reproduces) and requests.jsonl (production traffic).
+churn-broken (a consistent package whose golden rows no model reproduces), requests.jsonl (production traffic) and labels.csv
+(what became of its customers, which nobody knows yet when they are scored).
 """
 
 import argparse
@@ -42,6 +43,8 @@ def main() -> None:
     console.print(f"churn-broken: golden rows altered, digest {broken}")
     count = production_requests(rows.production, out / "churn-1", out / "requests.jsonl")
     console.print(f"{out / 'requests.jsonl'}: {count} requests in fixed order")
+    rows.production[[CUSTOMER, TARGET]].to_csv(out / "labels.csv", index=False)
+    console.print(f"{out / 'labels.csv'}: what became of these customers")
 
 
 def train(version: str, pipeline: Pipeline, rows: Split, out: Path) -> Packaged:

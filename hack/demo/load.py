@@ -62,6 +62,8 @@ class Load:
     key_header: str = ""
     """The header that is noted as the sticky key of each outcome."""
     timeout_seconds: float = 10.0
+    once: bool = False
+    """Each question once; else over and over."""
     outcomes: list[Outcome] = field(default_factory=list)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _sender: asyncio.Task[None] | None = None
@@ -85,9 +87,15 @@ class Load:
         await asyncio.gather(*self._tasks)
         await self._session.close()
 
+    async def sent(self) -> None:
+        """Returns when each question was sent; never, unless `once`."""
+        assert self._sender is not None
+        await asyncio.shield(self._sender)
+
     async def _send_all(self) -> None:
         start = time.monotonic()
-        for number, question in zip(range(MAX_REQUESTS), _forever(self.questions), strict=False):
+        questions = self.questions if self.once else _forever(self.questions)
+        for number, question in zip(range(MAX_REQUESTS), questions, strict=False):
             wait = start + number / self.rate - time.monotonic()
             await asyncio.sleep(max(wait, 0))
             task = asyncio.create_task(self._send(question))

@@ -7,6 +7,7 @@ Manifest = dict[str, Any]
 NAMESPACE = "podium-demo"
 NODE_PORT = 30880
 HEADER = "X-Customer-Id"
+LABEL_HORIZON_SECONDS = 20
 
 
 def namespace() -> Manifest:
@@ -54,6 +55,28 @@ def model_deployment(champion: str, *challengers: Manifest, replicas: int = 3) -
             },
         },
     }
+
+
+def watched_deployment(champion: str, shadow: str) -> Manifest:
+    """The endpoint with everything that the monitor should look at, and a former champion in the shadow."""
+    found = model_deployment(champion, {"name": "former", "modelVersionRef": {"name": shadow}, "mode": "Shadow"})
+    found["spec"] |= {
+        "capture": {"percent": 100},
+        "promotion": {"metric": {"type": "LogLoss", "minimumImprovement": "0.01", "alpha": "0.05"}},
+        "monitoring": {
+            # A real one is weeks: a customer has not left before the contract ends.
+            "labels": {"horizonSeconds": LABEL_HORIZON_SECONDS},
+            "drift": {"windowSeconds": 3600},
+            "performance": [{"metric": "Auc", "minimum": "0.83"}],
+            "segments": ["contract"],
+            "fairness": {"protected": ["senior_citizen"], "minimumRatio": "0.8"},
+            "business": [
+                # A call to a customer who was to leave keeps a third of them, worth 600; each call costs 20.
+                {"name": "kept", "unit": "EUR", "expression": "if(prediction = '1', if(label = '1', 200, 0) - 20, 0)"}
+            ],
+        },
+    }
+    return found
 
 
 def node_port() -> Manifest:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,6 +52,18 @@ def production_questions(folder: Path) -> list[Question]:
         row = json.loads(line)
         questions.append(Question(json.dumps(row["body"]).encode(), ((HEADER, str(row["customer"])),)))
     return questions
+
+
+def in_cents(questions: Sequence[Question], column: str = "total_charges") -> list[Question]:
+    """The same questions from an application that began to send one amount in cents: valid, and wrong by a hundred."""
+    changed = []
+    for question in questions:
+        body = json.loads(question.body)
+        for tensor in body["inputs"]:
+            if tensor["name"] == column:
+                tensor["data"] = [None if value is None else value * 100 for value in tensor["data"]]
+        changed.append(Question(json.dumps(body).encode(), question.headers))
+    return changed
 
 
 def ensure_cached(name: str) -> Path:

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-STEPS = 6
+STEPS = 7
 
 
 class Screen:

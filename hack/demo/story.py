@@ -1,4 +1,4 @@
-"""The demo's six steps, in order. Each shows what came back, and stops the demo when a promise is broken."""
+"""The demo's seven steps, in order. Each shows what came back, and stops the demo when a promise is broken."""
 
 import time
 from collections.abc import Iterator
@@ -12,6 +12,7 @@ from demo.kubectl import Kubectl
 from demo.load import BackgroundLoad, Load, Outcome, Question, between, figures, inconsistent_keys
 from demo.manifests import HEADER, NAMESPACE, NODE_PORT, challenger, model_deployment, namespace, node_port
 from demo.screen import Screen
+from demo.watch import MONITOR_PORT, watch
 from demo.where import DemoError, Where, chosen
 
 CANARY_PERCENT = 10
@@ -45,7 +46,9 @@ class Story:
                 self._challenge()
             with self.screen.step(5, "Under load: hot swap, two broken versions, and back"):
                 self._swap()
-            with self.screen.step(6, "Summary"):
+            with self.screen.step(6, "Watched: a mistake upstream, late labels, a challenger that bears it better"):
+                self._watch()
+            with self.screen.step(7, "Summary"):
                 self._summary()
 
     # --- 3 ------------------------------------------------------------------------------------------------------
@@ -206,6 +209,19 @@ class Story:
         self.kubectl.wait_serving("churn", "churn-2")
 
     # --- 6 ------------------------------------------------------------------------------------------------------
+
+    def _watch(self) -> None:
+        found = watch(self.screen, self.where, self.kubectl, self.url, self.questions, self.folder)
+        self.screen.note(
+            watched_asked=found.asked,
+            watched_labelled=found.labelled,
+            watched_drift=found.drift_message,
+            watched_decision=found.decision,
+        )
+        self.screen.say(f"dashboard kubectl -n {install.SYSTEM} port-forward service/podium-monitor {MONITOR_PORT}:8091")
+        self.screen.say(f"          then http://127.0.0.1:{MONITOR_PORT}/deployments/{NAMESPACE}/churn")
+
+    # --- 7 ------------------------------------------------------------------------------------------------------
 
     def _summary(self) -> None:
         self.screen.text(self.kubectl("get", "mdep,mv"))

@@ -54,3 +54,13 @@ def test_a_hot_swap_under_load_loses_nothing_and_only_committed_versions_answer(
 def test_broken_versions_are_refused_with_their_reasons(report: dict[str, Any]) -> None:
     assert report["refused_churn-wrong-digest"] == "DigestMismatch"
     assert report["refused_churn-broken"] == "GoldenRowsFailed"
+
+
+def test_drift_is_found_and_the_challenger_that_bears_it_wins_on_evidence(report: dict[str, Any]) -> None:
+    assert report["watched_asked"] == report["watched_labelled"] > 1400
+    assert "total_charges" in report["watched_drift"]
+    decision = report["watched_decision"]
+    assert (decision["name"], decision["decision"]) == ("former", "Better")
+    assert decision["labels"] >= 1000
+    low, high = (float(bound) for bound in decision["interval"])
+    assert 0.01 < low < float(decision["improvement"]) < high

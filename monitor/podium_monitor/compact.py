@@ -185,13 +185,20 @@ def _cells(column: Column, rows: int) -> list[str]:
 
 
 def _array(column: Column, rows: int) -> npt.NDArray[Any]:
-    dtype = np.dtype(column.form)
-    if dtype.kind not in _NUMBERS or min(column.shape, default=0) < 0 or column.shape[:1] != [rows]:
-        raise ValueError(f"column '{column.name[:80]}' has the form {column.form[:20]!r} and the shape {column.shape[:8]}")
-    if math.prod(column.shape) * dtype.itemsize != len(column.content):
-        raise ValueError(f"column '{column.name[:80]}' has {len(column.content)} bytes, which do not fit {column.shape[:8]}")
-    array = np.frombuffer(column.content, dtype).reshape(column.shape)
-    return array.astype(dtype.newbyteorder("="), copy=False)
+    dtype, shape = _dtype(column.form), column.shape
+    if dtype.kind not in _NUMBERS or shape[:1] != [rows] or (len(shape) > 1 and min(shape) < 0):
+        raise ValueError(f"column '{column.name[:80]}' has the form {column.form[:20]!r} and the shape {shape[:8]}")
+    if math.prod(shape) * dtype.itemsize != len(column.content):
+        raise ValueError(f"column '{column.name[:80]}' has {len(column.content)} bytes, which do not fit {shape[:8]}")
+    array = np.frombuffer(column.content, dtype)
+    if not dtype.isnative:
+        array = array.astype(dtype.newbyteorder("="))
+    return array if len(shape) == 1 else array.reshape(shape)
+
+
+@lru_cache(maxsize=64)
+def _dtype(form: str) -> np.dtype[Any]:
+    return np.dtype(form)
 
 
 def _cell_texts(column: npt.NDArray[Any]) -> list[str]:

@@ -29,7 +29,7 @@ class TooLarge(ValueError):
     """The batch is larger than the collector takes."""
 
 
-class _Prediction(msgspec.Struct):
+class _Prediction(msgspec.Struct, gc=False):  # nothing in a row refers to it: garbage collection need not look
     request_id: str
     row: Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
     join_key: str | None
@@ -46,7 +46,7 @@ class _Prediction(msgspec.Struct):
     join_key_hashed: bool = False
 
 
-class _Shadow(msgspec.Struct):
+class _Shadow(msgspec.Struct, gc=False):
     prediction_id: str
     version: str
     digest: str
@@ -54,7 +54,7 @@ class _Shadow(msgspec.Struct):
     error: str | None = None
 
 
-class _Event(msgspec.Struct, tag_field="type"):
+class _Event(msgspec.Struct, tag_field="type", gc=False):
     """Its `data` comes with the type: one pass over the bytes reads a batch."""
 
     specversion: str
@@ -63,11 +63,11 @@ class _Event(msgspec.Struct, tag_field="type"):
     time: datetime
 
 
-class _PredictionEvent(_Event, tag=PREDICTION):
+class _PredictionEvent(_Event, tag=PREDICTION, gc=False):
     data: _Prediction
 
 
-class _ShadowEvent(_Event, tag=SHADOW):
+class _ShadowEvent(_Event, tag=SHADOW, gc=False):
     data: _Shadow
 
 

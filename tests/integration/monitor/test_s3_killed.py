@@ -65,5 +65,6 @@ async def test_collectors_and_bucket_are_killed(
             f" {found.total()} with duplicates"
         )
     assert set(found) == left
+    assert any(entry.path.endswith("-merged.parquet") for entry in store.list("predictions")), "nothing was compacted"
     assert erased >= len(story.acknowledged) - len(left) > 0
     assert found.total() <= 1.5 * len(found)

@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 
 from podium_monitor.evaluations.hours import SubjectOf, summaries
 from podium_monitor.evaluations.keeping import ArmSummary, HourState, Keeper, State, hour_name
@@ -31,6 +32,7 @@ _LISTED = timedelta(days=3)
 _LIST_ALL_SECONDS = 3600.0
 _PATIENCE = 20.0
 """An hour that was read is not read again before this many times the seconds that it took: reading costs 5 % at most."""
+_TRY_AGAIN_SECONDS = 300.0
 _LABEL_BYTES = 64 * 1024 * 1024
 """Label files that are matched at a time."""
 _LABEL_SLACK = timedelta(hours=1)
@@ -69,6 +71,8 @@ class Update:
         self._keeper = Keeper(lake.store, namespace, name)
         self._state = self._keeper.state()
         self._kinds: dict[str, Kinds] = {}
+        self.troubles: list[str] = []
+        """Sentences on what could not be read."""
 
     @property
     def state(self) -> State:
@@ -99,11 +103,20 @@ class Update:
                 self._read(found, hour)
             except FileNotFoundError:
                 logger.info("%s/%s: files of %s were compacted meanwhile", self._namespace, self._name, hour)
-                continue
-            changed.add(hour)
+            except (duckdb.Error, pa.ArrowException, OSError) as error:
+                self._pass_over(hour, error, now)
+            else:
+                changed.add(hour)
         if everything or changed or found.labels:
             self._keeper.keep_state(self._state)
         return changed
+
+    def _pass_over(self, hour: str, error: Exception, now: datetime) -> None:
+        """One hour that cannot be read keeps no other from being read; it is tried again after a while."""
+        logger.error("%s/%s: %s cannot be read: %s", self._namespace, self._name, hour, error)
+        self.troubles.append(f"the rows of {hour}:00 UTC cannot be read: {str(error).splitlines()[0]}")
+        state = self._state.hours[hour]
+        state.read_at, state.cost_seconds = now.timestamp(), _TRY_AGAIN_SECONDS / _PATIENCE
 
     def _leave(self) -> None:
         """Hours that were prepared and are not read now."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from podium_crds.evidence import DeploymentEvidence
 from podium_monitor.evaluations.assembling import Assembly
 from podium_monitor.evaluations.documents import DeploymentEvaluation, evaluation_path
 from podium_monitor.evaluations.engine import Lake, Update
@@ -29,8 +30,16 @@ _SAY_AGAIN_SECONDS = 300.0
 class Evaluations:
     """For one thread at a time."""
 
-    def __init__(self, store: Store, days: int, threads: int, memory_bytes: int) -> None:
-        self._store, self._days = store, days
+    def __init__(
+        self,
+        store: Store,
+        days: int,
+        threads: int,
+        memory_bytes: int,
+        evidence_of: Callable[[str, str], DeploymentEvidence | None] = lambda _namespace, _name: None,
+    ) -> None:
+        """`evidence_of` is asked for verdicts, by namespace and name: they stand in the timeline."""
+        self._store, self._days, self._evidence_of = store, days, evidence_of
         self.stopping: Callable[[], bool] = lambda: False
         """Asked between two hours."""
         self._folder = tempfile.TemporaryDirectory(prefix="podium-evaluations-")
@@ -57,10 +66,12 @@ class Evaluations:
             if (at - previous.evaluated_at).total_seconds() < _SAY_AGAIN_SECONDS:
                 return previous
             document = msgspec.structs.replace(previous, evaluated_at=at)
+            document.timeline = timeline_of(document, self._evidence(watched))
         else:
             kept = None if everything else previous
             document = self._document(watched, update.keeper, hours, set(hours) if everything else changed, kept, at)
             document.judged_by = judged_by
+        document.diagnosis = [*update.troubles, *(one for one in document.diagnosis if one not in update.troubles)]
         self._store.replace(evaluation_path(watched.namespace, watched.name), msgspec.json.encode(document))
         return document
 
@@ -90,5 +101,10 @@ class Evaluations:
             lambda digest: self._measuring.of(watched, digest).subject,
             lambda digest: self._measuring.table(watched, digest),
         )
-        document.timeline = timeline_of(document)
+        document.timeline = timeline_of(document, self._evidence(watched))
         return document
+
+    def _evidence(self, watched: Watched) -> DeploymentEvidence | None:
+        """As it was told last; of a deployment of this name that was deleted, none."""
+        found = self._evidence_of(watched.namespace, watched.name)
+        return found if found is not None and found.uid == watched.uid else None

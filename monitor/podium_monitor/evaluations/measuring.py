@@ -1,6 +1,7 @@
 """What each version is measured by, remembered: its reference is read once."""
 
 import json
+import time
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
@@ -16,6 +17,7 @@ from podium_monitor.references import Reference, reference_of
 from podium_monitor.world import Watched
 
 _KEPT = 1_000
+_LOOK_AGAIN_SECONDS = 20.0
 
 
 class Measuring:
@@ -24,11 +26,13 @@ class Measuring:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._measures: OrderedDict[tuple[str, ...], Measures] = OrderedDict()
+        self._again: dict[tuple[str, ...], float] = {}
+        """When those without a reference are looked for again, by time.monotonic."""
 
     def of(self, watched: Watched, digest: str) -> Measures:
-        """A version whose reference has not come yet is asked for again each time."""
+        """A version whose reference has not come yet is looked for again after a while."""
         key = (watched.namespace, watched.name, digest, wishes(watched))
-        if (known := self._measures.get(key)) is not None:
+        if (known := self._measures.get(key)) is not None and time.monotonic() < self._again.get(key, float("inf")):
             self._measures.move_to_end(key)
             return known
         reference = reference_of(self._store, watched.namespace, watched.name, digest) if digest else None
@@ -41,10 +45,12 @@ class Measuring:
             _columns(table, reference) if table is not None and reference else None,
         )
         measures = Measures(subject, _Remembered(self, watched, digest, subject))
-        if reference is not None:
-            self._measures[key] = measures
-            while len(self._measures) > _KEPT:
-                self._measures.popitem(last=False)
+        self._measures[key] = measures
+        self._again.pop(key, None)
+        if reference is None:
+            self._again[key] = time.monotonic() + _LOOK_AGAIN_SECONDS
+        while len(self._measures) > _KEPT:
+            self._again.pop(self._measures.popitem(last=False)[0], None)
         return measures
 
     def table(self, watched: Watched, digest: str) -> Any | None:

@@ -2,15 +2,16 @@
 
 from collections.abc import Callable, Iterator
 
+from podium_crds.evidence import ChallengerEvidence, DeploymentEvidence
 from podium_monitor.evaluations.documents import Arm, DeploymentEvaluation, Happening, Severity, Window
 
 _MOST = 200
 _MOST_NAMED = 5
 
 
-def timeline_of(document: DeploymentEvaluation) -> list[Happening]:
-    """Versions that came and went, and alerts that began and ended; the newest first."""
-    found: list[Happening] = []
+def timeline_of(document: DeploymentEvaluation, evidence: DeploymentEvidence | None = None) -> list[Happening]:
+    """Versions that came and went, alerts that began and ended, and verdicts on challengers; the newest first."""
+    found = [one for challenger in (evidence.challengers if evidence else ()) for one in _verdict(challenger)]
     newest = max((arm.days[-1].start for arm in document.arms if arm.days), default=None)
     for arm in document.arms:
         if not arm.days:
@@ -22,6 +23,19 @@ def timeline_of(document: DeploymentEvaluation) -> list[Happening]:
             found.append(Happening(arm.days[-1].end, "Version", f"{named} was seen last"))
         found += _changes(arm, named)
     return sorted(found, key=lambda happening: happening.at, reverse=True)[:_MOST]
+
+
+def _verdict(one: ChallengerEvidence) -> Iterator[Happening]:
+    """At the look that decided, or at the newest."""
+    if one.decision in ("NotEnoughData", "Undecided") or not one.path:
+        return
+    decided = [look for look in one.path if one.decided_at_units is not None and look.units >= one.decided_at_units]
+    look = (decided or one.path[-1:])[0]
+    severity: Severity = "Warning" if one.decision in ("Worse", "Invalid") else "None"
+    text = f"{one.version} as {one.name}: {one.decision} by {one.metric}"
+    if one.low is not None and one.high is not None:
+        text += f", improvement {one.improvement:.4g} [{one.low:.4g}, {one.high:.4g}] after {one.units} units"
+    yield Happening(look.at, "Evidence", text, severity)
 
 
 def _changes(arm: Arm, named: str) -> Iterator[Happening]:

@@ -68,9 +68,9 @@ async def _run(settings: EvaluatorSettings, lake: LakeSettings, sign_in: SignInS
     async with contextlib.AsyncExitStack() as stack:
         world, reviews, following = await _world(settings, stack)
         metrics.follow(world)
-        evaluations = Evaluations(store, settings.days, settings.threads, settings.memory_bytes)
-        stack.callback(evaluations.close)
         sources = _sources(store)
+        evaluations = Evaluations(store, settings.days, settings.threads, settings.memory_bytes, sources.evidence)
+        stack.callback(evaluations.close)
         notifier = Notifier(store, settings.receivers, settings.pages, metrics.notified)
         looking = Looking(store, evaluations, notifier, WeeklyReports(store))
         rounds = Rounds(world, looking, metrics, settings.round_seconds)

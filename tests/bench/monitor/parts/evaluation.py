@@ -18,6 +18,7 @@ from typing import Any
 import duckdb
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import yaml
 
 from bench.serving.judgement import Row
@@ -26,8 +27,9 @@ from podium_cli.columns import infer_columns
 from podium_cli.profiles import profile_bytes, reference_bytes
 from podium_crds.package import Descriptor, InputSpec
 from podium_monitor.evaluations.evaluating import Evaluations
+from podium_monitor.lake.merging import ROW_GROUP_ROWS, write_options
 from podium_monitor.lake.store import FolderStore
-from podium_monitor.lake.tables import Place, new_name
+from podium_monitor.lake.tables import Place, Table, new_name
 from podium_monitor.references import folder_of_reference
 
 DAY_ROWS = 10_000_000
@@ -278,29 +280,24 @@ def _drawn(count: int, seed: int) -> tuple[pd.DataFrame, Any, Any]:
 
 def _write_hour(connection: Any, folder: Path, hour: int, frame: pd.DataFrame) -> None:
     at, later = (_MIDNIGHT + timedelta(hours=hour + more) for more in (0, 1))
-    paths = []
-    for table, when in (("predictions", at), ("labels", later)):
-        place = folder / Place(table, NAMESPACE, NAME, when).folder  # type: ignore[arg-type]  # one of the tables
-        place.mkdir(parents=True, exist_ok=True)
-        paths.append(place / new_name(when))
     packed = ", ".join(f"{name} := {name}" for name in frame if name.startswith(("number", "text")))
     connection.register("frame", frame)
-    started = f"TIMESTAMPTZ '{at:%Y-%m-%d %H}:00:00+00'"
-    connection.execute(
-        f"""COPY (SELECT md5('{hour}-' || row) AS event_id,
-            {started} + to_microseconds((row * 3600e6 / {len(frame)})::BIGINT) AS time, {started} AS received_at,
-            'uid-1' AS deployment_uid, 'r-{hour}-' || row AS request_id, 0::INT AS row, 'r-{hour}-' || row AS join_key,
-            'champion' AS arm_assigned, 'champion' AS arm_answered, '' AS fallback, 1::BIGINT AS epoch,
-            'churn-3' AS version, '{DIGEST}' AS digest, to_json(struct_pack({packed}))::VARCHAR AS inputs,
-            '{{"label":"' || CASE WHEN score >= 0.5 THEN 'yes' ELSE 'no' END || '","probabilities":[' || (1 - score) || ','
-            || score || ']}}' AS outputs, 0.01 + random() * 0.01 AS latency_seconds FROM frame)
-            TO '{paths[0]}' (FORMAT parquet, COMPRESSION zstd)"""
-    )
-    labelled = f"TIMESTAMPTZ '{later:%Y-%m-%d %H}:00:00+00'"
-    connection.execute(
-        f"""COPY (SELECT md5('l{hour}-' || row) AS event_id, {labelled} AS time, {labelled} AS received_at,
-            'uid-1' AS deployment_uid, 'r-{hour}-' || row AS join_key,
-            CASE WHEN truth THEN '"yes"' ELSE '"no"' END AS label, '{{}}' AS outcomes, 'bench' AS labelled_by FROM frame)
-            TO '{paths[1]}' (FORMAT parquet, COMPRESSION zstd)"""
-    )
+    started, labelled = (f"TIMESTAMPTZ '{when:%Y-%m-%d %H}:00:00+00'" for when in (at, later))
+    predictions = f"""SELECT md5('{hour}-' || row) AS event_id,
+        {started} + to_microseconds((row * 3600e6 / {len(frame)})::BIGINT) AS time, {started} AS received_at,
+        'uid-1' AS deployment_uid, 'r-{hour}-' || row AS request_id, 0::INT AS row, 'r-{hour}-' || row AS join_key,
+        'champion' AS arm_assigned, 'champion' AS arm_answered, '' AS fallback, 1::BIGINT AS epoch,
+        'churn-3' AS version, '{DIGEST}' AS digest, to_json(struct_pack({packed}))::VARCHAR AS inputs,
+        '{{"label":"' || CASE WHEN score >= 0.5 THEN 'yes' ELSE 'no' END || '","probabilities":[' || (1 - score) || ','
+        || score || ']}}' AS outputs, 0.01 + random() * 0.01 AS latency_seconds FROM frame"""
+    labels = f"""SELECT md5('l{hour}-' || row) AS event_id, {labelled} AS time, {labelled} AS received_at,
+        'uid-1' AS deployment_uid, 'r-{hour}-' || row AS join_key,
+        CASE WHEN truth THEN '"yes"' ELSE '"no"' END AS label, '{{}}' AS outcomes, 'bench' AS labelled_by FROM frame"""
+    tables: list[tuple[Table, Any, str]] = [("predictions", at, predictions), ("labels", later, labels)]
+    for table, when, sql in tables:
+        place = folder / Place(table, NAMESPACE, NAME, when).folder
+        place.mkdir(parents=True, exist_ok=True)
+        found = connection.sql(sql).to_arrow_table()
+        options = write_options(found.schema)
+        pq.write_table(found, place / new_name(when), row_group_size=ROW_GROUP_ROWS, **options)
     connection.unregister("frame")

@@ -150,3 +150,14 @@ def test_two_versions_in_one_hour_are_measured_by_their_own_references(lake: Lak
     found = arms(lake)
     assert [arm.digest for arm in found] == [DIGEST, other]
     assert not any(arm.hours[0].drift["tenure"].alert for arm in found)
+
+
+def test_an_hour_that_cannot_be_read_keeps_no_other_from_being_read(lake: LakeFolder) -> None:
+    found = rows(300, 2)
+    lake.put_predictions(found, HOUR, key="a")
+    lake.put_captured(["no json"] * 10, ["{}"] * 10, HOUR + timedelta(hours=1), key="b")
+    with evaluations_of(lake) as evaluate:
+        document = evaluate(watched())
+    assert document is not None
+    assert [window.rows for window in document.arms[0].hours] == [300]
+    assert "the rows of 2026-11-21T14:00 UTC cannot be read" in document.diagnosis[0]

@@ -1,8 +1,8 @@
 """Heads that were read before: a client that keeps its connection sends the same bytes again and again.
 
 Reading a head byte by byte costs a quarter of a one-row request. What the same bytes mean does not change, so they are
-looked up. Only what the parser itself took is kept: a head is learned when a connection sent it twice in a row, and after
-a parser of its own has said that these bytes are one whole head, no more and no less.
+looked up. Only what the parser itself took is kept: a head is learned when it comes again soon, and after a parser of its
+own has said that these bytes are one whole head, no more and no less.
 """
 
 from dataclasses import dataclass
@@ -14,6 +14,9 @@ from podium_serving.http.routes import Target, target_of
 
 MAX_HEADS = 1024
 MAX_HEAD_BYTES = 2048
+_MOST_MET = 128
+"""Heads that came once. Bodies of a few hundred lengths make as many heads; those with an id of their own never come again,
+and make room by and by."""
 END = b"\r\n\r\n"
 
 _NOT_KEPT = frozenset({b"transfer-encoding", b"expect", b"upgrade", b"http2-settings", b"trailer", b"te"})
@@ -40,6 +43,19 @@ class KnownHeads:
         self._forwarded = forwarded
         self._max_body_bytes = max_body_bytes
         self.heads: dict[bytes, KnownHead] = {}
+        self._met: dict[bytes, None] = {}
+
+    def meet(self, content: bytes) -> None:
+        """A head that is not known: it is learned when it comes for the second time."""
+        if len(content) > MAX_HEAD_BYTES:
+            return
+        if content in self._met:
+            del self._met[content]
+            self.learn(content)
+            return
+        if len(self._met) >= _MOST_MET:
+            del self._met[next(iter(self._met))]
+        self._met[content] = None
 
     def learn(self, content: bytes) -> None:
         """Keeps the head whose bytes are `content`, up to its empty line, if it is of the plain kind."""

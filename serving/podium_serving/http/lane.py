@@ -19,7 +19,6 @@ from podium_serving.exchange import InvalidRequest, Overloaded, ServingError
 from podium_serving.http.answering import Answering
 from podium_serving.http.bodies import add_part
 from podium_serving.http.known_heads import END
-from podium_serving.http.known_heads import MAX_HEAD_BYTES as LONGEST_KNOWN
 from podium_serving.http.lane_state import Exchange, Lane
 from podium_serving.http.requests import Head, RawHeaders, read_head, without_offer
 from podium_serving.http.responses import BodyTooSlow, HeadTooLarge, error_bytes
@@ -45,7 +44,6 @@ class LaneProtocol(Answering):
         """The parser waits for the first byte of a request, and the one before left the connection open."""
         self._begun_since = False
         """A request began in what is being read."""
-        self._last_head = b""
 
     # What uvicorn's parser calls
 
@@ -200,7 +198,7 @@ class LaneProtocol(Answering):
             known = lane.known.heads.get(data[:end])
             if known is None:
                 if end >= len(END):
-                    self._learn(data[:end])
+                    lane.known.meet(data[:end])
                 break
             size = known.end - known.body_at
             if len(data) < known.end or lane.buffered_bytes + size > lane.settings.max_buffered_bytes:
@@ -216,12 +214,6 @@ class LaneProtocol(Answering):
             if not data:
                 break
         return data
-
-    def _learn(self, head: bytes) -> None:
-        """Twice in a row, or every request with an id of its own would be kept."""
-        if head == self._last_head:
-            self.lane.known.learn(head)
-        self._last_head = head if len(head) <= LONGEST_KNOWN else b""
 
     def _admit(self, target: Target, headers: RawHeaders, head: Head) -> Exchange:
         lane = self.lane

@@ -82,7 +82,7 @@ def test_the_number_of_heads_is_bounded() -> None:
     assert head("content-length: 7", "x-number: 9") not in known.heads
 
 
-async def test_a_head_is_learned_when_it_comes_twice_in_a_row(tmp_path: Path) -> None:
+async def test_a_head_is_learned_when_it_comes_again(tmp_path: Path) -> None:
     async with site(tmp_path) as here:
         await here.serve("3", weights=[1, 1])
         known = here.public.lane.known.heads
@@ -98,6 +98,22 @@ async def test_a_head_is_learned_when_it_comes_twice_in_a_row(tmp_path: Path) ->
             assert (await connection.ask(infer_request(infer_body(2, 5)))).score == 7.0
             assert (await connection.ask(content * 3)).score == 2.0
             assert [(await connection.reply()).score for _ in range(2)] == [2.0, 2.0]
+
+
+def test_heads_that_take_turns_are_learned_and_those_that_never_come_again_make_room() -> None:
+    known = heads()
+    of_lengths = [head(f"content-length: {length}") for length in range(1, 51)]
+    for content in (*of_lengths, *of_lengths):
+        known.meet(content)
+    assert list(known.heads) == of_lengths
+    alone = head("content-length: 7", "x-request-id: first")
+    known.meet(alone)
+    for number in range(200):
+        known.meet(head("content-length: 7", f"x-request-id: {number}"))
+    known.meet(alone)
+    assert alone not in known.heads
+    known.meet(alone)
+    assert alone in known.heads
 
 
 async def test_a_known_head_is_admitted_under_the_plan_of_its_own_time(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from podium_evaluation.sequences import Floats
 from podium_monitor.evaluations.subject import Outputs
 from podium_monitor.evidence.ledger import CHAMPION, Splits, Trial
 from podium_monitor.evidence.standing import Covered, State
-from podium_monitor.evidence.units import Answers, Grouping, Objects, Rows, fingerprint, plain, truth_codes
+from podium_monitor.evidence.units import Answers, Objects, Rows, fingerprint, plain, truth_codes
 
 CHALLENGER = "challenger"
 CLASS_LOSSES = ("ZeroOne", "Brier", "LogLoss")
@@ -43,16 +43,16 @@ class Measure:
 
 @dataclass(frozen=True)
 class Counted:
-    """Units of a batch, in their order; arrays have one entry per unit."""
+    """Units of a batch, a row each, in their order."""
 
     rows: Rows
-    grouping: Grouping
     times: Objects
     """Of their predictions."""
     classes: Objects
     challenger: Truths
     """Of the challenger's arm; all False where units are paired."""
     shares: Floats
+    """The challenger's planned share."""
 
     def __len__(self) -> int:
         return len(self.times)
@@ -63,48 +63,36 @@ class Counted:
         return found if metric in CLASS_LOSSES else np.full(len(found), "", dtype=object)
 
 
-def counted(trial: Trial, measure: Measure, rows: Rows, grouping: Grouping, shares: Floats) -> Counted:
-    """`shares`: by row, the challenger's planned share."""
-    first = grouping.first_row
+def counted(trial: Trial, measure: Measure, rows: Rows, shares: Floats) -> Counted:
     names = np.array([*measure.champion.classes, ""], dtype=object)
-    arms, times = (np.array(rows.texts(name), dtype=object)[first] for name in ("arm_assigned", "time"))
+    arms, times = (np.array(rows.texts(name), dtype=object) for name in ("arm_assigned", "time"))
     canary = trial.question.mode == "Canary"
-    return Counted(
-        rows=rows,
-        grouping=grouping,
-        times=times,
-        classes=names[truth_codes(measure.champion, rows)[first]],
-        challenger=np.asarray(arms != CHAMPION, dtype=np.bool_) & canary,
-        shares=shares[first],
-    )
+    challenger = np.asarray(arms != CHAMPION, dtype=np.bool_) & canary
+    return Counted(rows, times, names[truth_codes(measure.champion, rows)], challenger, shares)
 
 
-def cover(state: State, arm: str, units: int, labelled: int) -> None:
+def cover(state: State, arm: str, *, units: int = 0, labelled: int = 0) -> None:
     before = state.coverage.get(arm, Covered())
     state.coverage = {**state.coverage, arm: Covered(before.units + units, before.labelled + labelled)}
 
 
-def remember(state: State, found: Counted, valued: Truths) -> None:
-    """The units that count, by their first rows."""
-    events, labels = found.rows.texts("event_id"), found.rows.texts("label")
-    first = found.grouping.first_row[valued].tolist()
-    added = fingerprint([events[row] for row in first], [labels[row] for row in first])
-    state.fingerprint = (state.fingerprint + added) % 2**64
+def remember(state: State, rows: Rows) -> None:
+    """The units that count."""
+    state.fingerprint = (state.fingerprint + fingerprint(rows.texts("event_id"), rows.texts("label"))) % 2**64
 
 
 def count_selected(state: State, measure: Measure, found: Counted, answers: Answers, of_arm: Truths) -> None:
-    """The challenger's decisions by protected group; `answers` and rows are those of `found`."""
+    """The challenger's decisions by protected group, `answers` to the rows of `found`."""
     columns = sorted({rail.column for rail in measure.guardrails if rail.type == "SelectionRateRatio" and rail.column})
     if not columns or not answers.outputs.classes:
         return
-    first = found.grouping.first_row
-    decided = answers.decided()[first]
+    decided = answers.decided()
     known = of_arm & (decided >= 0)
     inputs = found.rows.objects("inputs")
     for column in columns:
         groups = dict(state.selected.get(column, {}))
         for unit in np.flatnonzero(known).tolist():
-            value = plain(inputs[int(first[unit])].get(column))
+            value = plain(inputs[unit].get(column))
             name = "" if value is None else str(value)
             if name and (name in groups or len(groups) < _MOST_GROUPS):
                 selected, units = groups.get(name, (0, 0))

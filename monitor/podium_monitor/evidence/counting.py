@@ -1,6 +1,10 @@
-"""A batch of rows moves a trial on: each unit is counted once, for the arm that it belongs to. Pure."""
+"""A batch of rows moves a trial on: each unit is counted once, for the arm that it belongs to. Pure.
 
-from dataclasses import dataclass
+Twice each: when it is ripe, for what needs no label (who failed, how traffic was split, how long it took), and when it has a
+loss, for the evidence.
+"""
+
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -22,29 +26,41 @@ from podium_monitor.evidence.counted import (
 )
 from podium_monitor.evidence.ledger import CHAMPION, Trial
 from podium_monitor.evidence.standing import GuardLoss, State, empty_tally, thresholds, with_coverage, with_units
-from podium_monitor.evidence.units import Answers, Hashes, Rows, firsts, grouped, losses_of, units_of
+from podium_monitor.evidence.units import Answers, Hashes, Rows, counts_by_row, first_of_each, losses_of, units_of
 
-NO_KEYS: Hashes = np.zeros(0, dtype=np.uint64)
+_NONE: Hashes = np.zeros(0, dtype=np.uint64)
 UNKNOWN_SPLIT = "they were assigned to the challenger under a plan whose split is not known"
 
 
-def count(state: State, trial: Trial, measure: Measure, rows: Rows, seen: Hashes) -> Hashes:
-    """Moves `state` on by rows that come after all that it knows. Returns the keys that have now been units, sorted."""
-    state.rows += len(rows)
-    shares = np.zeros(len(rows))
-    if trial.question.mode == "Canary":
+@dataclass(frozen=True)
+class Keys:
+    """Keys that were units, sorted: of all that are ripe, and of those with a loss. Empty where units have no keys."""
+
+    ripe: Hashes = field(default_factory=lambda: _NONE)
+    valued: Hashes = field(default_factory=lambda: _NONE)
+
+
+def count(state: State, trial: Trial, measure: Measure, rows: Rows, keys: Keys) -> Keys:
+    """Moves `state` on by rows that became known after all that it knows. Returns the keys that have now been units."""
+    question = trial.question
+    chosen, shares = counts_by_row(rows, question), np.zeros(len(rows))
+    if question.mode == "Canary":
         shares = _shares(state, trial, measure, rows)
-        known = ~np.isnan(shares)
-        rows, shares = rows.chosen(known), shares[known]
-    units = units_of(rows, trial.question)
-    chosen = firsts(rows, units, seen)
-    rows, units, shares = rows.chosen(chosen), units[chosen], shares[chosen]
-    found = counted(trial, measure, rows, grouped(units), shares)
-    if len(found) and trial.question.mode == "Shadow":
-        _count_paired(state, trial, measure, found)
-    elif len(found):
-        _count_assigned(state, trial, measure, found)
-    return np.union1d(seen, units) if trial.question.unit in ("JoinKey", "StickyInput", "Unknown") else NO_KEYS
+        chosen &= ~np.isnan(shares)
+    state.rows += int((~rows.late).sum())
+    rows, shares = rows.chosen(chosen), shares[chosen]
+    if not len(rows):
+        return keys
+    units, arms = units_of(rows, question), _Arms(trial, measure, rows)
+    valued = _all_there(arms.losses(question.metric)) & ~arms.counted_before(question.metric)
+    ripe = first_of_each(units, ~rows.late, keys.ripe)
+    count_ripe = _count_ripe_shadowed if question.mode == "Shadow" else _count_ripe_assigned
+    count_ripe(state, arms.of(ripe), counted(trial, measure, rows.chosen(ripe), shares[ripe]), valued[ripe])
+    first = first_of_each(units, valued, keys.valued)
+    _count_losses(state, arms.of(first), counted(trial, measure, rows.chosen(first), shares[first]))
+    if question.unit in ("Row", "Request"):
+        return keys
+    return Keys(np.union1d(keys.ripe, units[ripe]), np.union1d(keys.valued, units[first]))
 
 
 def _shares(state: State, trial: Trial, measure: Measure, rows: Rows) -> Floats:
@@ -55,103 +71,91 @@ def _shares(state: State, trial: Trial, measure: Measure, rows: Rows) -> Floats:
         share = measure.splits.share(epoch, trial.question)
         found[epochs == epoch] = np.nan if share is None else share
         unknown |= (epochs == epoch) & (not measure.splits.is_known(epoch))
-    lost = int((unknown & (np.array(rows.texts("arm_assigned"), dtype=object) == trial.question.name)).sum())
-    if lost:
-        state.left_out = {**state.left_out, UNKNOWN_SPLIT: state.left_out.get(UNKNOWN_SPLIT, 0) + lost}
+    unknown &= ~rows.late & (np.array(rows.texts("arm_assigned"), dtype=object) == trial.question.name)
+    if unknown.any():
+        lost = state.left_out.get(UNKNOWN_SPLIT, 0) + int(unknown.sum())
+        state.left_out = {**state.left_out, UNKNOWN_SPLIT: lost}
     return found
 
 
 @dataclass(frozen=True)
-class _Pair:
-    """Both arms' answers to the same rows."""
+class _Arms:
+    """Who answered the rows, and what it cost."""
 
+    trial: Trial
     measure: Measure
-    champion: Answers
-    challenger: Answers
-    found: Counted
+    rows: Rows
 
-    def losses(self, metric: str) -> tuple[Floats, Floats]:
-        """Per unit, over the rows of it that both have a loss for; NaN where there is none."""
-        rows, expression = self.found.rows, self.measure.expression
-        old = losses_of(metric, self.champion, rows, expression)
-        new = losses_of(metric, self.challenger, rows, expression)
-        gone = np.isnan(old) | np.isnan(new)
-        mean = self.found.grouping.mean
-        return mean(np.where(gone, np.nan, old)), mean(np.where(gone, np.nan, new))
+    def of(self, chosen: Truths) -> "_Arms":
+        return _Arms(self.trial, self.measure, self.rows.chosen(chosen))
+
+    def losses(self, metric: str) -> Floats:
+        """By arm and row: champion's and challenger's where units are paired, shape (2, n); else that of whoever answered,
+        shape (1, n). NaN where there is none."""
+        rows, measure = self.rows, self.measure
+        if self.trial.question.mode == "Shadow":
+            found = [losses_of(metric, one, rows, measure.expression) for one in (self._champion(), self.shadow())]
+            return np.where(self.failed, np.nan, np.stack(found))
+        losses = np.full(len(rows), np.nan)
+        by_challenger = np.array(rows.texts("digest"), dtype=object) == self.trial.question.digest
+        for outputs, mask in ((measure.champion, ~by_challenger), (measure.challenger, by_challenger)):
+            mine = rows.chosen(np.asarray(mask, dtype=np.bool_))
+            if len(mine):
+                answers = Answers(mine.objects("outputs"), outputs, latencies(mine))
+                losses[mask] = losses_of(metric, answers, mine, measure.expression)
+        return losses[np.newaxis, :]
+
+    def counted_before(self, metric: str) -> Truths:
+        """Late rows that had a loss without their label, too: the value of a decision may need none."""
+        if metric != "Value":
+            return np.zeros(len(self.rows), dtype=np.bool_)
+        before = _Arms(self.trial, self.measure, self.rows.without_labels()).losses(metric)
+        return self.rows.late & _all_there(before)
+
+    @property
+    def failed(self) -> Truths:
+        """Of a shadow."""
+        return np.array([error != "" for error in self.rows.texts("error")], dtype=np.bool_)
+
+    def _champion(self) -> Answers:
+        return Answers(self.rows.objects("outputs"), self.measure.champion, latencies(self.rows))
+
+    def shadow(self) -> Answers:
+        return Answers(self.rows.objects("other"), self.measure.challenger, np.full(len(self.rows), np.nan))
 
 
-def _count_paired(state: State, trial: Trial, measure: Measure, found: Counted) -> None:
-    rows, metric = found.rows, trial.question.metric
-    failed = found.grouping.any(np.array([error != "" for error in rows.texts("error")], dtype=np.bool_))
+def _count_ripe_shadowed(state: State, arms: _Arms, found: Counted, _valued: Truths) -> None:
+    failed = arms.failed
     state.failures = (state.failures[0] + int(failed.sum()), state.failures[1] + len(found))
-    champion = Answers(rows.objects("outputs"), measure.champion, latencies(rows))
-    challenger = Answers(rows.objects("other"), measure.challenger, np.full(len(rows), np.nan))
-    pair = _Pair(measure, champion, challenger, found)
-    old, new = pair.losses(metric)
-    valued = ~np.isnan(old) & ~np.isnan(new) & ~failed
-    alone = found.grouping.mean(losses_of(metric, champion, rows, measure.expression))
-    cover(state, CHAMPION, len(found), int((~np.isnan(alone)).sum()))
-    cover(state, CHALLENGER, int((~failed).sum()), int(valued.sum()))
-    differences = paired(old[valued], new[valued], found.classes_of(metric, valued))
-    with_units(state, trial, differences, found.times[valued], classes=metric in CLASS_LOSSES)
-    remember(state, found, valued)
-    for loss in _guard_losses(measure):
-        old, new = pair.losses(loss)
-        both = ~np.isnan(old) & ~np.isnan(new) & ~failed
-        before = _guard_loss(state, trial, loss)
-        differences = paired(old[both], new[both], found.classes_of(loss, both))
-        standing, _ = continued(before.standing, differences, _guard_question(trial, loss))
-        state.losses = {**state.losses, loss: GuardLoss(standing)}
-    count_selected(state, measure, found, challenger, ~failed)
+    for name in (CHAMPION, CHALLENGER):
+        cover(state, name, units=int((~failed).sum()))
+    count_selected(state, arms.measure, found, arms.shadow(), ~failed)
 
 
-def _count_assigned(state: State, trial: Trial, measure: Measure, found: Counted) -> None:
+def _count_ripe_assigned(state: State, arms: _Arms, found: Counted, valued: Truths) -> None:
     """As assigned: what fell back to the champion counts for the challenger, which did not answer."""
-    rows, metric, arm = found.rows, trial.question.metric, found.challenger
-    first = found.grouping.first_row
-    _count_split(state, found)
-    fallbacks = np.array(rows.texts("fallback"), dtype=object)[first] != ""
-    state.failures = (state.failures[0] + int((fallbacks & arm).sum()), state.failures[1] + int(arm.sum()))
-    for name, of_arm in ((CHAMPION, ~arm), (CHALLENGER, arm)):
-        known = state.latencies.get(name, Latencies())
-        state.latencies = {**state.latencies, name: known.plus(latencies(rows)[first[of_arm]])}
-    losses = found.grouping.mean(_answered_losses(metric, trial, measure, found))
-    valued = ~np.isnan(losses)
-    for name, of_arm in ((CHAMPION, ~arm), (CHALLENGER, arm)):
-        cover(state, name, int(of_arm.sum()), int((of_arm & valued).sum()))
-    one_class = np.full(len(found), "", dtype=object)
-    state.labelled_pool, labelled = assigned(state.labelled_pool, valued.astype(np.float64), arm, found.shares, one_class)
-    with_coverage(state, labelled)
-    state.pool, differences = _differences(state.pool, losses, metric, found, valued)
-    with_units(state, trial, differences, found.times[valued], classes=metric in CLASS_LOSSES)
-    remember(state, found, valued)
-    for loss in _guard_losses(measure):
-        losses = found.grouping.mean(_answered_losses(loss, trial, measure, found))
-        before = _guard_loss(state, trial, loss)
-        pool, differences = _differences(before.pool, losses, loss, found, ~np.isnan(losses))
-        standing, _ = continued(before.standing, differences, _guard_question(trial, loss))
-        state.losses = {**state.losses, loss: GuardLoss(standing, pool)}
-    said = Answers(rows.objects("outputs"), measure.challenger, latencies(rows))
-    count_selected(state, measure, found, said, arm)
-
-
-def _differences(pool: Pool, losses: Floats, metric: str, found: Counted, valued: Truths) -> tuple[Pool, Differences]:
-    classes = found.classes_of(metric, valued)
-    return assigned(pool, losses[valued], found.challenger[valued], found.shares[valued], classes)
-
-
-def _count_split(state: State, found: Counted) -> None:
-    """All units, labelled or not: the split has nothing to do with labels."""
+    rows, arm = found.rows, found.challenger
     segments = dict(state.segments)
     for share in np.unique(found.shares).tolist():
         here = found.shares == share
         old, new = segments.get(f"{share:.9f}", (0, 0))
-        segments[f"{share:.9f}"] = (
-            old + int((here & ~found.challenger).sum()),
-            new + int((here & found.challenger).sum()),
-        )
+        segments[f"{share:.9f}"] = (old + int((here & ~arm).sum()), new + int((here & arm).sum()))
     state.segments = segments
     state.mismatch = state.mismatch or is_mismatch(segments_of(state))
+    fallbacks = np.array(rows.texts("fallback"), dtype=object) != ""
+    state.failures = (state.failures[0] + int((fallbacks & arm).sum()), state.failures[1] + int(arm.sum()))
+    for name, of_arm in ((CHAMPION, ~arm), (CHALLENGER, arm)):
+        known = state.latencies.get(name, Latencies())
+        state.latencies = {**state.latencies, name: known.plus(latencies(rows)[of_arm])}
+        cover(state, name, units=int(of_arm.sum()))
+    if len(found):
+        one_class = np.full(len(found), "", dtype=object)
+        labelled = assigned(state.labelled_pool, valued.astype(np.float64), arm, found.shares, one_class)
+        state.labelled_pool = labelled[0]
+        with_coverage(state, labelled[1])
+    count_selected(
+        state, arms.measure, found, Answers(rows.objects("outputs"), arms.measure.challenger, latencies(rows)), arm
+    )
 
 
 def segments_of(state: State) -> list[Segment]:
@@ -159,25 +163,31 @@ def segments_of(state: State) -> list[Segment]:
     return [Segment(counts, (1 - float(share), float(share))) for share, counts in state.segments.items()]
 
 
-def _answered_losses(metric: str, trial: Trial, measure: Measure, found: Counted) -> Floats:
-    """Per row, by the package that answered it."""
-    rows, losses = found.rows, np.full(len(found.rows), np.nan)
-    by_challenger = np.array(rows.texts("digest"), dtype=object) == trial.question.digest
-    for outputs, mask in ((measure.champion, ~by_challenger), (measure.challenger, by_challenger)):
-        mine = rows.chosen(np.asarray(mask, dtype=np.bool_))
-        if len(mine):
-            answers = Answers(mine.objects("outputs"), outputs, latencies(mine))
-            losses[mask] = losses_of(metric, answers, mine, measure.expression)
-    return losses
+def _count_losses(state: State, arms: _Arms, found: Counted) -> None:
+    """All of the units have a loss by the metric."""
+    trial, metric = arms.trial, arms.trial.question.metric
+    everywhere = np.ones(len(found), dtype=np.bool_)
+    for name, of_arm in ((CHAMPION, ~found.challenger), (CHALLENGER, found.challenger)):
+        cover(state, name, labelled=len(found) if trial.question.mode == "Shadow" else int(of_arm.sum()))
+    state.pool, differences = _differences(state.pool, arms.losses(metric), metric, found, everywhere)
+    with_units(state, trial, differences, found.times, classes=metric in CLASS_LOSSES)
+    remember(state, found.rows)
+    for loss in sorted({rail.loss for rail in arms.measure.guardrails if rail.type == "Loss" and rail.loss}):
+        losses = arms.losses(loss)
+        before = state.losses.get(loss) or GuardLoss(Standing(tally=empty_tally(trial)))
+        pool, differences = _differences(before.pool, losses, loss, found, _all_there(losses))
+        question = Question(trial.alpha, 0.0, thresholds(trial, classes=loss in CLASS_LOSSES))
+        standing, _ = continued(before.standing, differences, question)
+        state.losses = {**state.losses, loss: GuardLoss(standing, pool)}
 
 
-def _guard_losses(measure: Measure) -> list[str]:
-    return sorted({rail.loss for rail in measure.guardrails if rail.type == "Loss" and rail.loss})
+def _all_there(losses: Floats) -> Truths:
+    return np.asarray(~np.isnan(losses).any(axis=0))
 
 
-def _guard_loss(state: State, trial: Trial, loss: str) -> GuardLoss:
-    return state.losses.get(loss) or GuardLoss(Standing(tally=empty_tally(trial)))
-
-
-def _guard_question(trial: Trial, loss: str) -> Question:
-    return Question(trial.alpha, 0.0, thresholds(trial, classes=loss in CLASS_LOSSES))
+def _differences(pool: Pool, losses: Floats, metric: str, found: Counted, chosen: Truths) -> tuple[Pool, Differences]:
+    """`losses` as _Arms gives them."""
+    classes = found.classes_of(metric, chosen)
+    if len(losses) == 2:
+        return pool, paired(losses[0][chosen], losses[1][chosen], classes)
+    return assigned(pool, losses[0][chosen], found.challenger[chosen], found.shares[chosen], classes)

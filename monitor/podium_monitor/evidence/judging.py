@@ -20,7 +20,7 @@ from podium_evaluation.sequences import half_widths
 from podium_monitor.evidence.counted import CHALLENGER, CLASS_LOSSES
 from podium_monitor.evidence.counting import segments_of
 from podium_monitor.evidence.ledger import CHAMPION, Trial
-from podium_monitor.evidence.reading import wait_of
+from podium_monitor.evidence.reading import LATE
 from podium_monitor.evidence.standing import COVERAGE_ALPHA, Covered, Point, State, thresholds
 
 COVERAGE_TOLERANCE = 0.01
@@ -139,10 +139,9 @@ def _low_coverage(trial: Trial, state: State, least: float) -> list[str]:
     units, labelled = (sum(getattr(found, name) for found in state.coverage.values()) for name in ("units", "labelled"))
     if not units or labelled / units >= least:
         return []
-    share, waited = 100 * labelled / units, int(wait_of(trial).total_seconds())
+    share = 100 * labelled / units
     asked = f"monitoring.labels.minimumCoverage ({100 * least:g} %)"
-    why = "if labels come later, set horizonSeconds to when all have come"
-    return [f"{share:.1f} % of the units had a label {waited} s after the prediction, fewer than {asked}; {why}"]
+    return [f"{share:.1f} % of the units that are older than the horizon have a label, fewer than {asked}"]
 
 
 def guardrail_state(rail: Guardrail, trial: Trial, state: State, count: int) -> GuardrailState:
@@ -197,12 +196,10 @@ def _data(trial: Trial, state: State) -> Mapping[str, Any]:
         "trial": msgspec.to_builtins(trial),
         "begins_at": trial.begins_at.isoformat(),
         "watermark": state.watermark.isoformat(),
-        "taken_at": (state.taken or state.watermark).isoformat(),
-        "wait_seconds": int(wait_of(trial).total_seconds()),
-        "order": "time, event_id",
+        "late_seconds": int(LATE.total_seconds()),
+        "order": "known_at, time, event_id",
         "tables": ["predictions", "shadows", "labels"] if trial.question.mode == "Shadow" else ["predictions", "labels"],
         "rows": state.rows,
         "failed_units": list(state.failures),
         "fingerprint": f"{state.fingerprint:016x}",
-        "newest_files": state.files,
     }

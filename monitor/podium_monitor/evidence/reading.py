@@ -1,82 +1,115 @@
-"""Rows of one trial from the lake's files, in the order of the predictions, each with the label that was known in time.
+"""Rows of one trial from the lake's files, in the order in which they became known.
 
 The only place of the evidence that asks DuckDB. All values are parameters; names of columns are ours.
+
+A prediction is ripe when it is as old as the horizon and in the lake, its shadow's answer too. It is taken then, with the
+newest label that had come; one whose label comes later is taken again when it comes. Both moments follow from the lake
+alone, so the order does not depend on when one looks.
 """
 
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from itertools import groupby
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
 from podium_monitor.evidence.ledger import CHAMPION, Trial
-from podium_monitor.lake.reading import entries, local_files
+from podium_monitor.lake.reading import files
 from podium_monitor.lake.store import Store
-from podium_monitor.lake.tables import hour_of_path
+from podium_monitor.lake.tables import Table, hour_of_path
 
-SETTLE_SECONDS = 60
-"""Rows come to the lake late by so much at least: a pod batches and tries again."""
+LATE = timedelta(days=7)
+"""A label, or a row, that comes later than this after the horizon does not count."""
 LABEL_EARLY = timedelta(minutes=5)
 """So far may the clock of whoever labels be behind: an outcome that was seen earlier than that before the prediction is
 another one's."""
-_SHADOW_LATE = timedelta(hours=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_HOUR = timedelta(hours=1)
 _NEXT = timedelta(microseconds=1)
-_PACK_BYTES = 64 * 1024 * 1024
 _MEMORY = "384MB"
+_PART_ROWS = 50_000
 _NOT_SPLIT = ("MixedKeys", "MissingKey")
 """Fallbacks of requests that were given to nobody by chance."""
 
+_HOURS = """
+    SELECT DISTINCT epoch_us(date_trunc('hour', time)) FROM read_parquet($predictions, union_by_name = true)
+    WHERE time > $first AND time <= $last AND (received_at > $start OR {labelled})"""
+_NEWLY_LABELLED = """join_key IN (SELECT join_key FROM read_parquet($labels, union_by_name = true)
+    WHERE received_at > $start AND received_at <= $end)"""
 _PREDICTIONS = """
     SELECT event_id, time, received_at, join_key, arm_assigned, coalesce(fallback, '') AS fallback, epoch, digest,
            latency_seconds, CASE WHEN $inputs THEN inputs END AS inputs, outputs
     FROM (FROM read_parquet($predictions, union_by_name = true)
           UNION ALL BY NAME SELECT CAST(NULL AS BOOLEAN) AS sampled WHERE false)
-    WHERE time > $start AND time <= $end AND received_at <= greatest(time + to_microseconds($wait), $taken)
-          AND sampled IS DISTINCT FROM false AND list_contains($arms, arm_assigned)
+    WHERE time > $first AND time <= $last AND sampled IS DISTINCT FROM false AND list_contains($arms, arm_assigned)
           AND NOT list_contains($not_split, coalesce(fallback, ''))
     QUALIFY row_number() OVER (PARTITION BY event_id ORDER BY received_at) = 1"""
 _SHADOWED = """
-    SELECT p.*, s.outputs AS other, coalesce(s.error, '') AS error FROM p
-    JOIN (SELECT prediction_id, arg_min(outputs, event_id) AS outputs, arg_min(coalesce(error, ''), event_id) AS error
-          FROM read_parquet($shadows, union_by_name = true) WHERE digest = $digest GROUP BY prediction_id) s
+    SELECT p.*, s.outputs AS other, s.error, greatest(p.time + to_microseconds($wait), p.received_at, s.received_at) AS ripe
+    FROM p JOIN (SELECT prediction_id, outputs, coalesce(error, '') AS error, received_at
+                 FROM read_parquet($shadows, union_by_name = true) WHERE digest = $digest
+                 QUALIFY row_number() OVER (PARTITION BY prediction_id ORDER BY received_at, event_id) = 1) s
     ON s.prediction_id = p.event_id WHERE p.digest = $champion"""
-_ALONE = "SELECT p.*, CAST(NULL AS VARCHAR) AS other, '' AS error FROM p"
+_ALONE = """
+    SELECT p.*, CAST(NULL AS VARCHAR) AS other, '' AS error, greatest(p.time + to_microseconds($wait), p.received_at) AS ripe
+    FROM p"""
 _LABELS = """
     SELECT join_key, time, received_at, event_id, label, outcomes FROM read_parquet($labels, union_by_name = true)
-    WHERE join_key IS NOT NULL"""
+    WHERE join_key IS NOT NULL AND received_at <= $end"""
 _NO_LABELS = """
     SELECT '' AS join_key, now() AS time, now() AS received_at, '' AS event_id, '' AS label, '' AS outcomes WHERE false"""
 _ROWS = """
-    WITH p AS ({predictions}), r AS ({answered}), l AS ({labels})
+    WITH p AS ({predictions}), r AS (SELECT * FROM ({answered}) WHERE ripe <= $end), l AS ({labels}),
+    j AS (SELECT r.event_id AS event, r.ripe, l.* FROM r JOIN l ON l.join_key = r.join_key
+          AND l.time >= r.time - to_microseconds($early)),
+    k AS (SELECT event, greatest(any_value(ripe), min(received_at) FILTER (label <> 'null')) AS known FROM j GROUP BY event),
+    n AS (SELECT j.event, any_value(k.known) AS known, arg_max({{'label': j.label, 'outcomes': j.outcomes}},
+                                                              {{'t': j.time, 'r': j.received_at, 'e': j.event_id}}) AS newest
+          FROM j JOIN k ON k.event = j.event WHERE j.received_at <= k.known GROUP BY j.event)
     SELECT r.event_id, r.time, r.join_key, r.arm_assigned, r.fallback, r.epoch, r.digest, r.latency_seconds, r.inputs,
-           r.outputs, r.other, r.error, l.label, l.outcomes
-    FROM r LEFT JOIN l ON l.join_key = r.join_key
-         AND l.received_at <= greatest(r.time + to_microseconds($wait), $taken)
-         AND l.time >= r.time - to_microseconds($early)
-    QUALIFY row_number() OVER
-        (PARTITION BY r.event_id ORDER BY l.time DESC NULLS LAST, l.received_at DESC, l.event_id DESC) = 1
-    ORDER BY r.time, r.event_id"""
+           r.outputs, r.other, r.error, late, CASE WHEN late OR n.known = r.ripe THEN n.newest.label END AS label,
+           CASE WHEN late OR n.known = r.ripe THEN n.newest.outcomes END AS outcomes
+    FROM r LEFT JOIN n ON n.event = r.event_id CROSS JOIN (VALUES (false), (true)) AS once(late)
+    WHERE (NOT late OR n.known > r.ripe) AND CASE WHEN late THEN n.known ELSE r.ripe END > $start
+          AND CASE WHEN late THEN n.known ELSE r.ripe END <= r.time + to_microseconds($wait + $late)
+    ORDER BY CASE WHEN late THEN n.known ELSE r.ripe END, r.time, r.event_id"""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A deployment's tables."""
+
+    store: Store
+    namespace: str
+    deployment: str
+
+    def listed(self, table: Table, start: datetime, end: datetime) -> dict[datetime, list[str]]:
+        """Paths in the store by hour, of [start, end]."""
+        found: dict[datetime, list[str]] = {}
+        for path in files(self.store, table, self.namespace, self.deployment, start, end + _NEXT):
+            if (hour := hour_of_path(path)) is not None:
+                found.setdefault(hour, []).append(path)
+        return found
+
+    def local(self, listed: dict[datetime, list[str]]) -> list[str]:
+        """On this machine. Raises FileNotFoundError when one was compacted since."""
+        return [str(self.store.local(path)) for hour in sorted(listed) for path in listed[hour]]
 
 
 @dataclass(frozen=True)
 class Window:
-    """Predictions after `start` and up to `end`, and the files that hold them."""
+    """What became known after `start` and up to `end`."""
 
     start: datetime
     end: datetime
-    predictions: tuple[str, ...]
-    """Paths in the store."""
 
 
-def wait_of(trial: Trial) -> timedelta:
-    """From a prediction to when it is taken. It counts if it is in the lake by then, with the label that is there by then:
-    so what counts follows from the lake alone, whenever one looks. (What was there at the first look of all counts too.)"""
-    return timedelta(seconds=max(trial.question.horizon_seconds, SETTLE_SECONDS))
+def horizon_of(trial: Trial) -> timedelta:
+    return timedelta(seconds=trial.question.horizon_seconds)
 
 
 @contextmanager
@@ -99,91 +132,61 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
             opened.close()
 
 
-def packs(store: Store, deployment: tuple[str, str], after: datetime, until: datetime) -> Iterator[Window]:
-    """Windows that cover (after, until], each of whole hours with 64 MiB of files or so, in order; the last ends there."""
-    found = list(entries(store, "predictions", *deployment, after, until + _NEXT))
-    by_hour = groupby(
-        sorted(found, key=lambda entry: (str(hour_of_path(entry.path)), entry.path)), lambda e: hour_of_path(e.path)
-    )
-    paths: list[str] = []
-    size, start = 0, after
-    for hour, of_hour in by_hour:
-        for entry in of_hour:
-            paths.append(entry.path)
-            size += entry.size
-        end = min(until, (hour or after) + timedelta(hours=1) - _NEXT)
-        if size >= _PACK_BYTES and start < end < until:
-            yield Window(start, end, tuple(paths))
-            paths, size, start = [], 0, end
-    if start < until:
-        yield Window(start, until, tuple(paths))
+def rows(base: duckdb.DuckDBPyConnection, at: Place, trial: Trial, window: Window, *, inputs: bool) -> Iterator[pa.Table]:
+    """Predictions of the trial's arms in the order in which they became known, in parts: what was asked and said, and the
+    label. `late` marks those that were taken before, without a label. `inputs`: whether they are needed; else null.
 
-
-def rows(
-    base: duckdb.DuckDBPyConnection,
-    store: Store,
-    trial: Trial,
-    deployment: tuple[str, str],
-    window: Window,
-    taken: datetime,
-    *,
-    inputs: bool,
-) -> pa.Table:
-    """One row per prediction of the trial's arms, in order: what was asked and said, and the label that was known.
-
-    `taken`: when the trial's first rows were taken. `inputs`: whether they are needed; else they are null."""
-    question = trial.question
-    arms = [CHAMPION] if question.mode == "Shadow" else [CHAMPION, question.name]
+    Raises FileNotFoundError or duckdb.IOException when files were compacted meanwhile.
+    """
+    question, horizon = trial.question, horizon_of(trial)
+    first, last = max(trial.begins_at, window.start - horizon - LATE), window.end - horizon
+    predictions = _asked(base, at, window, first, last, max(first, window.start - horizon))
+    if not predictions:
+        return
     parameters: dict[str, Any] = {
-        "predictions": [str(store.local(path)) for path in window.predictions],
+        "predictions": at.local(predictions),
+        "first": first,
+        "last": last,
         "start": window.start,
         "end": window.end,
-        "arms": arms,
+        "arms": [CHAMPION] if question.mode == "Shadow" else [CHAMPION, question.name],
         "not_split": [] if question.mode == "Shadow" else list(_NOT_SPLIT),
-        "wait": wait_of(trial) // timedelta(microseconds=1),
-        "taken": taken,
+        "wait": horizon // _NEXT,
+        "late": LATE // _NEXT,
+        "early": LABEL_EARLY // _NEXT,
         "inputs": inputs,
-        "early": LABEL_EARLY // timedelta(microseconds=1),
     }
+    oldest, newest = min(predictions), max(predictions)
     answered, labels = _ALONE, _NO_LABELS
     if question.mode == "Shadow":
-        shadows = local_files(store, "shadows", *deployment, window.start, window.end + _SHADOW_LATE)
+        near = {hour + beside for hour in predictions for beside in (timedelta(0), _HOUR)}
+        found = at.listed("shadows", oldest, newest + 2 * _HOUR)
+        shadows = at.local({hour: paths for hour, paths in found.items() if hour in near})
         if not shadows:
-            return _NOTHING
+            return
         answered = _SHADOWED
-        parameters |= {
-            "shadows": [str(path) for path in shadows],
-            "digest": question.digest,
-            "champion": question.champion_digest,
-        }
-    files = local_files(
-        store, "labels", *deployment, window.start - LABEL_EARLY, max(taken, window.end + wait_of(trial)) + _NEXT
-    )
-    if files:
-        labels, parameters = _LABELS, parameters | {"labels": [str(path) for path in files]}
+        parameters |= {"shadows": shadows, "digest": question.digest, "champion": question.champion_digest}
+    if known := at.local(at.listed("labels", oldest - LABEL_EARLY, window.end)):
+        labels, parameters = _LABELS, parameters | {"labels": known}
     sql = _ROWS.format(predictions=_PREDICTIONS, answered=answered, labels=labels)
     result: Any = base.sql(sql, params=parameters)
-    return result.to_arrow_table()
+    for batch in result.to_arrow_reader(_PART_ROWS):
+        if batch.num_rows:
+            yield pa.Table.from_batches([batch])
 
 
-_TEXTS = (
-    "event_id",
-    "join_key",
-    "arm_assigned",
-    "fallback",
-    "digest",
-    "inputs",
-    "outputs",
-    "other",
-    "error",
-    "label",
-    "outcomes",
-)
-_NOTHING = pa.table(
-    {
-        **{name: pa.array([], pa.string()) for name in _TEXTS},
-        "time": pa.array([], pa.timestamp("us", tz="UTC")),
-        "epoch": pa.array([], pa.int64()),
-        "latency_seconds": pa.array([], pa.float64()),
-    }
-)
+def _asked(
+    base: duckdb.DuckDBPyConnection, at: Place, window: Window, first: datetime, last: datetime, ripening: datetime
+) -> dict[datetime, list[str]]:
+    """Files of the hours whose predictions became ripe in the window, and of those of which rows or labels came in it."""
+    predictions = at.listed("predictions", first, last)
+    earlier = {hour: paths for hour, paths in predictions.items() if hour + _HOUR <= ripening}
+    wanted = set(predictions) - set(earlier)
+    if earlier:
+        labels = at.local(at.listed("labels", window.start, window.end))
+        named = {"labels": labels, "end": window.end} if labels else {}
+        sql = _HOURS.format(labelled=_NEWLY_LABELLED if labels else "false")
+        parameters = {"predictions": at.local(earlier), "first": first, "last": last, "start": window.start, **named}
+        found = base.execute(sql, parameters).fetchall()
+        wanted |= {_EPOCH + one * _NEXT for (one,) in found}
+    return {hour: paths for hour, paths in predictions.items() if hour in wanted}

@@ -60,15 +60,15 @@ class State(msgspec.Struct):
     """Of one trial."""
 
     watermark: datetime
-    """All predictions up to it are counted, or never will be."""
+    """What became known up to it is counted, or never will be."""
     standing: Standing
-    taken: datetime | None = None
-    """When the first rows were taken."""
+    cost_seconds: float = 0.0
+    """Of the newest step."""
     pool: Pool = Pool()
     path: list[Point] = []
     last: Point | None = None
     coverage: dict[str, Covered] = {}
-    """By arm: champion and challenger."""
+    """By arm: champion and challenger. Shadow: of both, units that both answered."""
     labelled: Standing = Standing(tally=Tally(({}, {})))
     """Of the difference of the arms' label coverage; Canary only."""
     labelled_pool: Pool = Pool()
@@ -84,14 +84,13 @@ class State(msgspec.Struct):
     losses: dict[str, GuardLoss] = {}
     """By name of the loss."""
     rows: int = 0
+    """That are older than the horizon."""
     fingerprint: int = 0
-    """Of the units that count: the sum of 64 bits of MD5 of their first event's id and label, modulo 2^64."""
+    """Of the units that count: the sum of 64 bits of MD5 of their event's id and label, modulo 2^64."""
     left_out: dict[str, int] = {}
     """Rows that do not count, by reason."""
     seen: str = ""
     """File of the keys that were units."""
-    files: list[str] = []
-    """That the newest step read."""
 
 
 def begun(trial: Trial) -> State:

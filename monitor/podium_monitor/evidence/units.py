@@ -1,11 +1,11 @@
 """Rows become units: which count, once each, and what each arm's answer cost. Pure.
 
-A unit is a row, a request, or a key's first request in the trial: the first, so that nothing that comes later reorders or
-changes what was counted, and one customer is not taken for many. Its loss is the mean over the request's rows of that key.
+A unit is a row, a request (its first row), or a key: the first row of it that has a loss, so that nothing that comes later
+reorders or changes what was counted, and one customer is not taken for many.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,16 +36,6 @@ class Rows:
     def __len__(self) -> int:
         return int(self.table.num_rows)
 
-    def parts(self, most: int) -> Iterator["Rows"]:
-        """Of about `most` rows each, in order; the rows of one request stay together."""
-        stems = [stem(event) for event in self.texts("event_id")]
-        start = 0
-        for row in range(1, len(stems)):
-            if row - start >= most and stems[row] != stems[row - 1]:
-                yield Rows(self.table.slice(start, row - start))
-                start = row
-        yield Rows(self.table.slice(start))
-
     def texts(self, name: str) -> list[Any]:
         found: list[Any] = self.table[name].to_pylist()
         return found
@@ -58,6 +48,17 @@ class Rows:
         return [_object(text) for text in self.texts(name)]
 
     @property
+    def late(self) -> npt.NDArray[np.bool_]:
+        """Those that were taken before, when they had no label."""
+        return np.asarray(self.table["late"].to_numpy(), dtype=np.bool_)
+
+    def without_labels(self) -> "Rows":
+        nothing = pa.array([None] * len(self), pa.string())
+        names = self.table.column_names
+        table = self.table.set_column(names.index("label"), "label", nothing)
+        return Rows(table.set_column(names.index("outcomes"), "outcomes", nothing))
+
+    @property
     def truth(self) -> Objects:
         """Labels as sent: texts, numbers, booleans; None where there is none."""
         return _objects([_scalar(text) for text in self.texts("label")])
@@ -66,10 +67,8 @@ class Rows:
 def units_of(rows: Rows, question: Question) -> Hashes:
     """The unit that each row belongs to."""
     events = rows.texts("event_id")
-    if question.unit == "Row":
+    if question.unit in ("Row", "Request"):
         keys: list[Any] = events
-    elif question.unit == "Request":
-        keys = [stem(event) for event in events]
     elif question.unit == "StickyInput":
         given = [one.get(question.sticky_input) for one in rows.objects("inputs")]
         keys = [_key(value) or stem(event) for value, event in zip(given, events, strict=True)]
@@ -83,40 +82,23 @@ def stem(event_id: str) -> str:
     return event_id.rpartition("-")[0] or event_id
 
 
-def firsts(rows: Rows, units: Hashes, seen: Hashes) -> npt.NDArray[np.bool_]:
-    """The rows of each unit's first request, of units that are not in `seen` (sorted)."""
-    stems = np.array([stem(event) for event in rows.texts("event_id")], dtype=object)
-    places = np.minimum(np.searchsorted(seen, units), max(0, len(seen) - 1))
-    fresh = np.ones(len(units), dtype=np.bool_) if not len(seen) else np.asarray(seen[places] != units)
-    _, first, inverse = np.unique(units, return_index=True, return_inverse=True)
-    return np.asarray(fresh & (stems == stems[first[inverse]]))
+def counts_by_row(rows: Rows, question: Question) -> npt.NDArray[np.bool_]:
+    """Of a request without a key the first row alone: its rows have one arm together."""
+    if question.unit != "Request":
+        return np.ones(len(rows), dtype=np.bool_)
+    return np.array([event.endswith("-0") for event in rows.texts("event_id")], dtype=np.bool_)
 
 
-@dataclass(frozen=True)
-class Grouping:
-    """Rows by unit; units in the order of their first row."""
-
-    of_row: npt.NDArray[np.int64]
-    first_row: npt.NDArray[np.int64]
-
-    def mean(self, values: Floats) -> Floats:
-        """Per unit over its rows that have a value; NaN where none has."""
-        known = ~np.isnan(values)
-        units = len(self.first_row)
-        counts = np.bincount(self.of_row[known], minlength=units)
-        with np.errstate(invalid="ignore"):
-            return np.asarray(np.bincount(self.of_row[known], values[known], minlength=units) / counts)
-
-    def any(self, found: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-        return np.asarray(np.bincount(self.of_row[found], minlength=len(self.first_row)) > 0)
-
-
-def grouped(units: Hashes) -> Grouping:
-    _, first, inverse = np.unique(units, return_index=True, return_inverse=True)
-    order = np.argsort(first, kind="stable")
-    place = np.empty(len(order), dtype=np.int64)
-    place[order] = np.arange(len(order))
-    return Grouping(place[inverse].astype(np.int64), np.sort(first).astype(np.int64))
+def first_of_each(units: Hashes, chosen: npt.NDArray[np.bool_], seen: Hashes) -> npt.NDArray[np.bool_]:
+    """The first chosen row of each unit that is not in `seen` (sorted)."""
+    rows = np.flatnonzero(chosen)
+    _, first = np.unique(units[rows], return_index=True)
+    found = np.zeros(len(units), dtype=np.bool_)
+    found[rows[first]] = True
+    if len(seen):
+        places = np.minimum(np.searchsorted(seen, units), len(seen) - 1)
+        found &= np.asarray(seen[places] != units)
+    return found
 
 
 @dataclass(frozen=True)

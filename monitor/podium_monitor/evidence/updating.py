@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import duckdb
 import msgspec
@@ -18,30 +18,33 @@ from pydantic import ValidationError
 from podium_crds.evidence import ChallengerEvidence, DeploymentEvidence, Finding
 from podium_crds.v1alpha1.model_deployment import ModelDeploymentSpec
 from podium_evaluation.expressions import ExpressionError, parse
-from podium_monitor.evaluations.documents import DeploymentEvaluation
+from podium_evaluation.documents import DeploymentEvaluation
 from podium_monitor.evaluations.subject import Outputs, outputs_of
 from podium_monitor.evidence import standing
 from podium_monitor.evidence.counted import Measure
-from podium_monitor.evidence.counting import NO_KEYS, count
+from podium_monitor.evidence.counting import Keys, count
 from podium_monitor.evidence.judging import told
 from podium_monitor.evidence.ledger import Ledger, Trial, enrolled, questions, splits_of
-from podium_monitor.evidence.reading import connection, packs, rows, wait_of
+from podium_monitor.evidence.reading import Place, Window, connection, rows
 from podium_monitor.evidence.standing import MAX_UNITS, State, begun
-from podium_monitor.evidence.units import Hashes, Rows
+from podium_monitor.evidence.units import Rows
+from podium_monitor.lake.reading import dates
 from podium_monitor.lake.store import Store
 from podium_monitor.references import reference_of
 from podium_monitor.world import Watched
 
 logger = logging.getLogger(__name__)
 
-_STEP_SHARE = 50
-_LONGEST_STEP = timedelta(hours=1)
-"""A step waits until a fiftieth of the horizon is new, or an hour: each reads the labels of a whole horizon."""
+_SETTLE = timedelta(seconds=10)
+"""What was received is in the lake by then."""
+_STEP = timedelta(days=1)
+"""Taken at a time, where there is much to take."""
+_REST = 20
+"""A step waits so many times as long as the one before took: evidence has a twentieth of a core at most."""
 _BUDGET_SECONDS = 20.0
 """Of one update of one trial; the rest comes with the next."""
+_QUIET = timedelta(hours=1)
 _REWRITE_SECONDS = 300.0
-_PART_ROWS = 50_000
-"""Rows that are Python objects at a time: 100 MB or so."""
 
 
 class CannotMeasure(Exception):
@@ -98,15 +101,14 @@ def update(
 
 
 def recomputed(store: Store, watched: Watched, evidence: ChallengerEvidence) -> ChallengerEvidence:
-    """The same evidence from the lake's rows alone, taken at once from the first prediction to the watermark: what an
-    auditor compares with what was told. `watched` gives guardrails and settings as they are. Raises OSError, ValueError."""
+    """The same evidence from the lake's rows alone, from the first prediction to the watermark: what an auditor compares
+    with what was told. `watched` gives guardrails and settings as they are. Raises OSError, ValueError."""
     at = _Place(store, watched.namespace, watched.name)
     trial = msgspec.convert(evidence.data["trial"], Trial)
-    taken, until = (datetime.fromisoformat(evidence.data[name]) for name in ("taken_at", "watermark"))
-    state = begun(trial)
+    until = datetime.fromisoformat(evidence.data["watermark"])
     measure = _measure(at, at.ledger() or Ledger(watched.uid), trial, watched)
     with connection() as base:
-        _take(base, at, trial, measure, state, NO_KEYS, until, taken, float("inf"))
+        state, _ = _take(base, at, trial, measure, begun(trial), Keys(), until, float("inf"))
     return told(trial, state, watched.spec, [])
 
 
@@ -139,25 +141,28 @@ class _Place:
     def keep_ledger(self, ledger: Ledger) -> None:
         self.store.replace(f"{self.folder}/ledger.json", msgspec.json.encode(ledger))
 
-    def state(self, ledger: Ledger, trial: Trial) -> tuple[State, Hashes]:
+    def state(self, ledger: Ledger, trial: Trial) -> tuple[State, Keys]:
         try:
             state = standing.decoded(self.store.read(self._state_path(ledger, trial)))
         except FileNotFoundError:
-            return begun(trial), NO_KEYS
+            return begun(trial), Keys()
         except msgspec.DecodeError:
             logger.warning("%s/%s: trial %d cannot be read and is gathered anew from the lake", *self.key, trial.nth)
-            return begun(trial), NO_KEYS
+            return begun(trial), Keys()
         if not state.seen:
-            return state, NO_KEYS
-        return state, np.frombuffer(self.store.read(f"{self.folder}/{state.seen}"), dtype="<u8").astype(np.uint64)
+            return state, Keys()
+        found = np.frombuffer(self.store.read(f"{self.folder}/{state.seen}"), dtype="<u8").astype(np.uint64)
+        ripe = int(found[0]) + 1
+        return state, Keys(found[1:ripe], found[ripe:])
 
-    def keep(self, ledger: Ledger, trial: Trial, state: State, seen: Hashes) -> None:
+    def keep(self, ledger: Ledger, trial: Trial, state: State, keys: Keys) -> None:
         """The keys first, under a new name: the state that names them is never without them."""
         before = state.seen
-        if len(seen):
-            state.seen = f"seen-{trial.nth}-{state.watermark.timestamp():.0f}-{len(seen)}.keys"
-            if state.seen != before:
-                self.store.replace(f"{self.folder}/{state.seen}", seen.astype("<u8").tobytes())
+        if len(keys.ripe) or len(keys.valued):
+            state.seen = f"seen-{trial.nth}-{state.watermark.timestamp():.6f}.keys"
+            count_of_ripe = np.array([len(keys.ripe)], dtype=np.uint64)  # with a plain int numpy would make floats of all
+            content = np.concatenate([count_of_ripe, keys.ripe, keys.valued]).astype("<u8").tobytes()
+            self.store.replace(f"{self.folder}/{state.seen}", content)
         self.store.replace(self._state_path(ledger, trial), standing.encoded(state))
         if before and before != state.seen:
             self.store.delete(f"{self.folder}/{before}")
@@ -177,24 +182,26 @@ class _Place:
 
 
 def _advanced(at: _Place, ledger: Ledger, trial: Trial, watched: Watched, now: datetime) -> ChallengerEvidence:
-    state, seen = at.state(ledger, trial)
-    before = msgspec.structs.replace(state)  # its parts are never changed in place
-    until, notes = now - wait_of(trial), []
-    step = min(_LONGEST_STEP, wait_of(trial) / _STEP_SHARE)
-    if state.standing.running.units >= MAX_UNITS or len(seen) >= MAX_UNITS:
+    state, keys = at.state(ledger, trial)
+    until, notes = now - _SETTLE, []
+    if max(state.standing.running.units, len(keys.ripe)) >= MAX_UNITS:
         notes.append(f"{MAX_UNITS} units are counted; more are not")
-    elif until - state.watermark >= step:
+    elif (until - state.watermark).total_seconds() >= _REST * state.cost_seconds:
         try:
             measure = _measure(at, ledger, trial, watched)
             with connection() as base:
-                seen = _take(base, at, trial, measure, state, seen, until, now, _BUDGET_SECONDS)
-            if state.rows != before.rows or state.watermark - before.watermark >= _LONGEST_STEP:
-                at.keep(ledger, trial, state, seen)
-            else:
-                state = before  # an hour without a row is looked through again, and costs no write
+                moved, keys = _take(base, at, trial, measure, state, keys, until, _BUDGET_SECONDS)
+            # An hour in which nothing came is looked through again, and costs no write.
+            if _says_more(moved, state) or moved.watermark - state.watermark >= _QUIET:
+                at.keep(ledger, trial, moved, keys)
+                state = moved
         except CannotMeasure as error:
             notes.append(str(error))
     return told(trial, state, watched.spec, notes)
+
+
+def _says_more(moved: State, state: State) -> bool:
+    return (moved.rows, moved.fingerprint) != (state.rows, state.fingerprint)
 
 
 def _measure(at: _Place, ledger: Ledger, trial: Trial, watched: Watched) -> Measure:
@@ -237,27 +244,25 @@ def _take(
     trial: Trial,
     measure: Measure,
     state: State,
-    seen: Hashes,
+    keys: Keys,
     until: datetime,
-    now: datetime,
     seconds: float,
-) -> Hashes:
-    """Counts predictions up to `until`, window by window, for so many seconds. Returns the keys that were units."""
+) -> tuple[State, Keys]:
+    """What became known up to `until` is counted, window by window, for so many seconds."""
+    tables = Place(at.store, at.namespace, at.deployment)
+    if not state.rows and (days := dates(at.store, "predictions", *at.key)):
+        first = datetime.fromisoformat(days[0]).replace(tzinfo=UTC)
+        state = msgspec.structs.replace(state, watermark=max(state.watermark, first))
     started = time.monotonic()
-    for window in packs(at.store, at.key, state.watermark, until):
-        if not window.predictions and state.taken is None:
-            break  # the first look of all is the first that finds something
-        if window.predictions:
-            taken = state.taken or now
-            try:
-                found = Rows(rows(base, at.store, trial, at.key, window, taken, inputs=measure.needs_inputs(trial)))
-            except (FileNotFoundError, duckdb.IOException):
-                logger.info("%s/%s: files of the lake were compacted while they were read; later again", *at.key)
-                break
-            for part in found.parts(_PART_ROWS):
-                seen = count(state, trial, measure, part, seen)
-            state.taken, state.files = taken, list(window.predictions)
-        state.watermark = window.end
-        if time.monotonic() - started > seconds:
+    while state.watermark < until and time.monotonic() - started < seconds:
+        window, began = Window(state.watermark, min(until, state.watermark + _STEP)), time.monotonic()
+        moved, seen = msgspec.structs.replace(state), keys
+        try:
+            for part in rows(base, tables, trial, window, inputs=measure.needs_inputs(trial)):
+                seen = count(moved, trial, measure, Rows(part), seen)
+        except (FileNotFoundError, duckdb.IOException):
+            logger.info("%s/%s: files of the lake were compacted while they were read; later again", *at.key)
             break
-    return seen
+        moved.watermark, moved.cost_seconds = window.end, time.monotonic() - began
+        state, keys = moved, seen
+    return state, keys

@@ -9,7 +9,7 @@ import pytest
 
 from podium_evaluation.expressions import parse
 from podium_monitor.evaluations.subject import Outputs
-from podium_monitor.evidence.units import Answers, Rows, fingerprint, firsts, grouped, losses_of, stem
+from podium_monitor.evidence.units import Answers, Rows, fingerprint, first_of_each, losses_of, stem
 
 BINARY = Outputs("Binary", label="label", probabilities="probabilities", classes=("no", "yes"))
 NO_KEYS = np.zeros(0, dtype=np.uint64)
@@ -73,18 +73,11 @@ def test_the_value_reads_all_of_a_decision() -> None:
     assert losses_of("Value", said, found, parse(text)) == pytest.approx([-111.75, np.nan], nan_ok=True)
 
 
-def test_a_unit_is_its_first_request_and_no_later_one() -> None:
-    found = rows([None] * 5, event_id=["a-0-0", "a-0-1", "a-1-0", "a-2-0", "a-3-0"])
+def test_a_unit_is_its_first_chosen_row_and_no_later_one() -> None:
     units = np.array([5, 5, 5, 7, 9], dtype=np.uint64)
-    assert firsts(found, units, NO_KEYS).tolist() == [True, True, False, True, True]
-    assert firsts(found, units, np.array([7], dtype=np.uint64)).tolist() == [True, True, False, False, True]
-
-
-def test_a_units_loss_is_the_mean_over_its_rows_in_the_order_of_first_rows() -> None:
-    grouping = grouped(np.array([9, 2, 9, 2, 4], dtype=np.uint64))
-    assert grouping.first_row.tolist() == [0, 1, 4]
-    means = grouping.mean(np.array([1.0, 2.0, 3.0, np.nan, np.nan]))
-    assert means == pytest.approx([2.0, 2.0, np.nan], nan_ok=True)
+    chosen = np.array([False, True, True, True, True])
+    assert first_of_each(units, chosen, NO_KEYS).tolist() == [False, True, False, True, True]
+    assert first_of_each(units, chosen, np.array([7], dtype=np.uint64)).tolist() == [False, True, False, False, True]
 
 
 def test_the_stem_of_an_event_is_its_request() -> None:

@@ -8,10 +8,9 @@ from importlib import resources
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from podium_pages import words
 from starlette.requests import Request
 from starlette.responses import Response
-
-from podium_monitor.dashboard import words
 
 _MEDIA = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
 SIGNS = {"Good": "✓", "Warning": "▲", "Critical": "◆", "Unknown": "○"}

@@ -10,18 +10,18 @@ from functools import partial
 from urllib.parse import urlencode
 
 from fastapi import APIRouter
+from podium_pages.parts import Empty, Level
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from podium_evaluation.documents import Period
 from podium_monitor.access import AccessUnknown, Identity, Reviews
 from podium_monitor.dashboard.pages import SECURITY, Pages, answer
 from podium_monitor.dashboard.shelf import Shelf
 from podium_monitor.dashboard.sources import Sources
 from podium_monitor.dashboard.views.deployment import deployment_page
 from podium_monitor.dashboard.views.overview import SORT_KEYS, Row, SortKey, ordered, selected
-from podium_monitor.dashboard.views.parts import Empty, Level
 from podium_monitor.dashboard.views.version import version_page
-from podium_monitor.evaluations.documents import Period
 from podium_monitor.sign_in.opening import reception
 from podium_monitor.sign_in.sessions import Address, Say
 from podium_monitor.sign_in.settings import SignInSettings

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from podium_crds.evidence import DeploymentEvidence, Finding
 from podium_crds.package import Descriptor
-from podium_monitor.evaluations.documents import DeploymentEvaluation
+from podium_evaluation.documents import DeploymentEvaluation
 from podium_monitor.world import Watched
 
 

@@ -5,20 +5,20 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from markupsafe import Markup
+from podium_pages import words
+from podium_pages.charts.frame import NO_MARKUP
+from podium_pages.parts import Badge, Fact, Level, Section
 
 from podium_crds.evidence import DeploymentEvidence, Finding
-from podium_monitor.dashboard import words
-from podium_monitor.dashboard.charts.frame import NO_MARKUP
+from podium_evaluation.documents import DeploymentEvaluation, Happening, Period
 from podium_monitor.dashboard.views import arms, overview
 from podium_monitor.dashboard.views.business import business
 from podium_monitor.dashboard.views.drift import drift
 from podium_monitor.dashboard.views.evidence import evidence_section
 from podium_monitor.dashboard.views.fairness import fairness
-from podium_monitor.dashboard.views.parts import Badge, Fact, Level, Section
 from podium_monitor.dashboard.views.performance import performance, segments
 from podium_monitor.dashboard.views.quality import quality
 from podium_monitor.dashboard.views.traffic import pods, traffic
-from podium_monitor.evaluations.documents import DeploymentEvaluation, Happening, Period
 from podium_monitor.evaluations.findings import champion_of
 from podium_monitor.world import Watched
 

@@ -2,14 +2,18 @@
 
 from collections.abc import Sequence
 
-from podium_monitor.dashboard import words
-from podium_monitor.dashboard.charts.frame import Chart, Key
-from podium_monitor.dashboard.charts.lines import Bound, Line, Point, over_time
-from podium_monitor.dashboard.charts.whiskers import Row, whiskers
+from podium_pages import words
+from podium_pages.charts.frame import Chart, Key
+from podium_pages.charts.lines import Bound, Line, Point, over_time
+from podium_pages.charts.whiskers import Row, whiskers
+from podium_pages.parts import Badge, Empty, Fact, Part, Section
+
+from podium_evaluation.documents import Arm, ColumnFairness, Group, Window
 from podium_monitor.dashboard.views import arms
-from podium_monitor.dashboard.views.parts import Badge, Empty, Fact, Part, Section
-from podium_monitor.evaluations.documents import Arm, ColumnFairness, Group, Window
 from podium_monitor.world import Watched
+
+_MOST_RATIO = 1.2
+"""Few rows make the interval of a ratio endless."""
 
 
 def fairness(watched: Watched, champion: Arm | None, found: Sequence[Window]) -> Section:
@@ -37,7 +41,7 @@ def _column(one: ColumnFairness, window: Window, days: Sequence[Window], found: 
     known = "" if known_on is window else f", {words.window(known_on.start)}"
     return Part(
         title=f"By {one.column}",
-        badge=Badge("Critical", "below the minimum") if one.alert else Badge("Good", "within bounds"),
+        badge=Badge("Critical", "below the minimum") if one.alert else Badge("Good", "no alert"),
         facts=[
             Fact("Lowest to highest selection rate", words.figure(one.selection_rate_ratio)),
             Fact(f"Equal opportunity difference{known}", words.figure(labelled.equal_opportunity_difference)),
@@ -73,4 +77,6 @@ def _ratio(column: str, found: Sequence[Window], minimum: float) -> Chart:
         if one.column == column and (figure := one.selection_rate_ratio) is not None
     ]
     title = "Lowest to highest selection rate"
-    return over_time(title, [Line("ratio", points, 0)], [Bound(minimum, f"at least {words.number(minimum)}")])
+    return over_time(
+        title, [Line("ratio", points, 0)], [Bound(minimum, f"at least {words.number(minimum)}")], most=_MOST_RATIO
+    )

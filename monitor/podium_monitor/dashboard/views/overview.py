@@ -6,16 +6,16 @@ from datetime import datetime
 from typing import Literal
 
 from markupsafe import Markup
+from podium_pages import words
+from podium_pages.charts.frame import NO_MARKUP
+from podium_pages.charts.lines import sparkline
+from podium_pages.parts import Badge, Level
 
 from podium_crds.evidence import ChallengerEvidence, DeploymentEvidence, Finding
 from podium_crds.v1alpha1.monitoring import Monitoring
-from podium_monitor.dashboard import words
-from podium_monitor.dashboard.charts.frame import NO_MARKUP
-from podium_monitor.dashboard.charts.lines import sparkline
+from podium_evaluation.documents import Arm, ColumnDrift, DeploymentEvaluation, Figure
 from podium_monitor.dashboard.views import arms
 from podium_monitor.dashboard.views.health import ORDER, health
-from podium_monitor.dashboard.views.parts import Badge, Level
-from podium_monitor.evaluations.documents import Arm, ColumnDrift, DeploymentEvaluation, Figure
 from podium_monitor.evaluations.findings import champion_of
 from podium_monitor.world import Watched
 

@@ -2,15 +2,16 @@
 
 from collections.abc import Sequence
 
+from podium_pages import words
+from podium_pages.charts.curves import CALIBRATION, LIFT, ROC, Axes, Drawn, curves
+from podium_pages.charts.frame import Chart, Key
+from podium_pages.charts.lines import Line, Point, over_time
+from podium_pages.charts.whiskers import Row, whiskers
+from podium_pages.parts import Empty, Fact, Part, Section
+
 from podium_crds.v1alpha1.monitoring import Monitoring
-from podium_monitor.dashboard import words
-from podium_monitor.dashboard.charts.curves import CALIBRATION, LIFT, ROC, Axes, Drawn, curves
-from podium_monitor.dashboard.charts.frame import Chart, Key
-from podium_monitor.dashboard.charts.lines import Line, Point, over_time
-from podium_monitor.dashboard.charts.whiskers import Row, whiskers
+from podium_evaluation.documents import Arm, DeploymentEvaluation, Figure, Segment, Window
 from podium_monitor.dashboard.views import arms
-from podium_monitor.dashboard.views.parts import Empty, Fact, Part, Section
-from podium_monitor.evaluations.documents import Arm, DeploymentEvaluation, Figure, Segment, Window
 from podium_monitor.world import Watched
 
 CAUTION = "Estimates stand for labels that have not come. They are valid only if calibrated and without concept drift."
@@ -48,7 +49,7 @@ def _no_labels(watched: Watched) -> Empty:
 def _labels(evaluation: DeploymentEvaluation | None) -> str:
     if evaluation is None or evaluation.label_coverage is None:
         return ""
-    told = f"{words.percent(evaluation.label_coverage)} of the predictions have a label"
+    told = f"Of the predictions that should have a label by now, {words.percent(evaluation.label_coverage)} have one"
     usual, late = evaluation.label_delay_p50_seconds, evaluation.label_delay_p90_seconds
     if usual is None or late is None:
         return f"{told}."

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
-from podium_monitor.dashboard import words
-from podium_monitor.dashboard.charts.frame import Table
-from podium_monitor.dashboard.charts.lines import Line, Point, over_time
-from podium_monitor.dashboard.views.parts import Badge, Empty, Part, Section
-from podium_monitor.evaluations.documents import ColumnQuality, Window
+from podium_pages import words
+from podium_pages.charts.frame import Table
+from podium_pages.charts.lines import Line, Point, over_time
+from podium_pages.parts import Badge, Empty, Part, Section
+
+from podium_evaluation.documents import ColumnQuality, Window
 
 _MOST_COLUMNS = 40
 _LINES = 5
@@ -23,7 +24,7 @@ def quality(found: Sequence[Window]) -> Section:
         Line(column, [Point(w.start, 100 * _faults(w.quality[column])) for w in found if column in w.quality], style)
         for style, column in enumerate(worst[:_LINES])
     ]
-    badge = Badge("Warning", f"{len(faulty)} columns with faults") if faulty else Badge("Good", "no faults")
+    badge = Badge("Warning", f"faults in {len(faulty)} of {len(ranked)} columns") if faulty else Badge("Good", "no faults")
     charts = [over_time("Rows with a fault, by column", lines, unit="%")] if lines else []
     return Section(
         "quality",

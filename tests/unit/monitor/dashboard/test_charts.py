@@ -5,17 +5,17 @@ from datetime import UTC, datetime, timedelta
 from xml.etree import ElementTree
 
 import pytest
+from podium_pages.charts.bars import Part, split, then_and_now
+from podium_pages.charts.curves import CALIBRATION, LIFT, Drawn, curves
+from podium_pages.charts.frame import Chart
+from podium_pages.charts.heatmap import Day, Levels, heatmap
+from podium_pages.charts.lines import Bound, Line, Point, over_time, sparkline
+from podium_pages.charts.sequence import confidence_sequence
+from podium_pages.charts.whiskers import Row, whiskers
 
 from dashboard_fixtures import HOSTILE, Story, evaluation, evidence
 from podium_crds.evidence import ChallengerEvidence
-from podium_monitor.dashboard.charts.bars import Part, split, then_and_now
-from podium_monitor.dashboard.charts.curves import CALIBRATION, LIFT, Drawn, curves
-from podium_monitor.dashboard.charts.frame import Chart
-from podium_monitor.dashboard.charts.heatmap import Day, Levels, heatmap
-from podium_monitor.dashboard.charts.lines import Bound, Line, Point, over_time, sparkline
-from podium_monitor.dashboard.charts.sequence import confidence_sequence
-from podium_monitor.dashboard.charts.whiskers import Row, whiskers
-from podium_monitor.evaluations.documents import ColumnDrift, Curve, Figure, Histogram
+from podium_evaluation.documents import ColumnDrift, Curve, Figure, Histogram
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 LEVELS = Levels(0.1, 0.25)
@@ -149,3 +149,25 @@ def test_all_charts_of_a_story_are_well_formed() -> None:
     arm = evaluation(Story(days=5)).arms[0]
     for histogram in arm.histograms:
         ElementTree.fromstring(then_and_now(histogram, "").svg)
+
+
+@pytest.mark.parametrize(
+    ("names", "read"),
+    [
+        pytest.param(["[-inf, 0.0927055)", "[0.0927055, 1e+06)", "[1e+06, inf)", "missing"],
+                     ["below 0.0927", "0.0927 to 1,000,000", "1,000,000 and more", "missing"], id="bins-of-a-number"),
+        pytest.param(["[1, 2)", "month"], ["[1, 2)", "month"], id="a-category-that-looks-like-a-bin-stays"),
+        pytest.param(["[1.2.3, e)", "missing"], ["[1.2.3, e)", "missing"], id="no-number"),
+    ],
+)  # fmt: skip
+def test_bins_are_read_as_people_say_them(names: list[str], read: list[str]) -> None:
+    ones = [1] * len(names)
+    assert [row[0] for row in then_and_now(Histogram("a", names, ones, ones), "").table.rows] == read
+
+
+def test_an_interval_without_an_end_does_not_flatten_the_rest() -> None:
+    chart = over_time("ratio", [Line("ratio", [Point(START, 0.8, 0.4, 90.0)], 0)], most=1.2)
+    shown = [one.text for one in ElementTree.fromstring(chart.svg).iter("text")]
+    assert "50" not in shown
+    assert "1" in shown
+    assert "0.8 (0.4 to 90)" in chart.table.rows[0][1]

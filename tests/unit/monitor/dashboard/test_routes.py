@@ -13,10 +13,10 @@ from fastapi import FastAPI
 
 from dashboard_fixtures import Rights, StillWorld, Story, sources, watched
 from monitor_fixtures import until
+from podium_evaluation.documents import DeploymentEvaluation
 from podium_monitor.access import AccessUnknown, Identity
 from podium_monitor.dashboard.routes import dashboard
 from podium_monitor.dashboard.shelf import Shelf
-from podium_monitor.evaluations.documents import DeploymentEvaluation
 from podium_monitor.sign_in.settings import Closed, Open, SignInSettings
 from podium_monitor.sign_in.visitors import Visitor, visible
 from web_fixtures import served

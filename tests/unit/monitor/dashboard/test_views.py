@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import yaml
+from podium_pages.parts import Section
 
 from dashboard_fixtures import Story, card, evaluation, evidence, findings, version, watched
 from podium_crds.evidence import Finding
@@ -14,7 +15,6 @@ from podium_monitor.dashboard.views import arms
 from podium_monitor.dashboard.views.deployment import DeploymentPage, deployment_page
 from podium_monitor.dashboard.views.health import health
 from podium_monitor.dashboard.views.overview import Row, ordered, row, selected
-from podium_monitor.dashboard.views.parts import Section
 from podium_monitor.dashboard.views.version import version_page
 from podium_monitor.world import Watched
 

@@ -5,10 +5,10 @@ import math
 from datetime import UTC, datetime
 
 import pytest
+from podium_pages import words
+from podium_pages.charts import frame
 
-from podium_monitor.dashboard import words
-from podium_monitor.dashboard.charts import frame
-from podium_monitor.evaluations.documents import Figure
+from podium_evaluation.documents import Figure
 
 
 @pytest.mark.parametrize("module", [words, frame])

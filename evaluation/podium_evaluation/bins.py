@@ -86,6 +86,13 @@ def pooled(reference: Counts, current: Counts, fewest: float = FEWEST_EXPECTED) 
     return reference[kept], current[kept]
 
 
+def pooled_categories(reference: Counts, current: Counts) -> tuple[Counts, Counts]:
+    """Both windows of CategoryBins with rare categories joined (see `pooled`). Missing and unseen values, the last two bins,
+    stay bins of their own: they say what a pool would hide."""
+    old, new = pooled(reference[:-2], current[:-2]) if len(reference) > 2 else (reference[:0], current[:0])
+    return np.concatenate([old, reference[-2:]]), np.concatenate([new, current[-2:]])
+
+
 def added(windows: Sequence[Counts]) -> Counts:
     """Counts of several windows of the same bins together. Raises ValueError when there is none or shapes differ."""
     if not windows:

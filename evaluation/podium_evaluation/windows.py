@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from podium_evaluation.bins import Counts, category_bins, quantile_bins
+from podium_evaluation.bins import Counts, category_bins, pooled_categories, quantile_bins
 from podium_evaluation.columns import Column
 from podium_evaluation.drift import (
     Severity,
@@ -12,6 +12,7 @@ from podium_evaluation.drift import (
     chi_square,
     jensen_shannon_distance,
     kolmogorov_smirnov,
+    p_value_with_missing,
     population_stability_index,
     psi_severity,
     psi_threshold,
@@ -31,11 +32,8 @@ class ColumnDrift:
     chi2: Test | None
     jensen_shannon: float
     wasserstein: float
-
-    @property
-    def p_value(self) -> float:
-        test = self.ks or self.chi2
-        return float("nan") if test is None else test.p_value
+    p_value: float
+    """That neither values nor the share of missing ones moved: what multiplicity control takes."""
 
 
 @dataclass(frozen=True)
@@ -54,19 +52,22 @@ class ColumnQuality:
 def column_drift(reference: Column, current: Column) -> ColumnDrift:
     """Raises ValueError when a window has no row."""
     old, new = _counted(reference, current)
-    psi, threshold = population_stability_index(old, new), psi_threshold(old, new)
+    binned = (old, new) if reference.kind == "Numeric" else pooled_categories(old, new)
+    psi, threshold = population_stability_index(*binned), psi_threshold(*binned)
     nothing = np.empty(0)
     values = (reference.numbers, _numbers(current)) if reference.kind == "Numeric" else (nothing, nothing)
     comparable = len(values[0]) > 0 and len(values[1]) > 0
     finite = comparable and bool(np.isfinite(values[0]).any() and np.isfinite(values[1]).any())
+    test = kolmogorov_smirnov(*values) if comparable else chi_square(old, new)
     return ColumnDrift(
         psi=psi,
         psi_threshold=threshold,
         severity=psi_severity(psi, threshold),
-        ks=kolmogorov_smirnov(*values) if comparable else None,
-        chi2=None if comparable else chi_square(old, new),
+        ks=test if comparable else None,
+        chi2=None if comparable else test,
         jensen_shannon=jensen_shannon_distance(old, new),
         wasserstein=wasserstein_distance(*values) if finite else float("nan"),
+        p_value=p_value_with_missing(test, old, new) if comparable else test.p_value,
     )
 
 

@@ -42,6 +42,35 @@ def test_a_column_that_went_null_drifts_and_has_no_distance() -> None:
     assert math.isnan(drift.wasserstein)
 
 
+def test_a_column_of_which_half_went_null_drifts_though_its_values_did_not_move() -> None:
+    chance = np.random.default_rng(1)
+    old, new = chance.normal(size=2000), chance.normal(size=1000)
+    new[::2] = math.nan
+    drift = column_drift(column("c", old), column("c", new))
+    assert drift.ks is not None
+    assert drift.ks.p_value > 0.05
+    assert drift.severity == "Critical"
+    assert drift.p_value < 1e-9
+
+
+def test_missing_values_at_the_usual_rate_are_no_drift() -> None:
+    chance = np.random.default_rng(2)
+    rejected = 0
+    for _ in range(300):
+        old, new = chance.normal(size=400), chance.normal(size=300)
+        old[chance.random(400) < 0.2], new[chance.random(300) < 0.2] = math.nan, math.nan
+        rejected += column_drift(column("c", old), column("c", new)).p_value < 0.05
+    assert rejected / 300 < 0.08
+
+
+def test_psi_joins_rare_categories_and_keeps_missing_and_unseen_ones_apart() -> None:
+    """Expected counts below 5 of the smaller window: c and d; the figure by hand."""
+    old = column("c", ["a"] * 60 + ["b"] * 36 + ["c"] * 3 + ["d"])
+    new = column("c", np.array(["a"] * 50 + ["b"] * 44 + ["c"] * 1 + ["d"] * 3 + ["z", None], dtype=object))
+    parts = [(0.6, 0.5), (0.36, 0.44), (0.04, 0.04), (0.005, 0.01), (0.005, 0.01)]
+    assert column_drift(old, new).psi == pytest.approx(sum((c - r) * math.log(c / r) for r, c in parts))
+
+
 def test_numbers_that_became_text_are_counted() -> None:
     quality = column_quality(column("c", np.arange(10.0)), column("c", np.array(["1", "x", "99", None], dtype=object)))
     assert (quality.missing, quality.wrong_type, quality.out_of_range) == (0.25, 0.25, 0.25)

@@ -1,7 +1,7 @@
 """Whether a request may be asked at all: before the plan is looked at, before a byte of its body is kept.
 
-One gate for the lane, for the application's paths and for gRPC. It answers at once: keys and tokens are compared with what is in
-memory, which is brought up to date in the background. When in doubt it refuses.
+One gate for the lane, for the application's paths and for gRPC. It answers at once: keys and tokens are compared with what
+is in memory, which is brought up to date in the background. When in doubt it refuses.
 """
 
 from collections.abc import Awaitable, Callable, MutableMapping

@@ -25,6 +25,7 @@ FROM builder AS monitor-files
 RUN sh /build/install.sh monitor
 COPY crds/podium_crds /opt/podium/lib/podium_crds
 COPY evaluation/podium_evaluation /opt/podium/lib/podium_evaluation
+COPY pages/podium_pages /opt/podium/lib/podium_pages
 COPY monitor/podium_monitor /opt/podium/lib/podium_monitor
 RUN sh /build/install.sh --compile
 

@@ -20,7 +20,7 @@ $(INSTALLED): requirements/dev.txt pyproject.toml hack/install.sh
 lint: install ## Format, lint, types and import contracts, without changing a file
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
-	$(VENV)/bin/mypy crds/podium_crds evaluation/podium_evaluation serving/podium_serving operator/podium_operator monitor/podium_monitor cli/podium_cli charts hack tests
+	$(VENV)/bin/mypy crds/podium_crds evaluation/podium_evaluation pages/podium_pages serving/podium_serving operator/podium_operator monitor/podium_monitor cli/podium_cli charts hack tests
 	$(VENV)/bin/lint-imports
 
 test: install ## Everything: lint, then the rings of tests; ends with one line for each

@@ -20,9 +20,7 @@ from podium_crds.evidence import (
 from podium_crds.package import Descriptor
 from podium_crds.v1alpha1.model_deployment import ModelDeploymentSpec, ModelDeploymentStatus
 from podium_crds.v1alpha1.model_version import ModelVersionSpec, ModelVersionStatus
-from podium_monitor.access import Identity
-from podium_monitor.dashboard.sources import Sources
-from podium_monitor.evaluations.documents import (
+from podium_evaluation.documents import (
     Arm,
     ColumnDrift,
     ColumnFairness,
@@ -37,6 +35,8 @@ from podium_monitor.evaluations.documents import (
     Severity,
     Window,
 )
+from podium_monitor.access import Identity
+from podium_monitor.dashboard.sources import Sources
 from podium_monitor.world import Watched, WatchedVersion
 
 NOW = datetime(2026, 11, 21, 17, 0, tzinfo=UTC)

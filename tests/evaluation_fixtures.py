@@ -20,7 +20,7 @@ from podium_cli.profiles import profile_bytes, reference_bytes
 from podium_crds.package import Descriptor, InputSpec, OutputSpec
 from podium_crds.profile import Profile
 from podium_crds.v1alpha1.model_deployment import ModelDeploymentSpec
-from podium_monitor.evaluations.documents import DeploymentEvaluation
+from podium_evaluation.documents import DeploymentEvaluation
 from podium_monitor.evaluations.evaluating import Evaluations
 from podium_monitor.lake.store import FolderStore
 from podium_monitor.lake.tables import SCHEMAS, Place, new_name

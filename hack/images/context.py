@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 PARTS = ("operator", "serving", "monitor")
-SHARED = {"monitor": (Path("evaluation/podium_evaluation"),)}
+SHARED = {"monitor": (Path("evaluation/podium_evaluation"), Path("pages/podium_pages"))}
 """Packages of ours that a part's image has beside `podium_crds` and its own."""
 
 

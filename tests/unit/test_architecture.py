@@ -11,6 +11,7 @@ REPOSITORY = Path(__file__).parents[2]
 FOLDERS = {
     "podium_crds": "crds",
     "podium_evaluation": "evaluation",
+    "podium_pages": "pages",
     "podium_operator": "operator",
     "podium_serving": "serving",
     "podium_monitor": "monitor",

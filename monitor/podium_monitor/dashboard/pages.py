@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from podium_pages import words
+from jinja2 import ChoiceLoader, PackageLoader
 from starlette.requests import Request
 from starlette.responses import Response
 
+from podium_pages.html import STYLES, environment, templates
+
 _MEDIA = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
-SIGNS = {"Good": "✓", "Warning": "▲", "Critical": "◆", "Unknown": "○"}
 _LEAST_GZIP = 2048
 
 SECURITY: Mapping[str, str] = {
@@ -42,14 +42,9 @@ class StaticFile:
 class Pages:
     def __init__(self) -> None:
         self.files = {path.name: _static(path.name, path.read_bytes()) for path in _folder("static").iterdir()}
-        self._templates = Environment(
-            loader=PackageLoader("podium_monitor.dashboard", "templates"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self._templates.globals.update(static=self._address, sign=SIGNS.__getitem__, moment=words.moment)
+        self.files["podium.css"] = _static("podium.css", STYLES)
+        self._templates = environment(ChoiceLoader([PackageLoader("podium_monitor.dashboard", "templates"), templates()]))
+        self._templates.globals.update(static=self._address)
 
     def _address(self, name: str) -> str:
         return f"/static/{name}?v={self.files[name].version}"

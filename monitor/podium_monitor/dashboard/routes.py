@@ -10,7 +10,6 @@ from functools import partial
 from urllib.parse import urlencode
 
 from fastapi import APIRouter
-from podium_pages.parts import Empty, Level
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -27,6 +26,7 @@ from podium_monitor.sign_in.sessions import Address, Say
 from podium_monitor.sign_in.settings import SignInSettings
 from podium_monitor.sign_in.visitors import NotSignedIn, Reception, Refused, Visitor, visible
 from podium_monitor.world import Watched, World
+from podium_pages.parts import Empty, Level
 
 log = logging.getLogger(__name__)
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from podium_crds.v1alpha1.model_deployment import ModelDeploymentSpec
-from podium_monitor.evaluations.documents import Role
+from podium_evaluation.documents import Role
 from podium_monitor.evaluations.keeping import ArmSummary
 
 CHAMPION = "champion"

@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 from podium_crds.v1alpha1.model_deployment import ModelDeploymentSpec
+from podium_evaluation.documents import Arm, Curve, DeploymentEvaluation, Histogram, Window
 from podium_evaluation.figures import calibration_points, lift_points, roc_points
 from podium_evaluation.tallies import Tally, below
 from podium_monitor.evaluations.arms import Place, place_of
-from podium_monitor.evaluations.documents import Arm, Curve, DeploymentEvaluation, Histogram, Window
 from podium_monitor.evaluations.keeping import ArmSummary, merged
 from podium_monitor.evaluations.subject import NumericColumn, Subject
 from podium_monitor.evaluations.windows import FEWEST_LABELLED, Usual, coarse_counts, window_of

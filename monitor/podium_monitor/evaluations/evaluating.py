@@ -9,8 +9,8 @@ from pathlib import Path
 import msgspec
 
 from podium_crds.evidence import DeploymentEvidence
+from podium_evaluation.documents import DeploymentEvaluation, evaluation_path
 from podium_monitor.evaluations.assembling import Assembly
-from podium_monitor.evaluations.documents import DeploymentEvaluation, evaluation_path
 from podium_monitor.evaluations.engine import Lake, Update
 from podium_monitor.evaluations.explaining import explained
 from podium_monitor.evaluations.keeping import Keeper

@@ -11,11 +11,11 @@ from scipy import stats
 from podium_crds.v1alpha1.model_deployment import ModelDeploymentSpec
 from podium_evaluation.columns import Column
 from podium_evaluation.diagnosis import importances_of, what_happened
+from podium_evaluation.documents import Arm, DeploymentEvaluation, Figure, Window
 from podium_evaluation.sequences import Floats
 from podium_evaluation.tallies import Tally
 from podium_monitor.evaluations.arms import Place
 from podium_monitor.evaluations.assembling import Assembled
-from podium_monitor.evaluations.documents import Arm, DeploymentEvaluation, Figure, Window
 from podium_monitor.evaluations.keeping import ArmSummary
 from podium_monitor.evaluations.subject import NumericColumn, Subject
 from podium_monitor.evaluations.windows import HIGHER_IS_BETTER, percentile

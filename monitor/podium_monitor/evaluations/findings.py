@@ -5,7 +5,7 @@ from datetime import datetime
 
 from podium_crds.evidence import Finding
 from podium_crds.v1alpha1.model_deployment import ModelDeploymentSpec
-from podium_monitor.evaluations.documents import Arm, DeploymentEvaluation, Severity, Window
+from podium_evaluation.documents import Arm, DeploymentEvaluation, Severity, Window
 from podium_monitor.evaluations.windows import FEWEST_LABELLED
 from podium_monitor.world import Watched
 

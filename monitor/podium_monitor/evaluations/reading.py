@@ -2,7 +2,7 @@
 
 import msgspec
 
-from podium_monitor.evaluations.documents import DeploymentEvaluation, evaluation_path
+from podium_evaluation.documents import DeploymentEvaluation, evaluation_path
 from podium_monitor.lake.store import Store
 
 _decode = msgspec.json.Decoder(DeploymentEvaluation).decode

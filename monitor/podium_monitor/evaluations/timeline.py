@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 
 from podium_crds.evidence import ChallengerEvidence, DeploymentEvidence
-from podium_monitor.evaluations.documents import Arm, DeploymentEvaluation, Happening, Severity, Window
+from podium_evaluation.documents import Arm, DeploymentEvaluation, Happening, Severity, Window
 
 _MOST = 200
 _MOST_NAMED = 5

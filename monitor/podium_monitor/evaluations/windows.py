@@ -8,10 +8,22 @@ import numpy as np
 from scipy.special import ndtr, stdtrit
 
 from podium_crds.v1alpha1.monitoring import Monitoring
+from podium_evaluation.bins import pooled_categories
+from podium_evaluation.documents import (
+    ColumnDrift,
+    ColumnFairness,
+    ColumnQuality,
+    Figure,
+    Group,
+    Segment,
+    Severity,
+    Window,
+)
 from podium_evaluation.drift import (
     benjamini_hochberg,
     chi_square,
     jensen_shannon_distance,
+    p_value_with_missing,
     population_stability_index,
     psi_threshold,
 )
@@ -27,16 +39,6 @@ from podium_evaluation.grids import kolmogorov_smirnov_of, wasserstein_of
 from podium_evaluation.performance import Estimate
 from podium_evaluation.sequences import Floats
 from podium_evaluation.tallies import Tally, below
-from podium_monitor.evaluations.documents import (
-    ColumnDrift,
-    ColumnFairness,
-    ColumnQuality,
-    Figure,
-    Group,
-    Segment,
-    Severity,
-    Window,
-)
 from podium_monitor.evaluations.subject import NumericColumn, Subject, Task, TextColumn
 from podium_monitor.evaluations.summarize import SECONDS, STEP
 
@@ -195,11 +197,13 @@ def _drift(column: NumericColumn | TextColumn, tally: Tally, monitoring: Monitor
     reference, current = coarse_counts(column, bins, float(other[0]))
     if reference.sum() == 0 or current.sum() == 0:
         return None
-    psi, threshold = population_stability_index(reference, current), psi_threshold(reference, current)
-    test, wasserstein = None, None
+    binned = (reference, current) if isinstance(column, NumericColumn) else pooled_categories(reference, current)
+    psi, threshold = population_stability_index(*binned), psi_threshold(*binned)
+    test, wasserstein, p_value = None, None, None
     if isinstance(column, NumericColumn):
         smirnov = kolmogorov_smirnov_of(column.grid, column.counts, bins)
         test = smirnov[0] if smirnov else None
+        p_value = p_value_with_missing(test, reference, current) if test else None
         wasserstein = _finite(wasserstein_of(column.grid, column.counts, bins, (other[2], other[3]), column.deviation))
     if test is None:
         test = chi_square(reference, current)
@@ -208,7 +212,7 @@ def _drift(column: NumericColumn | TextColumn, tally: Tally, monitoring: Monitor
         psi_threshold=threshold,
         severity=_severity(psi, threshold, monitoring),
         statistic=test.statistic,
-        p_value=test.p_value,
+        p_value=test.p_value if p_value is None else p_value,
         jensen_shannon=jensen_shannon_distance(reference, current),
         wasserstein=wasserstein,
     )

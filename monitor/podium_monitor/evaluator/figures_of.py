@@ -1,13 +1,14 @@
-"""What Prometheus is told of deployments: read from their documents at each scrape. Names: docs/guide/monitoring.md."""
+"""What Prometheus is told of deployments: figures of their documents, kept when they are evaluated, told at each scrape.
+Names: docs/guide/monitoring.md."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from podium_crds.evidence import DeploymentEvidence, Finding
-from podium_monitor.evaluations.documents import Arm, DeploymentEvaluation, Figure, Window
+from podium_evaluation.documents import Arm, DeploymentEvaluation, Figure, Window
 from podium_monitor.evaluations.findings import severity_number
 from podium_monitor.world import Watched, World
 
@@ -51,16 +52,26 @@ _Sample = tuple[str, Sequence[str], float | None]
 
 
 class DeploymentFigures(Collector):
-    """Collects when it is scraped, in the scraper's thread."""
+    """Written by the evaluator's thread, read by the scraper's."""
 
-    def __init__(
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._samples: dict[tuple[str, str], list[tuple[str, Sequence[str], float]]] = {}
+
+    def note(
         self,
-        world: World,
-        evaluation: Callable[[str, str], DeploymentEvaluation | None],
-        evidence: Callable[[str, str], DeploymentEvidence | None],
-        findings: Callable[[Watched, DeploymentEvaluation | None], Sequence[Finding]],
+        watched: Watched,
+        document: DeploymentEvaluation | None,
+        findings: Sequence[Finding],
+        evidence: DeploymentEvidence | None,
     ) -> None:
-        self._world, self._evaluation, self._evidence, self._findings = world, evaluation, evidence, findings
+        """What is known of a deployment now. Documents are large: of them only what is told is kept."""
+        found = [*_of_document(document), *_of_findings(findings), *_of_evidence(evidence)]
+        samples = {(name, *labels): value for name, labels, value in found if value is not None}
+        # By labels: one version in two arms of one role would be one series twice, which no scraper takes.
+        self._samples[watched.namespace, watched.name] = [
+            (name, labels, float(value)) for (name, *labels), value in samples.items()
+        ]
 
     def describe(self) -> list[Metric]:
         return []
@@ -70,28 +81,19 @@ class DeploymentFigures(Collector):
             name: GaugeMetricFamily(_PREFIX + name, help_text, labels=labels)
             for name, (help_text, labels) in _FAMILIES.items()
         }
-        told: set[tuple[str, ...]] = set()
         for watched in self._world.deployments():
             place = (watched.namespace, watched.name)
-            document = self._evaluation(*place)
-            for name, labels, value in [
-                *_of_document(document),
-                *_of_findings(self._findings(watched, document)),
-                *_of_evidence(self._evidence(*place)),
-            ]:
-                # One version in two arms of one role would be one series twice, which no scraper takes.
-                if value is not None and (series := (name, *place, *labels)) not in told:
-                    told.add(series)
-                    families[name].add_metric([*place, *labels], float(value))
+            for name, labels, value in self._samples.get(place, ()):
+                families[name].add_metric([*place, *labels], value)
+                if name == "evaluated_timestamp_seconds":
+                    families["evaluation_lag_seconds"].add_metric(place, max(0.0, time.time() - value))
         yield from families.values()
 
 
 def _of_document(document: DeploymentEvaluation | None) -> Iterator[_Sample]:
     if document is None:
         return
-    evaluated = document.evaluated_at.timestamp()
-    yield "evaluated_timestamp_seconds", (), evaluated
-    yield "evaluation_lag_seconds", (), max(0.0, time.time() - evaluated)
+    yield "evaluated_timestamp_seconds", (), document.evaluated_at.timestamp()
     yield "label_coverage", (), document.label_coverage
     yield "label_delay_seconds", ("0.5",), document.label_delay_p50_seconds
     yield "label_delay_seconds", ("0.9",), document.label_delay_p90_seconds

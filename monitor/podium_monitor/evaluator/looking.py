@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from podium_monitor.evaluations.evaluating import Evaluations
 from podium_monitor.evaluations.findings import findings
+from podium_monitor.evaluator.figures_of import DeploymentFigures
 from podium_monitor.evidence.updating import update
 from podium_monitor.lake.store import Store
 from podium_monitor.notifications.notifier import Notifier
@@ -25,15 +26,18 @@ class Looking:
     evaluations: Evaluations
     notifier: Notifier
     weekly: WeeklyReports
+    figures: DeploymentFigures
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def __call__(self, watched: Watched) -> None:
         """Raises OSError when the store fails."""
         evaluation = self.evaluations.evaluate(watched)
-        if evaluation is None and not watched.spec.challengers:
-            return
         found = findings(watched, evaluation)
+        if evaluation is None and not watched.spec.challengers:
+            self.figures.note(watched, None, found, None)
+            return
         evidence = update(self.store, watched, self.now(), evaluation, found)
+        self.figures.note(watched, evaluation, found, evidence)
         self.notifier.tell(evidence)
         week = self.weekly.make_due(Known(watched, evaluation, evidence, found), self.now())
         if week is not None:

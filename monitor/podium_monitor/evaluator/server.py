@@ -72,10 +72,11 @@ async def _run(settings: EvaluatorSettings, lake: LakeSettings, sign_in: SignInS
         evaluations = Evaluations(store, settings.days, settings.threads, settings.memory_bytes, sources.evidence)
         stack.callback(evaluations.close)
         notifier = Notifier(store, settings.receivers, settings.pages, metrics.notified)
-        looking = Looking(store, evaluations, notifier, WeeklyReports(store))
+        figures = DeploymentFigures(world)
+        metrics.registry.register(figures)
+        looking = Looking(store, evaluations, notifier, WeeklyReports(store), figures)
         rounds = Rounds(world, looking, metrics, settings.round_seconds)
         evaluations.stopping = lambda: rounds.stopping
-        metrics.registry.register(DeploymentFigures(world, sources.evaluation, sources.evidence, sources.findings))
         bearers = Bearers(settings.collector_key, reviews)
         permit = reports.permit_of(bearers, reception(sign_in, _said)[0], reviews)
         for_people = [dashboard(sign_in, world, sources, reviews), reports.router(world, sources, permit)]

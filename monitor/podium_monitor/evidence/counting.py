@@ -52,12 +52,13 @@ def count(state: State, trial: Trial, measure: Measure, rows: Rows, keys: Keys) 
     if not len(rows):
         return keys
     units, arms = units_of(rows, question), _Arms(trial, measure, rows)
-    valued = _all_there(arms.losses(question.metric)) & ~arms.counted_before(question.metric)
+    losses = arms.losses(question.metric)
+    valued = _all_there(losses) & ~arms.counted_before(question.metric)
     ripe = first_of_each(units, ~rows.late, keys.ripe)
     count_ripe = _count_ripe_shadowed if question.mode == "Shadow" else _count_ripe_assigned
     count_ripe(state, arms.of(ripe), counted(trial, measure, rows.chosen(ripe), shares[ripe]), valued[ripe])
     first = first_of_each(units, valued, keys.valued)
-    _count_losses(state, arms.of(first), counted(trial, measure, rows.chosen(first), shares[first]))
+    _count_losses(state, arms.of(first), counted(trial, measure, rows.chosen(first), shares[first]), losses[:, first])
     if question.unit in ("Row", "Request"):
         return keys
     return Keys(np.union1d(keys.ripe, units[ripe]), np.union1d(keys.valued, units[first]))
@@ -163,13 +164,13 @@ def segments_of(state: State) -> list[Segment]:
     return [Segment(counts, (1 - float(share), float(share))) for share, counts in state.segments.items()]
 
 
-def _count_losses(state: State, arms: _Arms, found: Counted) -> None:
-    """All of the units have a loss by the metric."""
+def _count_losses(state: State, arms: _Arms, found: Counted, losses: Floats) -> None:
+    """All of the units have a loss by the metric; `losses` as _Arms gives them."""
     trial, metric = arms.trial, arms.trial.question.metric
     everywhere = np.ones(len(found), dtype=np.bool_)
     for name, of_arm in ((CHAMPION, ~found.challenger), (CHALLENGER, found.challenger)):
         cover(state, name, labelled=len(found) if trial.question.mode == "Shadow" else int(of_arm.sum()))
-    state.pool, differences = _differences(state.pool, arms.losses(metric), metric, found, everywhere)
+    state.pool, differences = _differences(state.pool, losses, metric, found, everywhere)
     with_units(state, trial, differences, found.times, classes=metric in CLASS_LOSSES)
     remember(state, found.rows)
     for loss in sorted({rail.loss for rail in arms.measure.guardrails if rail.type == "Loss" and rail.loss}):

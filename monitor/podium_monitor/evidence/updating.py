@@ -17,8 +17,8 @@ from pydantic import ValidationError
 
 from podium_crds.evidence import ChallengerEvidence, DeploymentEvidence, Finding
 from podium_crds.v1alpha1.model_deployment import ModelDeploymentSpec
-from podium_evaluation.expressions import ExpressionError, parse
 from podium_evaluation.documents import DeploymentEvaluation
+from podium_evaluation.expressions import ExpressionError, parse
 from podium_monitor.evaluations.subject import Outputs, outputs_of
 from podium_monitor.evidence import standing
 from podium_monitor.evidence.counted import Measure

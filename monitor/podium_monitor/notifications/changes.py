@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from podium_crds.evidence import DeploymentEvidence
-from podium_monitor.evaluations.documents import Severity
+from podium_evaluation.documents import Severity
 from podium_monitor.notifications.receivers import SEVERITIES
 
 Told = Mapping[str, str]

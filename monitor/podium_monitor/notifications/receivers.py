@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic.alias_generators import to_camel
 
-from podium_monitor.evaluations.documents import Severity
+from podium_evaluation.documents import Severity
 
 SEVERITIES: tuple[Severity, ...] = ("None", "Warning", "Critical")
 

@@ -1,4 +1,4 @@
-"""What a report consists of, whatever it is printed as. Made of the dashboard's sections: both say the same. Pure."""
+"""What reports say of a deployment's week and of a version. Made of the dashboard's sections: both say the same. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,26 +8,15 @@ import msgspec
 
 from podium_crds.evidence import DeploymentEvidence, Finding
 from podium_crds.package import Descriptor
-from podium_monitor.dashboard import words
+from podium_evaluation.documents import Arm, DeploymentEvaluation
 from podium_monitor.dashboard.views.deployment import DeploymentPage, deployment_page
-from podium_monitor.dashboard.views.parts import Badge, Empty, Fact, Part, Section
 from podium_monitor.dashboard.views.version import version_page
-from podium_monitor.evaluations.documents import Arm, DeploymentEvaluation
 from podium_monitor.world import Watched, WatchedVersion
+from podium_pages import words
+from podium_pages.parts import Empty, Fact, Part, Section
+from podium_pages.report import Report
 
 _MOST_HAPPENINGS = 60
-
-
-@dataclass(frozen=True)
-class Report:
-    title: str
-    subtitle: str
-    badge: Badge
-    made_at: datetime
-    facts: Sequence[Fact]
-    sentences: Sequence[str]
-    """What a hurried reader has to know."""
-    sections: Sequence[Section]
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,12 @@ from fastapi import APIRouter, Request, Response
 from podium_monitor.access import AccessUnknown, Reviews
 from podium_monitor.bearers import Bearers, told
 from podium_monitor.dashboard.sources import Sources
-from podium_monitor.reports.html import html
-from podium_monitor.reports.pdf import pdf
-from podium_monitor.reports.report import Known, Report, health_report, modelling_report, week_named, week_of
+from podium_monitor.reports.report import Known, health_report, modelling_report, week_named, week_of
 from podium_monitor.sign_in.visitors import NotSignedIn, Reception, Refused, visible
 from podium_monitor.world import Watched, World
+from podium_pages.html import html
+from podium_pages.pdf import pdf
+from podium_pages.report import Report
 
 _PRINTED = {"html": (html, "text/html; charset=utf-8"), "pdf": (pdf, "application/pdf")}
 _AT_ONCE = 2

@@ -10,9 +10,9 @@ for as long as their days are kept.
 from datetime import datetime, timedelta
 
 from podium_monitor.lake.store import Store
-from podium_monitor.reports.html import html
-from podium_monitor.reports.pdf import pdf
 from podium_monitor.reports.report import Known, Week, health_report, week_of
+from podium_pages.html import html
+from podium_pages.pdf import pdf
 
 SETTLING = timedelta(hours=6)
 """After a week's end: its last hours have been evaluated by then, and the collector has filed what came late."""

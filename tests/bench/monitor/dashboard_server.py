@@ -12,12 +12,12 @@ import msgspec
 import uvicorn
 from fastapi import FastAPI, Request, Response
 
+from podium_evaluation.documents import DeploymentEvaluation, evaluation_path
 from podium_monitor.access import NoReviews
 from podium_monitor.dashboard.pages import Pages, answer
 from podium_monitor.dashboard.routes import dashboard, overview_content, query_of
 from podium_monitor.dashboard.sources import Sources
 from podium_monitor.dashboard.views.overview import row
-from podium_monitor.evaluations.documents import DeploymentEvaluation, evaluation_path
 from podium_monitor.evaluations.findings import findings
 from podium_monitor.evaluations.reading import latest
 from podium_monitor.lake.store import FolderStore

@@ -211,7 +211,7 @@ def metrics_told() -> set[str]:
     """By scoring pods, operator, collector and evaluator, as each of them makes its own."""
     collector, evaluator = CollectorMetrics(), EvaluatorMetrics()
     MaintenanceMetrics(collector.registry)
-    figures = DeploymentFigures(Nothing(), lambda *_: None, lambda *_: None, lambda *_: [])
+    figures = DeploymentFigures(Nothing())
     evaluator.registry.register(figures)
     registries = [OperatorMetrics().registry, collector.registry, evaluator.registry]
     names = {family.name for registry in registries for family in registry.collect()}

@@ -89,8 +89,8 @@ def test_lift_of_the_best_decile_and_of_ties() -> None:
 def test_estimates_without_labels_meet_the_truth_of_calibrated_probabilities() -> None:
     estimated = estimated_accuracy(PROBABILITY)
     assert estimated.interval[0] <= metrics.accuracy_score(TARGET, DECIDED) <= estimated.interval[1]
-    assert estimated_auc(PROBABILITY) == pytest.approx(metrics.roc_auc_score(TARGET, PROBABILITY), abs=0.02)
-    assert estimated_log_loss(PROBABILITY) == pytest.approx(metrics.log_loss(TARGET, PROBABILITY), abs=0.02)
+    assert estimated_auc(PROBABILITY).value == pytest.approx(metrics.roc_auc_score(TARGET, PROBABILITY), abs=0.02)
+    assert estimated_log_loss(PROBABILITY).value == pytest.approx(metrics.log_loss(TARGET, PROBABILITY), abs=0.02)
 
 
 def test_the_estimated_auc_is_the_mean_over_all_truths() -> None:
@@ -102,7 +102,7 @@ def test_the_estimated_auc_is_the_mean_over_all_truths() -> None:
         positive, negative = p[np.array(truth) == 1], p[np.array(truth) == 0]
         won += weight * float(sum((a > b) + 0.5 * (a == b) for a in positive for b in negative))
         pairs += weight * len(positive) * len(negative)
-    assert estimated_auc(p) == pytest.approx(won / pairs)
+    assert estimated_auc(p).value == pytest.approx(won / pairs)
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,12 @@
 
 from collections.abc import Callable, Sequence
 
-from podium_pages import words
-from podium_pages.charts.lines import Bound
-
 from podium_crds.v1alpha1.monitoring import Monitoring, PerformanceBound, PerformanceMetric
 from podium_evaluation.documents import Arm, DeploymentEvaluation, Figure, Period, Window
 from podium_monitor.evaluations.findings import champion_of
 from podium_monitor.world import Watched
+from podium_pages import words
+from podium_pages.charts.lines import Bound
 
 KEYS: dict[PerformanceMetric, str] = {
     "Accuracy": "accuracy",

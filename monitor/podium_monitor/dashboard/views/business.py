@@ -2,15 +2,14 @@
 
 from collections.abc import Sequence
 
-from podium_pages import words
-from podium_pages.charts.lines import Bound, Line, Point, over_time
-from podium_pages.charts.whiskers import Row, whiskers
-from podium_pages.parts import Empty, Fact, Part, Section
-
 from podium_crds.v1alpha1.monitoring import Kpi
 from podium_evaluation.documents import Arm, Figure, Window
 from podium_monitor.dashboard.views import arms
 from podium_monitor.world import Watched
+from podium_pages import words
+from podium_pages.charts.lines import Bound, Line, Point, over_time
+from podium_pages.charts.whiskers import Row, whiskers
+from podium_pages.parts import Empty, Fact, Part, Section
 
 
 def business(watched: Watched, shown: Sequence[tuple[Arm, Sequence[Window]]]) -> Section:

@@ -5,9 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from markupsafe import Markup
-from podium_pages import words
-from podium_pages.charts.frame import NO_MARKUP
-from podium_pages.parts import Badge, Fact, Level, Section
 
 from podium_crds.evidence import DeploymentEvidence, Finding
 from podium_evaluation.documents import DeploymentEvaluation, Happening, Period
@@ -21,6 +18,9 @@ from podium_monitor.dashboard.views.quality import quality
 from podium_monitor.dashboard.views.traffic import pods, traffic
 from podium_monitor.evaluations.findings import champion_of
 from podium_monitor.world import Watched
+from podium_pages import words
+from podium_pages.charts.frame import NO_MARKUP
+from podium_pages.parts import Badge, Fact, Level, Section
 
 
 @dataclass(frozen=True)

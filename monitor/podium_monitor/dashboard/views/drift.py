@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 
+from podium_crds.v1alpha1.monitoring import Monitoring
+from podium_evaluation.documents import Arm, ColumnDrift, Window
 from podium_pages import words
 from podium_pages.charts.bars import then_and_now
 from podium_pages.charts.frame import Chart, Table
 from podium_pages.charts.heatmap import Day, Levels, heatmap
 from podium_pages.parts import Badge, Empty, Level, Part, Section
-
-from podium_crds.v1alpha1.monitoring import Monitoring
-from podium_evaluation.documents import Arm, ColumnDrift, Window
 
 _MOST_COLUMNS = 40
 _MOST_HISTOGRAMS = 9

@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 
+from podium_crds.evidence import ChallengerEvidence, DeploymentEvidence, GuardrailState, SampleRatio
+from podium_monitor.dashboard.views.overview import decision_badge
+from podium_monitor.world import Watched
 from podium_pages import words
 from podium_pages.charts.frame import Table
 from podium_pages.charts.sequence import confidence_sequence
 from podium_pages.parts import Empty, Fact, Part, Section
-
-from podium_crds.evidence import ChallengerEvidence, DeploymentEvidence, GuardrailState, SampleRatio
-from podium_monitor.dashboard.views.overview import decision_badge
-from podium_monitor.world import Watched
 
 _MEANINGS = {
     "NotEnoughData": "There are fewer units, classes or labels than a verdict needs.",

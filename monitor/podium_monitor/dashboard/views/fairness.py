@@ -2,15 +2,14 @@
 
 from collections.abc import Sequence
 
+from podium_evaluation.documents import Arm, ColumnFairness, Group, Window
+from podium_monitor.dashboard.views import arms
+from podium_monitor.world import Watched
 from podium_pages import words
 from podium_pages.charts.frame import Chart, Key
 from podium_pages.charts.lines import Bound, Line, Point, over_time
 from podium_pages.charts.whiskers import Row, whiskers
 from podium_pages.parts import Badge, Empty, Fact, Part, Section
-
-from podium_evaluation.documents import Arm, ColumnFairness, Group, Window
-from podium_monitor.dashboard.views import arms
-from podium_monitor.world import Watched
 
 _MOST_RATIO = 1.2
 """Few rows make the interval of a ratio endless."""

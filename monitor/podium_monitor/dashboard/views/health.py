@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 
-from podium_pages.parts import Badge, Level
-
 from podium_crds.evidence import Finding, FindingType
 from podium_evaluation.documents import DeploymentEvaluation
 from podium_monitor.world import Watched
+from podium_pages.parts import Badge, Level
 
 ORDER: dict[Level, int] = {"Critical": 0, "Warning": 1, "Unknown": 2, "Good": 3}
 _WORDS: dict[FindingType, str] = {

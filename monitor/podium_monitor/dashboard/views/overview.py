@@ -6,10 +6,6 @@ from datetime import datetime
 from typing import Literal
 
 from markupsafe import Markup
-from podium_pages import words
-from podium_pages.charts.frame import NO_MARKUP
-from podium_pages.charts.lines import sparkline
-from podium_pages.parts import Badge, Level
 
 from podium_crds.evidence import ChallengerEvidence, DeploymentEvidence, Finding
 from podium_crds.v1alpha1.monitoring import Monitoring
@@ -18,6 +14,10 @@ from podium_monitor.dashboard.views import arms
 from podium_monitor.dashboard.views.health import ORDER, health
 from podium_monitor.evaluations.findings import champion_of
 from podium_monitor.world import Watched
+from podium_pages import words
+from podium_pages.charts.frame import NO_MARKUP
+from podium_pages.charts.lines import sparkline
+from podium_pages.parts import Badge, Level
 
 _PSI_SPAN = 0.3
 """What a critical column makes: days without drift lie flat."""

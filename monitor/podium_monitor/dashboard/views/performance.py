@@ -2,17 +2,16 @@
 
 from collections.abc import Sequence
 
+from podium_crds.v1alpha1.monitoring import Monitoring
+from podium_evaluation.documents import Arm, DeploymentEvaluation, Figure, Segment, Window
+from podium_monitor.dashboard.views import arms
+from podium_monitor.world import Watched
 from podium_pages import words
 from podium_pages.charts.curves import CALIBRATION, LIFT, ROC, Axes, Drawn, curves
 from podium_pages.charts.frame import Chart, Key
 from podium_pages.charts.lines import Line, Point, over_time
 from podium_pages.charts.whiskers import Row, whiskers
 from podium_pages.parts import Empty, Fact, Part, Section
-
-from podium_crds.v1alpha1.monitoring import Monitoring
-from podium_evaluation.documents import Arm, DeploymentEvaluation, Figure, Segment, Window
-from podium_monitor.dashboard.views import arms
-from podium_monitor.world import Watched
 
 CAUTION = "Estimates stand for labels that have not come. They are valid only if calibrated and without concept drift."
 _MOST_METRICS = 6

@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 
+from podium_evaluation.documents import ColumnQuality, Window
 from podium_pages import words
 from podium_pages.charts.frame import Table
 from podium_pages.charts.lines import Line, Point, over_time
 from podium_pages.parts import Badge, Empty, Part, Section
-
-from podium_evaluation.documents import ColumnQuality, Window
 
 _MOST_COLUMNS = 40
 _LINES = 5

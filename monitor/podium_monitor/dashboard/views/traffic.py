@@ -2,16 +2,15 @@
 
 from collections.abc import Sequence
 
+from podium_evaluation.documents import Arm, DeploymentEvaluation, Window
+from podium_monitor.dashboard.views import arms
+from podium_monitor.world import Watched
 from podium_pages import words
 from podium_pages.charts.bars import Part as Slice
 from podium_pages.charts.bars import split
 from podium_pages.charts.frame import Chart, Table
 from podium_pages.charts.lines import Line, Point, over_time
 from podium_pages.parts import Empty, Part, Section
-
-from podium_evaluation.documents import Arm, DeploymentEvaluation, Window
-from podium_monitor.dashboard.views import arms
-from podium_monitor.world import Watched
 
 
 def traffic(

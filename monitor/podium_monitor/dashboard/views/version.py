@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from podium_crds.package import Descriptor, InputSpec
+from podium_monitor.world import Watched, WatchedVersion
 from podium_pages import words
 from podium_pages.charts.frame import Table
 from podium_pages.parts import Badge, Fact
-
-from podium_crds.package import Descriptor, InputSpec
-from podium_monitor.world import Watched, WatchedVersion
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ import msgspec
 from bench.serving.judgement import Row
 from bench.serving.processes import Started, answers_http, cores, started, wait_until
 from dashboard_fixtures import Story, evaluation, fleet, watched
-from podium_monitor.evaluations.documents import evaluation_path
+from podium_evaluation.documents import evaluation_path
 from ports import free_port
 
 MUST_MILLISECONDS = 300

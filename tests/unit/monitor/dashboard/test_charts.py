@@ -5,6 +5,10 @@ from datetime import UTC, datetime, timedelta
 from xml.etree import ElementTree
 
 import pytest
+
+from dashboard_fixtures import HOSTILE, Story, evaluation, evidence
+from podium_crds.evidence import ChallengerEvidence
+from podium_evaluation.documents import ColumnDrift, Curve, Figure, Histogram
 from podium_pages.charts.bars import Part, split, then_and_now
 from podium_pages.charts.curves import CALIBRATION, LIFT, Drawn, curves
 from podium_pages.charts.frame import Chart
@@ -12,10 +16,6 @@ from podium_pages.charts.heatmap import Day, Levels, heatmap
 from podium_pages.charts.lines import Bound, Line, Point, over_time, sparkline
 from podium_pages.charts.sequence import confidence_sequence
 from podium_pages.charts.whiskers import Row, whiskers
-
-from dashboard_fixtures import HOSTILE, Story, evaluation, evidence
-from podium_crds.evidence import ChallengerEvidence
-from podium_evaluation.documents import ColumnDrift, Curve, Figure, Histogram
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 LEVELS = Levels(0.1, 0.25)

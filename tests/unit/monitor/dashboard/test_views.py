@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 import yaml
-from podium_pages.parts import Section
 
 from dashboard_fixtures import Story, card, evaluation, evidence, findings, version, watched
 from podium_crds.evidence import Finding
@@ -17,6 +16,7 @@ from podium_monitor.dashboard.views.health import health
 from podium_monitor.dashboard.views.overview import Row, ordered, row, selected
 from podium_monitor.dashboard.views.version import version_page
 from podium_monitor.world import Watched
+from podium_pages.parts import Section
 
 SMALL = {"days": 20, "drift_from": 12, "columns": ("age", "total_charges", "payment_method"), "label_lag_days": 3}
 

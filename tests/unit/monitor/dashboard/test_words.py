@@ -5,10 +5,10 @@ import math
 from datetime import UTC, datetime
 
 import pytest
-from podium_pages import words
-from podium_pages.charts import frame
 
 from podium_evaluation.documents import Figure
+from podium_pages import words
+from podium_pages.charts import frame
 
 
 @pytest.mark.parametrize("module", [words, frame])

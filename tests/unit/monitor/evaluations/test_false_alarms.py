@@ -6,8 +6,8 @@ from scipy import stats
 
 from evaluation_fixtures import HOUR, INPUTS, OUTPUTS, Rows, reference_of_rows, rows, watched
 from podium_crds.package import Descriptor
+from podium_evaluation.documents import Window
 from podium_monitor.evaluations.batch import Batch, Texts
-from podium_monitor.evaluations.documents import Window
 from podium_monitor.evaluations.subject import Subject, subject_of
 from podium_monitor.evaluations.summarize import summarize
 from podium_monitor.evaluations.usual import reference_batch, usual_of

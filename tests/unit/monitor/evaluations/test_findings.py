@@ -9,7 +9,7 @@ import pytest
 
 from evaluation_fixtures import HOUR, LakeFolder, Rows, evaluations_of, rows, watched
 from podium_crds.evidence import Finding
-from podium_monitor.evaluations.documents import DeploymentEvaluation
+from podium_evaluation.documents import DeploymentEvaluation
 from podium_monitor.evaluations.findings import findings, severity_number
 
 MONITORING: dict[str, Any] = {

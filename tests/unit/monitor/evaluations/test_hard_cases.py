@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from evaluation_fixtures import DIGEST, HOUR, LakeFolder, Rows, evaluations_of, rows, watched
-from podium_monitor.evaluations.documents import Arm, Window
+from podium_evaluation.documents import Arm, Window
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from evaluation_fixtures import HOUR, NAME, NAMESPACE, LakeFolder, evaluations_of, rows, watched
-from podium_monitor.evaluations.documents import DeploymentEvaluation, Window
+from podium_evaluation.documents import DeploymentEvaluation, Window
 from podium_monitor.evaluations.keeping import Keeper
 
 ROWS = rows(300, 4)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from podium_crds.evidence import ChallengerEvidence, DeploymentEvidence, Look
-from podium_monitor.evaluations.documents import Arm, ColumnDrift, DeploymentEvaluation, Figure, Window
+from podium_evaluation.documents import Arm, ColumnDrift, DeploymentEvaluation, Figure, Window
 from podium_monitor.evaluations.timeline import timeline_of
 
 START = datetime(2026, 11, 1, tzinfo=UTC)

@@ -38,6 +38,7 @@ class ColumnDrift(msgspec.Struct, omit_defaults=True, gc=False):
     statistic: float | None = None
     """Kolmogorov-Smirnov's D of a number, chi-square of a category."""
     p_value: float | None = None
+    """That neither the values nor the share of missing ones moved."""
     jensen_shannon: float | None = None
     wasserstein: float | None = None
 

@@ -21,11 +21,11 @@ from reportlab.platypus import Flowable, KeepTogether, Paragraph, SimpleDocTempl
 from reportlab.platypus import Table as Grid
 from svglib.svglib import svg2rlg
 
-from podium_monitor.dashboard import words
-from podium_monitor.dashboard.charts.frame import Chart, Table
-from podium_monitor.dashboard.views.parts import Badge, Fact, Part, Section
-from podium_monitor.reports.colours import PRINTED
-from podium_monitor.reports.report import Report
+from podium_pages import words
+from podium_pages.charts.frame import Chart, Table
+from podium_pages.colours import PRINTED
+from podium_pages.parts import Badge, Fact, Part, Section
+from podium_pages.report import Report
 
 _FONT, _BOLD = "Vera", "VeraBd"
 _MARGIN = 16 * mm

@@ -43,34 +43,45 @@ def _changes(arm: Arm, named: str) -> Iterator[Happening]:
     yield from _spans(
         arm,
         "Performance",
-        lambda window: {name: figure.alert for name, figure in window.performance.items() if figure.alert},
+        _left_usual,
         lambda names: f"{named}: {names} left the usual range",
         f"{named}: performance is usual again",
     )
     yield from _spans(
         arm,
         "Fairness",
-        lambda window: {one.column: True for one in window.fairness if one.alert},
+        _unfair,
         lambda names: f"{named}: groups of {names} are not treated alike",
         f"{named}: fairness is within bounds again",
     )
 
 
-def _drifted(window: Window) -> dict[str, bool]:
+def _drifted(window: Window) -> dict[str, bool] | None:
     both = {**window.drift, **window.prediction_drift}
-    return {name: both[name].severity == "Critical" for name in both if both[name].alert}
+    return {name: both[name].severity == "Critical" for name in both if both[name].alert} if both else None
+
+
+def _left_usual(window: Window) -> dict[str, bool] | None:
+    return {name: True for name, figure in window.performance.items() if figure.alert} if window.performance else None
+
+
+def _unfair(window: Window) -> dict[str, bool] | None:
+    return {one.column: True for one in window.fairness if one.alert} if window.fairness else None
 
 
 def _spans(
     arm: Arm,
     kind: str,
-    alarming: Callable[[Window], dict[str, bool]],
+    alarming: Callable[[Window], dict[str, bool] | None],
     begins: Callable[[str], str],
     ended: str,
 ) -> Iterator[Happening]:
+    """A day of which nothing can be said, for its labels have not come, ends nothing."""
     before: set[str] = set()
     for window in arm.days:
         now = alarming(window)
+        if now is None:
+            continue
         new = sorted(set(now) - before)
         if new:
             names = ", ".join(new[:_MOST_NAMED]) + (f" and {len(new) - _MOST_NAMED} more" if len(new) > _MOST_NAMED else "")

@@ -14,7 +14,8 @@ from podium_pages.charts.frame import LINES, Chart, Key, Scale, Table, box, join
 _WIDTH = 360
 _LEFT, _ROW = 118, 24
 _SPLIT_WIDTH = 560
-_BIN = re.compile(r"\[(?P<low>-inf|-?[0-9.e+-]+), (?P<high>inf|-?[0-9.e+-]+)\)")
+_NUMBER = r"-?\d+(?:\.\d+)?(?:e[+-]\d+)?"
+_BIN = re.compile(rf"\[(?P<low>-inf|{_NUMBER}), (?P<high>inf|{_NUMBER})\)")
 _SPECIAL = ("missing", "unseen", "other")
 
 

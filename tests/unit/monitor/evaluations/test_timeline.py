@@ -16,6 +16,7 @@ DAY = timedelta(days=1)
 def day(number: int, *drifted: str, accuracy_alert: bool = False) -> Window:
     start = START + number * DAY
     drift = {name: ColumnDrift(psi=0.3, severity="Critical", alert=True) for name in drifted}
+    drift["quiet"] = ColumnDrift(psi=0.01)
     performance = {"accuracy": Figure(0.8, alert=accuracy_alert)}
     return Window(start, start + DAY, 100, 50, performance=performance, drift=drift)
 
@@ -34,6 +35,17 @@ def test_drift_begins_grows_and_ends() -> None:
         (1, "Drift", "churn-3 as champion: tenure drifted", "Critical"),
         (0, "Version", "churn-3 as champion was seen first", "None"),
     ]
+
+
+def test_a_day_whose_labels_have_not_come_ends_no_trouble() -> None:
+    waiting = day(2)
+    waiting.performance = {}
+    arm = Arm("champion", "churn-3", "Champion", days=[day(0), day(1, accuracy_alert=True), waiting])
+    assert [text for _, kind, text, _ in told(arm) if kind == "Performance"] == [
+        "churn-3 as champion: accuracy left the usual range"
+    ]
+    arm.days.append(day(3))
+    assert told(arm)[0][2] == "churn-3 as champion: performance is usual again"
 
 
 def test_a_version_that_is_seen_no_more_was_seen_last() -> None:

@@ -60,7 +60,12 @@ def column(name: str, values: npt.ArrayLike) -> Column:
             kinds = {object}
         if kinds and kinds <= {int, float}:
             return Column(name, "Numeric", np.array([np.nan if value is None else value for value in given], np.float64))
-    return Column(name, "Categorical", np.array([_text(value) for value in given.tolist()], dtype=object))
+    return Column(name, "Categorical", texts(given))
+
+
+def texts(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Values as categories, shape (n,): by their text, whole numbers without a fraction, None for missing."""
+    return np.array([_text(value) for value in values.tolist()], dtype=object)
 
 
 def _text(value: Any) -> str | None:

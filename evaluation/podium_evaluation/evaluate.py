@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from podium_evaluation.auc import auc
-from podium_evaluation.chunks import Chunk
-from podium_evaluation.columns import Column
+from podium_evaluation.chunks import Chunk, drawn_chunks
+from podium_evaluation.columns import Column, texts
 from podium_evaluation.drift import Severity, benjamini_hochberg
 from podium_evaluation.estimated import estimated_accuracy, estimated_auc, estimated_log_loss
-from podium_evaluation.fairness import Fairness, fairness
+from podium_evaluation.fairness import Fairness, fairness_of, rates_of
 from podium_evaluation.performance import (
     NO_INTERVAL,
     Estimate,
@@ -26,11 +26,16 @@ from podium_evaluation.performance import (
     regression,
 )
 from podium_evaluation.sequences import Floats
+from podium_evaluation.tallies import group_tally
 from podium_evaluation.windows import ColumnDrift, ColumnQuality, column_drift, column_quality
 
 DEVIATIONS = 3.0
 """A figure is alarming outside of its mean over reference chunks +- this many standard deviations."""
 FEWEST_REFERENCE_CHUNKS = 3
+CERTAIN_REFERENCE_CHUNKS = 10
+"""The deviation of fewer chunks may be far too small by chance: it is taken to be at least that of drawn ones."""
+MOST_SEGMENTS = 50
+"""Of a column: those with most rows."""
 FALSE_DISCOVERY_RATE = 0.05
 
 
@@ -73,7 +78,7 @@ class Table:
         if self.prediction is not None:
             values: Floats = self.columns[self.prediction].values
             return values
-        return np.asarray(self.scores >= 0.5, dtype=np.float64)
+        return np.where(np.isnan(self.scores), np.nan, self.scores >= 0.5)
 
 
 @dataclass(frozen=True)
@@ -121,8 +126,10 @@ def is_classification(table: Table) -> bool:
 
 
 def performance(table: Table, *, classification: bool) -> dict[str, Figure]:
-    """Figures of the rows whose truth is known; those that need another class, probabilities or more rows are left out."""
+    """Figures of the rows whose truth, score and decision are known; those that need another class, probabilities or more
+    rows are left out. Of numbers, rows that are not finite are left out."""
     known = ~np.isnan(table.truth) & ~np.isnan(table.scores)
+    known &= ~np.isnan(table.decided) if classification else np.isfinite(table.truth) & np.isfinite(table.scores)
     truth, scores, decided = table.truth[known], table.scores[known], table.decided[known]
     if len(truth) == 0:
         return {}
@@ -148,14 +155,24 @@ def performance(table: Table, *, classification: bool) -> dict[str, Figure]:
 
 def reference_figures(table: Table, chunks: Sequence[Chunk], *, classification: bool) -> Reference:
     """`chunks` are of the reference, of the size that windows have."""
+    usual = _bands(table, chunks, classification=classification)
+    if FEWEST_REFERENCE_CHUNKS <= len(chunks) < CERTAIN_REFERENCE_CHUNKS:
+        size = int(np.median([len(chunk.rows) for chunk in chunks]))
+        by_chance = _bands(table, drawn_chunks(len(table), size), classification=classification)
+        least = {name: deviation for name, (_, deviation) in by_chance.items()}
+        usual = {name: (mean, max(deviation, least.get(name, 0.0))) for name, (mean, deviation) in usual.items()}
+    return Reference(len(table), performance(table, classification=classification), usual)
+
+
+def _bands(table: Table, chunks: Sequence[Chunk], *, classification: bool) -> dict[str, tuple[float, float]]:
+    """Mean and standard deviation of each figure over chunks."""
     by_chunk = [performance(table.rows(chunk.rows), classification=classification) for chunk in chunks]
-    usual = {}
-    whole = performance(table, classification=classification)
-    for name in whole:
+    found = {}
+    for name in {name for figures in by_chunk for name in figures}:
         values = [figures[name].value for figures in by_chunk if name in figures]
         if len(values) >= FEWEST_REFERENCE_CHUNKS:
-            usual[name] = (float(np.mean(values)), float(np.std(values, ddof=1)))
-    return Reference(len(table), whole, usual)
+            found[name] = (float(np.mean(values)), float(np.std(values, ddof=1)))
+    return found
 
 
 def evaluate_window(chunk: Chunk, current: Table, reference: Table, usual: Reference, *, classification: bool) -> Window:
@@ -191,41 +208,62 @@ def _judged(figure: Figure, usual: tuple[float, float] | None) -> Figure:
     if usual is None:
         return figure
     mean, deviation = usual
-    return Figure(figure.value, figure.interval, abs(figure.value - mean) > DEVIATIONS * deviation)
+    return Figure(figure.value, figure.interval, abs(figure.value - mean) > DEVIATIONS * deviation + 1e-12)
 
 
 def _segments(table: Table, *, classification: bool) -> dict[str, dict[str, Figure]]:
+    wanted = {table.score, *(name for name in (table.target, table.prediction) if name in table.columns)}
+    narrow = Table(
+        {name: table.columns[name] for name in wanted if name is not None}, table.score, table.target, table.prediction
+    )
     found = {}
     for name in table.segments:
-        column = table.columns[name]
-        for value in sorted(column.counts)[:50]:
-            chosen = np.flatnonzero(np.array([one == value for one in column.values.tolist()]))
-            found[f"{name}={value}"] = performance(table.rows(chosen), classification=classification)
+        names, codes = _groups(table.columns[name])
+        most = np.argsort(-np.bincount(codes[codes >= 0], minlength=len(names)), kind="stable")[:MOST_SEGMENTS]
+        for code in sorted(most.tolist()):
+            chosen = np.flatnonzero(codes == code)
+            found[f"{name}={names[code]}"] = performance(narrow.rows(chosen), classification=classification)
     return found
 
 
 def _fairness(table: Table) -> dict[str, Fairness]:
+    """Selection of all rows, true and false positives of those whose truth is known."""
     found = {}
-    known = ~np.isnan(table.truth)
+    decided, truth = table.decided, table.truth
     for name in table.protected:
-        present = ~table.columns[name].missing & ~np.isnan(table.decided)
-        labelled = bool(known[present].all())
-        groups = table.columns[name].values[present].astype(str)
+        names, codes = _groups(table.columns[name])
+        of_group = [np.flatnonzero((codes == code) & ~np.isnan(decided)) for code in range(len(names))]
         try:
-            found[name] = fairness(groups, table.decided[present], table.truth[present] if labelled else None)
+            found[name] = fairness_of(
+                tuple(
+                    rates_of(group, group_tally(decided[rows], truth[rows])["group",].tolist())
+                    for group, rows in zip(names, of_group, strict=True)
+                    if len(rows)
+                )
+            )
         except ValueError:
             continue  # fewer than two groups with rows enough: nothing can be said
     return found
 
 
+def _groups(column: Column) -> tuple[list[str], npt.NDArray[np.int64]]:
+    """Values by their text, sorted, and which of them each row has, -1 where it is missing."""
+    named = column.values if column.kind == "Categorical" else texts(column.values)
+    codes = np.full(len(column), -1, dtype=np.int64)
+    names, codes[~column.missing] = np.unique(named[~column.missing].astype(str), return_inverse=True)
+    return [str(name) for name in names], codes
+
+
 def _estimated(table: Table) -> dict[str, Figure]:
-    scores = table.scores[~np.isnan(table.scores)]
+    """Of the decisions as they were taken, whatever the threshold."""
+    known = ~np.isnan(table.scores) & ~np.isnan(table.decided)
+    scores, decided = table.scores[known], table.decided[known]
     if len(scores) == 0 or not _are_probabilities(scores):
         return {}
     return {
-        "accuracy": _figure(estimated_accuracy(scores)),
-        "auc": Figure(estimated_auc(scores)),
-        "log_loss": Figure(estimated_log_loss(scores)),
+        "accuracy": _figure(estimated_accuracy(scores, decided)),
+        "auc": _figure(estimated_auc(scores)),
+        "log_loss": _figure(estimated_log_loss(scores)),
     }
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from podium_evaluation.auc import auc_of_counts
+from podium_evaluation.estimated import auc_of_weights
 from podium_evaluation.performance import NO_INTERVAL, Confusion, Estimate, proportion
 from podium_evaluation.sequences import Floats
 from podium_evaluation.tallies import Key
@@ -95,22 +96,25 @@ def regression_figures(tally: _Tally, parameters: int | None = None) -> dict[str
 
 
 def estimated_figures(tally: _Tally) -> dict[str, Estimate]:
-    """Of tallies.estimated_tally: accuracy with its interval, AUC of the binned scores, log loss. Source and assumptions:
-    estimated.py."""
+    """Of tallies.estimated_tally: accuracy, AUC of the binned scores and log loss, each with the interval of what the labels
+    will give, for which the rows of a bin are taken to have its mean score. Source and assumptions: estimated.py."""
     rows, right, variance, entropy = (float(value) for value in tally["estimated",])
     if rows == 0:
         return {}
     half = _Z95 * np.sqrt(max(variance, 0.0)) / rows
     mean = right / rows
-    found = {
-        "accuracy": Estimate(mean, (max(0.0, mean - half), min(1.0, mean + half))),
-        "log_loss": Estimate(entropy / rows, NO_INTERVAL),
-    }
-    positive = tally["all said",]
-    negative = tally["all",] - positive
-    if positive.sum() > 0 and negative.sum() > 0:
-        found["auc"] = Estimate(_area(positive, negative), NO_INTERVAL)
-    return _known(found)
+    counts, ones = tally["all",], tally["all said",]
+    shares = np.clip(ones / np.maximum(counts, 1), 1e-15, 1 - 1e-15)
+    variances = np.where((ones > 0) & (ones < counts), counts * shares * (1 - shares), 0.0)
+    uncertain = _Z95 * float(np.sqrt(np.dot(variances, np.log(shares / (1 - shares)) ** 2))) / rows
+    surprise = entropy / rows
+    return _known(
+        {
+            "accuracy": Estimate(mean, (max(0.0, mean - half), min(1.0, mean + half))),
+            "log_loss": Estimate(surprise, (surprise - uncertain, surprise + uncertain)),
+            "auc": auc_of_weights(ones, counts - ones, variances),
+        }
+    )
 
 
 def auc_error(tally: _Tally) -> float:
@@ -190,11 +194,6 @@ def _balanced(counts: Confusion) -> Estimate:
     down = np.hypot(of_ones.value - of_ones.interval[0], of_zeros.value - of_zeros.interval[0]) / 2
     up = np.hypot(of_ones.interval[1] - of_ones.value, of_zeros.interval[1] - of_zeros.value) / 2
     return Estimate(value, (float(value - down), float(value + up)))
-
-
-def _area(positive: Floats, negative: Floats) -> float:
-    lower = np.cumsum(negative) - negative
-    return float(np.sum(positive * (lower + negative / 2)) / (positive.sum() * negative.sum()))
 
 
 def _known(found: dict[str, Estimate]) -> dict[str, Estimate]:

@@ -121,15 +121,17 @@ def regression_tally(truth: Floats, predicted: Floats, origin: float) -> Tally:
     }
 
 
-def estimated_tally(scores: Floats) -> Tally:
+def estimated_tally(scores: Floats, decided: Floats | None = None) -> Tally:
     """Of all rows, labelled or not, from the probability of 1: what the performance would be if it were calibrated.
+    `decided` is 0 or 1, by default and where it is NaN whether the probability is at least 0.5.
 
     `estimated`: n, sum of the chance to be right, of its variance, and of the entropy in nats; `all`: the score's
     histogram; `all said`: sums of the scores by bin.
     """
     bins = len(PROBABILITY_EDGES) + 1
     places = score_places(scores)
-    right = np.maximum(scores, 1 - scores)
+    said = scores >= 0.5 if decided is None else np.where(np.isnan(decided), scores >= 0.5, decided == 1)
+    right = np.where(said, scores, 1 - scores)
     return {
         ("all",): np.bincount(places, minlength=bins).astype(np.float64),
         ("all said",): np.bincount(places, scores, minlength=bins).astype(np.float64),

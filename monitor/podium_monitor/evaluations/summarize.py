@@ -51,7 +51,8 @@ def summarize(batch: Batch, subject: Subject) -> Tally:
     for column in subject.of_outputs:
         tally |= _column("output", column, batch.output_numbers, batch.output_texts, known, None)
     if answers.scores is not None:
-        tally |= under(("all",), estimated_tally(answers.scores[~np.isnan(answers.scores)]))
+        scored = ~np.isnan(answers.scores)
+        tally |= under(("all",), estimated_tally(answers.scores[scored], answers.decided[scored]))
     tally |= under(("all",), _performance(subject, answers, known))
     tally |= _segments(batch, subject, answers, known)
     tally |= _groups(batch, subject, answers)

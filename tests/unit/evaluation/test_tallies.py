@@ -80,7 +80,16 @@ def test_estimates_are_those_of_the_rows() -> None:
     assert figures["accuracy"].value == pytest.approx(exact.value)
     assert figures["accuracy"].interval == pytest.approx(exact.interval)
     assert figures["log_loss"].value == pytest.approx(estimated_log_loss(SCORES).value)
+    assert figures["log_loss"].interval == pytest.approx(estimated_log_loss(SCORES).interval, abs=1e-3)
     assert figures["auc"].value == pytest.approx(estimated_auc(SCORES).value, abs=1e-3)
+    assert figures["auc"].interval == pytest.approx(estimated_auc(SCORES).interval, abs=1e-3)
+
+
+def test_an_estimated_accuracy_is_that_of_the_decisions_that_were_taken() -> None:
+    decided = (SCORES >= 0.2).astype(float)
+    figures = estimated_figures(estimated_tally(SCORES, decided))
+    assert figures["accuracy"].value == pytest.approx(estimated_accuracy(SCORES, decided).value)
+    assert figures["accuracy"].value == pytest.approx(float(np.where(SCORES >= 0.2, SCORES, 1 - SCORES).mean()))
 
 
 def test_a_number_that_is_predicted() -> None:

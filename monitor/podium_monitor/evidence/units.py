@@ -162,7 +162,10 @@ def _losses(metric: str, answers: Answers, rows: Rows, expression: Expression | 
     if not answers.outputs.classes:
         return np.full(len(rows), np.nan)
     codes = truth_codes(answers.outputs, rows)
-    return class_losses(of_class, codes, answers.decided(), answers.probabilities())
+    nothing = np.full((len(rows), len(answers.outputs.classes)), np.nan)
+    if of_class == "ZeroOne":
+        return class_losses(of_class, codes, answers.decided(), nothing)
+    return class_losses(of_class, codes, codes, answers.probabilities())  # the decided class is not asked for
 
 
 def truth_codes(outputs: Outputs, rows: Rows) -> npt.NDArray[np.int64]:

@@ -174,7 +174,7 @@ def histograms(subject: Subject, tally: Tally) -> list[Histogram]:
                 continue
             missing = float(tally[kind, column.name, "other"][0]) if isinstance(column, NumericColumn) else 0.0
             reference, current = coarse_counts(column, bins, missing)
-            old, new = reference.astype(int).tolist(), current.astype(int).tolist()
+            old, new = reference.tolist(), current.tolist()
             if isinstance(column, NumericColumn):
                 found.append(Histogram(column.name, [*_bin_names(column.edges), "missing"], old, new))
             else:

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import ndtr, stdtrit
 
 from podium_crds.v1alpha1.monitoring import Monitoring
-from podium_evaluation.bins import pooled_categories
+from podium_evaluation.bins import Counts, pooled_categories
 from podium_evaluation.documents import (
     ColumnDrift,
     ColumnFairness,
@@ -181,12 +181,12 @@ def _drifts(tally: Tally, subject: Subject, monitoring: Monitoring) -> tuple[dic
     )
 
 
-def coarse_counts(column: NumericColumn | TextColumn, bins: Floats, missing: float) -> tuple[Floats, Floats]:
+def coarse_counts(column: NumericColumn | TextColumn, bins: Floats, missing: float) -> tuple[Counts, Counts]:
     """Reference and window in the profile's bins, missing among them."""
     if isinstance(column, TextColumn):
-        return column.counts, bins
+        return column.counts.astype(np.int64), bins.astype(np.int64)
     current = np.bincount(column.coarse_of, bins, minlength=len(column.edges) + 1)
-    return column.coarse_counts, np.append(current, missing)
+    return column.coarse_counts.astype(np.int64), np.append(current, missing).astype(np.int64)
 
 
 def _drift(column: NumericColumn | TextColumn, tally: Tally, monitoring: Monitoring) -> ColumnDrift | None:

@@ -38,6 +38,8 @@ class Assembled:
 
     arms: list[Arm]
     newest: dict[Place, ArmSummary] = field(default_factory=dict)
+    labelled: dict[Place, Tally] = field(default_factory=dict)
+    """Of each arm's newest day with labels enough."""
 
 
 class Assembly:
@@ -80,7 +82,7 @@ class Assembly:
             self._arm(place, days.get(place, {}), hours.get(place, {}), current.get(place), newest.get(place), labelled)
             for place in places
         ]
-        return Assembled([arm for arm in arms if arm.days or arm.hours], newest)
+        return Assembled([arm for arm in arms if arm.days or arm.hours], newest, labelled)
 
     def _kept(self, kind: str) -> dict[Place, dict[datetime, Window]]:
         """Of the previous document, those whose rows did not change. Digests are those of the arms' summaries."""

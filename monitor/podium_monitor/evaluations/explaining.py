@@ -37,25 +37,26 @@ def explained(
     """Fills in label coverage and delay, the shift of importance, and the diagnosis of the champion's newest day."""
     champions = [arm for arm in document.arms if arm.role == "Champion" and arm.days]
     document.label_coverage = label_coverage(champions, spec)
-    delays = [one.tally["delay",] for place, one in found.newest.items() if ("delay",) in one.tally]
+    delays = [tally["delay",] for tally in found.labelled.values() if ("delay",) in tally]
     if delays:
         total = np.sum(delays, axis=0)
         document.label_delay_p50_seconds, document.label_delay_p90_seconds = percentile(total, 0.5), percentile(total, 0.9)
     sentences: list[str] = []
-    for arm in champions[-1:]:
+    for arm in sorted(champions, key=lambda one: one.days[-1].start)[-1:]:
         place = Place(arm.role, arm.name, arm.version, arm.digest)
-        newest = found.newest.get(place)
-        if newest is None:
-            continue
-        subject, reference = subject_of(arm.digest), reference_of(arm.digest)
-        sentences += performance_sentences(arm) + business_sentences(arm, spec)
-        if reference is not None:
+        newest, subject, reference = found.newest.get(place), subject_of(arm.digest), reference_of(arm.digest)
+        labelled = days_until(arm, lambda day: bool(day.performance))
+        sentences += performance_sentences(labelled) + business_sentences(arm, labelled, spec)
+        if reference is not None and newest is not None:
             weights, shift = importance(subject, reference, newest.sample)
             arm.days[-1].importance_shift = shift
             if arm.current is not None:
                 arm.current.importance_shift = shift
             sentences += drift_sentences(arm, subject, reference, newest, weights)
-        sentences += local_sentences(arm, subject, newest.tally) + segment_sentences(arm)
+        if labelled:
+            sentences += local_sentences(labelled[-1], subject, found.labelled.get(place, {})) + segment_sentences(
+                labelled[-1]
+            )
     document.diagnosis = sentences[:MOST_SENTENCES]
 
 
@@ -67,7 +68,7 @@ def label_coverage(champions: list[Arm], spec: ModelDeploymentSpec) -> float | N
         return None
     late = spec.monitoring.labels.late_after_seconds
     end = hours[-1].end - (timedelta(seconds=late) if late is not None else _DEFAULT_AGE)
-    of_days = [window for arm in champions for window in arm.days]
+    of_days = sorted((window for arm in champions for window in arm.days), key=lambda window: window.start)
     counted = [window for window in hours if end - timedelta(days=1) <= window.start and window.end <= end]
     counted = counted or [window for window in of_days if window.end <= end][-1:]
     rows, labelled = sum(window.rows for window in counted), sum(window.labelled for window in counted)
@@ -76,15 +77,21 @@ def label_coverage(champions: list[Arm], spec: ModelDeploymentSpec) -> float | N
     return labelled / rows if rows else None
 
 
-def performance_sentences(arm: Arm) -> list[str]:
-    """What left its usual range, since when, and what it was before."""
+def days_until(arm: Arm, wanted: Callable[[Window], bool]) -> list[Window]:
+    """The arm's days up to the newest that is wanted: labels come late. Empty: none is."""
+    last = max((index for index, day in enumerate(arm.days) if wanted(day)), default=-1)
+    return arm.days[: last + 1]
+
+
+def performance_sentences(days: list[Window]) -> list[str]:
+    """What left its usual range on the last day, since when, and what it was before."""
     found = []
-    for name, figure in arm.days[-1].performance.items():
+    for name, figure in (days[-1].performance if days else {}).items():
         if not figure.alert or figure.value is None:
             continue
-        since = _since([name in window.performance and window.performance[name].alert for window in arm.days], arm.days)
+        since = _since([name in window.performance and window.performance[name].alert for window in days], days)
         worse = "fell" if name in HIGHER_IS_BETTER else "rose"
-        before = [w.performance[name].value for w in arm.days if w.start < since and name in w.performance]
+        before = [w.performance[name].value for w in days if w.start < since and name in w.performance]
         usual = [value for value in before if value is not None]
         was = f" from {np.mean(usual):.4g} before" if usual else ""
         moved = worse if not usual or (figure.value < np.mean(usual)) == (worse == "fell") else "moved"
@@ -92,19 +99,20 @@ def performance_sentences(arm: Arm) -> list[str]:
     return found
 
 
-def business_sentences(arm: Arm, spec: ModelDeploymentSpec) -> list[str]:
+def business_sentences(arm: Arm, labelled: list[Window], spec: ModelDeploymentSpec) -> list[str]:
     """Where money and statistics say different things."""
     found = []
-    newest = arm.days[-1]
-    statistics = [name for name, figure in newest.performance.items() if figure.alert]
+    performance = labelled[-1].performance if labelled else {}
+    statistics = [name for name, figure in performance.items() if figure.worse]
     for kpi in spec.monitoring.business:
-        figure = newest.business.get(kpi.name)
+        valued = days_until(arm, lambda day, name=kpi.name: name in day.business)  # type: ignore[misc]
+        figure = valued[-1].business[kpi.name] if valued else None
         if figure is None or kpi.minimum is None or figure.value is None:
             continue
         unit = f" {kpi.unit}" if kpi.unit else ""
         low = (figure.high if figure.high is not None else figure.value) < float(kpi.minimum)
         said = f"{kpi.name} is {_said(figure)}{unit} per decision, minimum {kpi.minimum}{unit}"
-        if low and not statistics and newest.performance:
+        if low and not statistics and performance:
             found.append(f"{said}: below it, though every statistical figure is within its bounds")
         elif low:
             found.append(f"{said}: below it")
@@ -150,10 +158,10 @@ def drift_sentences(
     return found
 
 
-def local_sentences(arm: Arm, subject: Subject, tally: Tally) -> list[str]:
+def local_sentences(day: Window, subject: Subject, tally: Tally) -> list[str]:
     """Where in the space of inputs the model is wrong more often than elsewhere: the bin that stands out most, only when
     performance left its bounds."""
-    if not any(figure.alert for figure in arm.days[-1].performance.values()):
+    if not any(figure.alert for figure in day.performance.values()):
         return []
     worst: tuple[float, str] | None = None
     for column in subject.columns:
@@ -184,14 +192,13 @@ def _local_sentence(column: Any, place: int, subject: Subject, rate: float, mean
     return f"{100 * rate:.1f} % of decisions are wrong where {where}, {100 * mean:.1f} % overall"
 
 
-def segment_sentences(arm: Arm) -> list[str]:
+def segment_sentences(day: Window) -> list[str]:
     """The segment whose accuracy lies farthest below that of the day, beyond both intervals."""
-    window = arm.days[-1]
-    whole = window.performance.get("accuracy")
+    whole = day.performance.get("accuracy")
     if whole is None or whole.low is None or whole.value is None:
         return []
     found = []
-    for segment in window.segments:
+    for segment in day.segments:
         figure = segment.performance.get("accuracy")
         if figure is not None and figure.high is not None and figure.value is not None and figure.high < whole.low:
             gap = (whole.value - figure.value) * segment.labelled

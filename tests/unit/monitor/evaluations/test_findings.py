@@ -147,3 +147,22 @@ def test_a_document_is_kept_and_only_what_changed_is_computed_again(lake: LakeFo
         assert evaluate(watched(), HOUR + timedelta(hours=6)) is not None
     assert third.arms[0].histograms[0].names[-1] == "missing"
     assert third.arms[0].roc is not None
+
+
+def test_labels_that_come_a_day_late_explain_the_day_that_they_are_of(lake: LakeFolder) -> None:
+    for day in range(3):
+        at = HOUR + timedelta(days=day)
+        keys = lake.put_predictions(rows(2000, 10 + day, noise=0.4 * (day == 1)), at, key=f"d{day}")
+        if day < 2:
+            truth = rows(2000, 10 + day, noise=0.4 * (day == 1)).truth.tolist()
+            lake.put_labels(keys, truth, at + timedelta(hours=20))
+    with evaluations_of(lake) as evaluate:
+        document = evaluate(watched(**MONITORING), HOUR + timedelta(days=2, hours=2))
+    assert document is not None
+    assert document.arms[0].days[-1].performance == {}
+    assert any(one.startswith("accuracy fell to") and "since 2026-11-22" in one for one in document.diagnosis)
+    assert any("decisions are wrong where" in one for one in document.diagnosis)
+    assert document.label_delay_p50_seconds == pytest.approx(20 * 3600, rel=0.05)
+    found = by_type(findings(watched(**MONITORING), document))
+    assert found["PerformanceDegraded"].status == "True"
+    assert found["LabelsLate"].status == "False"

@@ -43,6 +43,11 @@ class Question(msgspec.Struct, frozen=True):
     unit: UnitRule
     sticky_input: str = ""
 
+    @property
+    def pair(self) -> tuple[str, str]:
+        """The packages that are compared."""
+        return self.champion_digest, self.digest
+
 
 class Trial(msgspec.Struct, frozen=True):
     nth: int
@@ -97,10 +102,10 @@ def enrolled(ledger: Ledger | None, watched: Watched, now: datetime) -> Ledger:
         ledger = Ledger(watched.uid)
     trials = list(ledger.trials)
     for question in questions(watched):
-        if any(trial.question == question for trial in trials):
+        if any(trial.question == question for trial in trials) or not _serves(watched, question.name):
             continue
-        # Of a version that was never asked about nobody has seen a figure, so its rows may count from their beginning.
-        known = any(trial.question.digest == question.digest for trial in trials)
+        # Of two versions that were never compared nobody has seen a figure: their rows may count from the beginning.
+        known = any(trial.question.pair == question.pair for trial in trials)
         begins_at = now if known else datetime.fromisoformat(watched.created_at)
         trials.append(Trial(len(trials) + 1, question, now, begins_at))
     splits = dict(ledger.splits)
@@ -118,7 +123,7 @@ def questions(watched: Watched) -> Iterator[Question]:
     metric, monitoring = spec.promotion.metric, spec.monitoring
     for challenger in spec.challengers:
         digest = challenger_digest(watched, challenger)
-        if not digest or not champion:
+        if not digest or not champion or digest == champion:
             continue
         unit, sticky_input = unit_rule(watched, challenger.mode)
         yield Question(
@@ -137,6 +142,13 @@ def questions(watched: Watched) -> Iterator[Question]:
             unit=unit,
             sticky_input=sticky_input,
         )
+
+
+def _serves(watched: Watched, name: str) -> bool:
+    """A challenger that only starts has no rows, and what it is compared with may be on its way out."""
+    if watched.status is None:
+        return True
+    return any((entry.name, entry.state) == (name, "Serving") for entry in watched.status.challengers)
 
 
 def unit_rule(watched: Watched, mode: str) -> tuple[UnitRule, str]:

@@ -250,7 +250,10 @@ def _take(
 ) -> tuple[State, Keys]:
     """What became known up to `until` is counted, window by window, for so many seconds."""
     tables = Place(at.store, at.namespace, at.deployment)
-    if not state.rows and (days := dates(at.store, "predictions", *at.key)):
+    if not state.rows:
+        days = dates(at.store, "predictions", *at.key)
+        if not days:
+            return state, keys
         first = datetime.fromisoformat(days[0]).replace(tzinfo=UTC)
         state = msgspec.structs.replace(state, watermark=max(state.watermark, first))
     started = time.monotonic()

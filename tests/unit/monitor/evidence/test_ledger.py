@@ -94,8 +94,26 @@ def test_what_status_forgets_of_a_plan_is_still_known() -> None:
 
 def test_a_canary_that_is_being_replaced_is_not_what_replaces_it() -> None:
     starting = with_status(watched(CANARY), state="Starting")
-    ledger = enrolled(None, starting, START)
-    assert Splits(ledger.splits).share(7, ledger.trials[0].question) is None
+    [question] = questions(starting)
+    assert Splits(enrolled(None, starting, START).splits).share(7, question) is None
+
+
+def test_a_challenger_is_asked_about_once_it_serves_and_never_against_itself() -> None:
+    assert enrolled(None, with_status(watched(), state="Starting"), START).trials == ()
+    assert enrolled(None, with_status(watched(), digest=CHAMPION), START).trials == ()
+
+
+def test_against_another_champion_a_version_counts_from_the_beginning() -> None:
+    """No row of these two versions was ever looked at."""
+    one = watched()
+    assert one.status is not None
+    assert one.status.champion is not None
+    champion = one.status.champion.model_copy(update={"digest": "sha256:8"})
+    status = one.status.model_copy(update={"champion": champion})
+    other = Watched(one.namespace, one.name, one.uid, one.created_at, one.spec, status)
+    ledger = enrolled_in_turn(other, one)
+    assert [trial.nth for trial in ledger.trials] == [1, 2]
+    assert ledger.trials[1].begins_at.isoformat() == "2026-11-20T00:00:00+00:00"
 
 
 def test_a_share_is_that_of_the_challenger_among_the_two() -> None:

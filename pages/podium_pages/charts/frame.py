@@ -133,9 +133,9 @@ def time_axis(times: Sequence[datetime], scale: Scale, y: float) -> Markup:
     if not times:
         return Markup("")
     hourly = (times[-1] - times[0]).total_seconds() <= 4 * 86_400
-    every = max(1, math.ceil(len(times) / 6))
+    every = max(1, math.ceil(len(times) / (5 if hourly else 6)))
     return join(
-        label(scale.at(at.timestamp()), y, f"{at:%H:%M} {words.day(at)}" if hourly else words.day(at), anchor="middle")
+        label(scale.at(at.timestamp()), y, f"{words.day(at)} {at:%H}h" if hourly else words.day(at), anchor="middle")
         for at in times[::every]
     )
 

@@ -40,7 +40,7 @@ def confidence_sequence(evidence: ChallengerEvidence) -> Chart:
         + _band(looks, x, y)
         + _boundary(0.0, "no difference", "zero", y)
         + _boundary(evidence.minimum_improvement, f"needed: {words.number(evidence.minimum_improvement)}", "bound", y)
-        + Markup('<path d="{}" class="line line-1"/>').format(
+        + Markup('<path d="{}" class="line line-1 solid"/>').format(
             path([(_x(look, x), y.at(look.improvement)) for look in looks])
         )
         + _decided(evidence, x)
@@ -64,7 +64,11 @@ def confidence_sequence(evidence: ChallengerEvidence) -> Chart:
                 for look in reversed(looks)
             ],
         ),
-        keys=[Key("line-1", "Mean improvement per unit"), Key("band-1", "Confidence sequence"), Key("bound", "Needed")],
+        keys=[
+            Key("line-1 solid", "Mean improvement per unit"),
+            Key("band-1", "Confidence sequence"),
+            Key("bound", "Needed"),
+        ],
         note=f"Valid at each look: α {words.number(evidence.alpha)}, tuned for {words.count(evidence.tuned_for_units)}",
     )
 

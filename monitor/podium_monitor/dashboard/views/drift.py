@@ -1,6 +1,6 @@
 """How far the inputs and the predictions have moved from training: by column and day, and as distributions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from podium_crds.v1alpha1.monitoring import Monitoring
 from podium_evaluation.documents import Arm, ColumnDrift, Window
@@ -27,7 +27,8 @@ def drift(monitoring: Monitoring, champion: Arm | None, found: Sequence[Window])
             ),
         )
     levels = Levels(float(monitoring.drift.warning), float(monitoring.drift.critical))
-    inputs, outputs = [Day(w.start, w.drift) for w in evaluated], [Day(w.start, w.prediction_drift) for w in evaluated]
+    inputs = [_day(window, window.drift) for window in evaluated]
+    outputs = [_day(window, window.prediction_drift) for window in evaluated]
     parts = [_map("Inputs", inputs, levels)]
     if any(day.columns for day in outputs):
         parts.append(_map("Predictions", outputs, levels))
@@ -41,6 +42,10 @@ def drift(monitoring: Monitoring, champion: Arm | None, found: Sequence[Window])
             f"{words.percent(float(monitoring.drift.false_alert_rate))} false alerts among a window's columns."
         ),
     )
+
+
+def _day(window: Window, columns: Mapping[str, ColumnDrift]) -> Day:
+    return Day(f"{window.start:%Y-%m-%d}", columns, words.day(window.start))
 
 
 def _map(title: str, days: Sequence[Day], levels: Levels) -> Part:

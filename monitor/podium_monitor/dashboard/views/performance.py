@@ -23,21 +23,25 @@ def performance(
     watched: Watched, evaluation: DeploymentEvaluation | None, shown: Sequence[tuple[Arm, Sequence[Window]]]
 ) -> Section:
     monitoring = watched.spec.monitoring
-    keys = arms.metrics([arm for arm, _ in shown], monitoring)
+    known = {key for _, found in shown for window in found for key in (*window.performance, *window.estimated)}
+    keys = [key for key in arms.metrics([arm for arm, _ in shown], monitoring) if key in known]
     charts = [_over_time(key, shown, monitoring) for key in keys[:_MOST_METRICS]]
     estimated = any(window.estimated for _, found in shown for window in found)
     labelled = any(window.performance for _, found in shown for window in found)
+    ever = any(window.performance for arm, _ in shown for window in (*arm.days, *arm.hours))
     return Section(
         "performance",
         "Performance",
         [*([Part(charts=charts)] if charts else []), *_curves([arm for arm, _ in shown])],
         says=_labels(evaluation),
         caution=CAUTION if estimated else "",
-        empty=None if labelled else _no_labels(watched),
+        empty=None if labelled else _no_labels(watched, ever),
     )
 
 
-def _no_labels(watched: Watched) -> Empty:
+def _no_labels(watched: Watched, ever: bool) -> Empty:
+    if ever:
+        return Empty("No label has come for predictions of this time: nobody can say yet how right they were.")
     return Empty(
         "No label has come: nobody can say yet how right the predictions were.",
         "Send what turned out to be true, with the key of the prediction (late and corrected ones are welcome):",

@@ -41,7 +41,7 @@ def challenger(**changes: object) -> ChallengerEvidence:
 DRAWN: dict[str, Callable[[str], Chart]] = {
     "lines": lambda name: over_time(name, [Line(name, points([0.8, None, 0.9], 0.02), 0)], [Bound(0.83, name)]),
     "sequence": lambda name: confidence_sequence(challenger(name=name)),
-    "heat map": lambda name: heatmap(name, [Day(START, {name: ColumnDrift(0.3, alert=True)})], [name], LEVELS),
+    "heat map": lambda name: heatmap(name, [Day("2026-11-21", {name: ColumnDrift(0.3, alert=True)})], [name], LEVELS),
     "split": lambda name: split(name, [Part(name, name, 90, 0), Part("b", "c", 10, 1)]),
     "then and now": lambda name: then_and_now(Histogram(name, [name, "b"], [5, 5], [1, 9]), name),
     "curves": lambda name: curves(name, [Drawn(name, Curve([0.0, 1.0], [0.0, 1.0]), 0)], CALIBRATION),
@@ -121,7 +121,7 @@ def test_a_shade_follows_the_levels(psi: float, step: int) -> None:
 
 
 def test_an_alert_is_marked_apart_from_its_shade() -> None:
-    days = [Day(START, {"a": ColumnDrift(0.3, alert=True), "b": ColumnDrift(0.3), "c": ColumnDrift(None)})]
+    days = [Day("2026-11-21", {"a": ColumnDrift(0.3, alert=True), "b": ColumnDrift(0.3), "c": ColumnDrift(None)})]
     root = ElementTree.fromstring(heatmap("inputs", days, ["a", "b", "c", "d"], LEVELS).svg)
     paths = {one.attrib["class"]: one.attrib["d"].count("M") for one in root.iter("path")}
     assert paths == {"heat-3": 2, "heat-mark": 1}

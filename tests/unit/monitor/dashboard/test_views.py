@@ -216,3 +216,12 @@ def test_a_version_shows_its_card_its_checks_and_where_it_is_used() -> None:
     assert shown.badge.text == "Verified"
     bare = version_page("retention", replace(version("churn-3"), status=None), users, None)
     assert (bare.badge.text, bare.inputs, bare.checks) == ("Not checked", None, [])
+
+
+def test_hours_whose_labels_have_not_come_show_estimates_and_no_empty_chart() -> None:
+    told = story()
+    one, found_evaluation = watched(told), evaluation(told)
+    shown = section(deployment_page(one, found_evaluation, None, [], "Hour"), "performance")
+    assert shown.empty is not None
+    assert shown.empty.code == "", "labels do come: nobody has to be told how to send them"
+    assert [chart.title for chart in shown.parts[0].charts] == ["AUC", "Accuracy"]

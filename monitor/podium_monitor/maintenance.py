@@ -40,7 +40,7 @@ class Pace:
     """When what is done."""
 
     pass_seconds: float = 60.0
-    bucket_pass_seconds: float = 300.0
+    bucket_pass_seconds: float = 600.0
     """A bucket bills each listing."""
     lease_seconds: float = 60.0
     """After the collector that kept the lake in order died, another does within this."""

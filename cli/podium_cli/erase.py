@@ -37,8 +37,8 @@ def erase_command(
 ) -> None:
     """Have rows forgotten, with their shadows and labels, in all of the lake or in a deployment's part of it.
 
-    Exactly one kind of id. The command ends when no reader finds the rows any more; the monitor then looks for rows that come
-    late, and keeps only hashes of the ids (docs/guide/lake.md).
+    Exactly one kind of id. The command ends when no reader finds the rows any more; the monitor then looks for late
+    rows, and keeps only hashes of the ids (docs/guide/lake.md).
     """
     ids = {"join_keys": join_key, "request_ids": request_id, "event_ids": event_id}
     given = {kind: list(values) for kind, values in ids.items() if values}

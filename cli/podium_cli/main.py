@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from podium_cli.erase import erase_command
 from podium_cli.errors import EXIT_USAGE, UserError
 
 _EPILOG = (
@@ -262,6 +263,9 @@ def feedback_command(
         _out,
         _errors,
     )
+
+
+app.command("erase", epilog=_EPILOG)(erase_command)
 
 
 def main() -> None:

@@ -4,7 +4,6 @@ signal."""
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from markupsafe import Markup
 
@@ -19,8 +18,16 @@ STEPS = 4
 
 @dataclass(frozen=True)
 class Day:
-    at: datetime
+    """A window: a day, an hour, or a chunk of a file."""
+
+    name: str
     columns: Mapping[str, ColumnDrift]
+    short: str = ""
+    """For the axis. Empty: the name."""
+
+    @property
+    def on_axis(self) -> str:
+        return self.short or self.name
 
 
 @dataclass(frozen=True)
@@ -70,7 +77,7 @@ def heatmap(title: str, days: Sequence[Day], columns: Sequence[str], levels: Lev
 def _dates(days: Sequence[Day], width: float) -> Markup:
     every = max(1, math.ceil(len(days) / 12))
     return join(
-        label(_LEFT + (index + 0.5) * width, _TOP - 8, words.day(day.at), anchor="middle")
+        label(_LEFT + (index + 0.5) * width, _TOP - 8, day.on_axis, anchor="middle")
         for index, day in enumerate(days)
         if index % every == 0
     )
@@ -109,7 +116,7 @@ def _hits(days: Sequence[Day], columns: Sequence[str], width: float) -> Markup:
                 _LEFT, _TOP + row * _ROW, width * len(days), _ROW, column, values
             )
         )
-    dates = "|".join(f"{day.at:%Y-%m-%d}" for day in days)
+    dates = "|".join(day.name for day in days)
     return Markup('<g data-columns="{}">{}</g>').format(dates, join(rows))
 
 
@@ -125,13 +132,13 @@ def _sentence(days: Sequence[Day], columns: Sequence[str]) -> str:
     newest = days[-1]
     alerts = [column for column in columns if column in newest.columns and newest.columns[column].alert]
     told = f"alerts for {', '.join(alerts[:5])}" if alerts else "no alert"
-    return f"{len(columns)} columns over {len(days)} days; on {newest.at:%Y-%m-%d} {told}."
+    return f"{len(columns)} columns over {len(days)} days; on {newest.name} {told}."
 
 
 def _table(days: Sequence[Day], columns: Sequence[str]) -> Table:
     """The newest 14 days: more would not be read."""
     newest = list(days[-14:])
     return Table(
-        head=["Column", *(words.day(day.at) for day in newest)],
+        head=["Column", *(day.on_axis for day in newest)],
         rows=[[column, *(_cell(day.columns.get(column)) for day in newest)] for column in columns],
     )

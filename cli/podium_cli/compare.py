@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from podium_cli.errors import UserError
+from podium_cli.evaluate import TRUTHS
 from podium_cli.loading import load_table
 from podium_evaluation.auc import Auc, AucDifference, auc_difference
 from podium_evaluation.losses import LossType, NotProbabilities, differences
@@ -78,7 +79,7 @@ def _columns(options: CompareOptions) -> tuple[Any, Any, Any]:
     found = []
     for _, name in asked:
         try:
-            values = np.asarray(table[name], dtype=np.float64)
+            values = np.asarray(_spelled(table[name]) if name == options.target else table[name], dtype=np.float64)
         except (TypeError, ValueError) as error:
             raise UserError(f"column {name!r} of {options.file} holds what is no number: {error}") from error
         if not np.isfinite(values).all():
@@ -86,6 +87,11 @@ def _columns(options: CompareOptions) -> tuple[Any, Any, Any]:
             raise UserError(f"column {name!r} of {options.file} has no finite number in row {row} (rows count from 0)")
         found.append(values)
     return found[0], found[1], found[2]
+
+
+def _spelled(truth: Any) -> Any:
+    """Words for 1 and 0 as numbers; all else as it is."""
+    return [TRUTHS.get(value.lower(), value) if isinstance(value, str) else value for value in truth.tolist()]
 
 
 def _show(options: CompareOptions, areas: AucDifference, verdict: Verdict, console: Console) -> None:

@@ -27,6 +27,9 @@ from podium_evaluation.evaluate import (
     reference_figures,
 )
 
+TRUTHS = {"true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0}
+"""Words for 1 and 0, in small letters."""
+
 
 @dataclass(frozen=True)
 class EvaluateOptions:
@@ -44,20 +47,25 @@ class EvaluateOptions:
     chunk_rows: int | None
     chunk_by: str | None
     json: str | None
+    html: Path | None
 
 
 @dataclass(frozen=True)
 class Evaluated:
-    """What was found."""
+    """What was found, and the rows that it was found in."""
 
     reference: Reference
     windows: list[Window]
     diagnosis: list[str]
+    tables: list[Table]
+    reference_table: Table
 
 
 def evaluate(options: EvaluateOptions, console: Console) -> None:
-    """Prints a table and the diagnosis, or writes JSON. Raises UserError naming what does not fit."""
+    """Prints a table and the diagnosis, or writes JSON or a page. Raises UserError naming what does not fit."""
     found = _evaluated(options)
+    if options.html is not None:
+        _write_page(found, options)
     if options.json is None:
         _show(found, console)
     elif options.json == "-":
@@ -84,7 +92,7 @@ def _evaluated(options: EvaluateOptions) -> Evaluated:
             evaluate_window(chunk, table, reference, usual, classification=classification)
             for chunk, table in zip(chunks, tables, strict=True)
         ]
-        return Evaluated(usual, windows, diagnose(windows, tables, reference, usual))
+        return Evaluated(usual, windows, diagnose(windows, tables, reference, usual), tables, reference)
     except ValueError as error:
         raise UserError(f"{options.current} cannot be evaluated: {error}") from error
 
@@ -161,14 +169,42 @@ def _table(frame: Any, path: Path, options: EvaluateOptions, time_column: str | 
 
 
 def _numbers(found: Column, path: Path) -> Column:
-    """Scores and truths are numbers; a column of true and false is one too."""
+    """Scores and truths are numbers; a column of true and false, or yes and no, is one too."""
     if found.kind == "Numeric":
         return found
-    words = {"True": 1.0, "False": 0.0, "true": 1.0, "false": 0.0, None: np.nan}
     try:
-        return Column(found.name, "Numeric", np.array([words[value] for value in found.values.tolist()], dtype=np.float64))
-    except KeyError as error:
-        raise UserError(f"column {found.name!r} of {path} holds {error}, which is no number") from error
+        return Column(found.name, "Numeric", np.array([_number(value) for value in found.values.tolist()], np.float64))
+    except ValueError as error:
+        raise UserError(
+            f"column {found.name!r} of {path} holds {error}, which is no number; write 0 and 1, true and false, or yes and no"
+        ) from error
+
+
+def _number(value: str | None) -> float:
+    """Raises ValueError that says only what is none."""
+    if value is None:
+        return np.nan
+    if value.lower() in TRUTHS:
+        return TRUTHS[value.lower()]
+    try:
+        return float(value)
+    except ValueError:
+        raise ValueError(repr(value)) from None
+
+
+def _write_page(found: Evaluated, options: EvaluateOptions) -> None:
+    """Charts and templates are imported for whoever wants a page."""
+    from podium_cli.evaluation_page import page_of
+    from podium_pages.html import html
+
+    assert options.html is not None
+    page = page_of(
+        options.current.name, found.reference, found.windows, found.diagnosis, found.tables, found.reference_table
+    )
+    try:
+        options.html.write_bytes(html(page))
+    except OSError as error:
+        raise UserError(f"cannot write {options.html}: {error.strerror}") from error
 
 
 def _show(found: Evaluated, console: Console) -> None:

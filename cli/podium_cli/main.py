@@ -165,6 +165,7 @@ def evaluate_command(
         str | None, typer.Option(help="COLUMN:PERIOD, a time column and 15m, 6h, 1D, 2W or 1M (calendar months).")
     ] = None,
     json: Annotated[str | None, typer.Option(help="Write all figures to this file instead; '-' prints them.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a page with charts to this file as well.")] = None,
 ) -> None:
     """Judge a model's rows against a reference: performance, drift, data quality, fairness, and what explains them."""
     from podium_cli.evaluate import EvaluateOptions, evaluate
@@ -183,6 +184,7 @@ def evaluate_command(
             chunk_rows=chunk_rows,
             chunk_by=chunk_by,
             json=json,
+            html=html,
         ),
         _out,
     )

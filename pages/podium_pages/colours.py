@@ -1,5 +1,7 @@
 """The charts' classes in print: the dashboard's light colours without variables, which PDF libraries do not know."""
 
+from markupsafe import Markup
+
 _SERIES = ("#0060a8", "#b34700", "#006e56", "#9c3f78", "#725c00", "#5a5e66")
 _DASHES = ("none", "7 3", "2 3", "9 3 2 3", "4 4", "1 4")
 _HEAT = ("#e9eff4", "#b9d2e8", "#f0b264", "#c04a17")
@@ -34,3 +36,14 @@ PRINTED: dict[str, dict[str, str]] = {
     "now": {"fill": _SERIES[0], "stroke": "none"},
 }
 """Presentation attributes by class."""
+
+
+def standing_alone(picture: Markup) -> str:
+    """A chart's picture as a file of its own: its size, and the colours of its classes, written into it."""
+    rules = "".join(
+        f".{name}{{{';'.join(f'{key}:{value}' for key, value in one.items())}}}" for name, one in PRINTED.items()
+    )
+    head, _, body = str(picture).partition("<title>")
+    _, _, width, height = head.partition('viewBox="')[2].partition('"')[0].split()
+    sized = head.replace("<svg ", f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" ', 1)
+    return f"{sized}<style>{rules}</style><title>{body}"

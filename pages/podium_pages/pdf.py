@@ -23,7 +23,7 @@ from svglib.svglib import svg2rlg
 
 from podium_pages import words
 from podium_pages.charts.frame import Chart, Table
-from podium_pages.colours import PRINTED
+from podium_pages.colours import PRINTED, standing_alone
 from podium_pages.parts import Badge, Fact, Part, Section
 from podium_pages.report import Report
 
@@ -193,14 +193,8 @@ def _key(style: str, text: str) -> str:
 
 
 def drawing_of(chart: Chart) -> Any:
-    """The picture as the PDF library's drawing. Its colours are classes of a style sheet, written into it here."""
-    rules = "".join(
-        f".{name}{{{';'.join(f'{key}:{value}' for key, value in one.items())}}}" for name, one in PRINTED.items()
-    )
-    head, _, body = str(chart.svg).partition("<title>")
-    _, _, width, height = head.partition('viewBox="')[2].partition('"')[0].split()
-    sized = head.replace("<svg ", f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" ', 1)
-    return svg2rlg(io.BytesIO(f"{sized}<style>{rules}</style><title>{body}".encode()))
+    """The picture as the PDF library's drawing."""
+    return svg2rlg(io.BytesIO(standing_alone(chart.svg).encode()))
 
 
 def _table(table: Table, *, numbers: bool) -> Iterator[Flowable]:

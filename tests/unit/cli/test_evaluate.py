@@ -79,6 +79,27 @@ def test_a_reference_shorter_than_three_windows_still_tells_what_is_usual(files:
     assert [chunk["performance"]["auc"]["alert"] for chunk in chunks] == [False, False, True, True]
 
 
+def test_the_page_tells_what_the_table_tells_and_holds_no_script(files: Path, tmp_path: Path) -> None:
+    hostile = "<script>alert(1)</script>"
+    current = pd.read_csv(files / "current.csv")
+    current.loc[current["contract"] == "c", "contract"] = hostile
+    current.to_csv(tmp_path / "current.csv", index=False)
+    (tmp_path / "reference.csv").symlink_to(files / "reference.csv")
+    page = tmp_path / "page.html"
+    evaluated(
+        tmp_path, *GOOD, "--id", "customer", "--chunk-by", "at:1D", *("--protected", "sex"), "--segment", "contract",
+        "--html", str(page),
+    )  # fmt: skip
+    text = page.read_text()
+    assert "as between minutes and hours" in text
+    assert "Selection rate" in text
+    assert hostile not in text
+    assert "&lt;script&gt;alert(1)" in text
+    by_rows = tmp_path / "rows.html"
+    evaluated(files, *GOOD, "--id", "customer", "--chunk-rows", "3000", "--html", str(by_rows))
+    assert "chunk 3" in by_rows.read_text()
+
+
 def test_labels_that_come_apart_are_joined_and_the_newest_counts(files: Path, tmp_path: Path) -> None:
     current = pd.read_csv(files / "current.csv")
     known = current[["customer", "churn"]].iloc[:3000]

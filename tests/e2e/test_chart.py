@@ -67,7 +67,8 @@ def count(system: Kubectl, site: Site) -> int:
     monitor = system.list("pods", "app.kubernetes.io/component=monitor")[0]["metadata"]["name"]
     code = (
         "import glob, os, pyarrow.parquet as pq; "
-        f"print(sum(pq.ParquetFile(p).metadata.num_rows for p in glob.glob(os.environ['PODIUM_LAKE'] + "
-        f"'/**/namespace={site.namespace}/**/*.parquet', recursive=True)))"
+        f"folder = os.environ['PODIUM_LAKE'] + '/predictions/namespace={site.namespace}'; "
+        "paths = glob.glob(folder + '/**/*.parquet', recursive=True); "
+        "print(len({one for p in paths for one in pq.ParquetFile(p).read(['event_id'])[0].to_pylist()}))"
     )
     return int(system("exec", monitor, "--", "python", "-c", code).strip() or 0)

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from podium_monitor.lake.lock import FolderLock
 from podium_monitor.lake.merging import write_options
-from podium_monitor.lake.reading import dates, deployments
+from podium_monitor.lake.reading import dates, deployments, of_date
 from podium_monitor.lake.store import Entry, FolderStore, Store
 from podium_monitor.lake.tables import SCHEMAS, Place, Rows, Table, folder_of, new_name, received_at
 
@@ -76,9 +76,9 @@ class Lake:
 
     def count(self, table: Table, namespace: str, deployment: str) -> int:
         """Rows of a deployment, from the footers of its files: takes time by their number."""
-        entries = self._store.list(folder_of(table, namespace, deployment))
-        paths = [entry.path for entry in entries if entry.path.endswith(".parquet")]
-        return sum(self._rows_of(path) for path in paths)
+        folder = folder_of(table, namespace, deployment)
+        days = dates(self._store, table, namespace, deployment)
+        return sum(self._rows_of(entry.path) for day in days for entry in of_date(self._store, f"{folder}/date={day}"))
 
     def _rows_of(self, path: str) -> int:
         with self._store.open(path) as file:

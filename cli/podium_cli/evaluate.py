@@ -176,7 +176,8 @@ def _numbers(found: Column, path: Path) -> Column:
         return Column(found.name, "Numeric", np.array([_number(value) for value in found.values.tolist()], np.float64))
     except ValueError as error:
         raise UserError(
-            f"column {found.name!r} of {path} holds {error}, which is no number; write 0 and 1, true and false, or yes and no"
+            f"column {found.name!r} of {path} holds {error}, which is no number; "
+            "write numbers, true and false, or yes and no"
         ) from error
 
 

@@ -69,3 +69,13 @@ def test_what_cannot_be_compared_is_said(scored: Path, arguments: list[str], say
 def test_rank_takes_any_score(scored: Path) -> None:
     done = run(str(scored), "--target", "left", "--score", "old", "--score", "margin", "--loss", "Rank", "--json", "-")
     assert json.loads(done.stdout)["sequential"]["decision"] == "Better", done.stderr
+
+
+def test_truths_may_be_words(scored: Path, tmp_path: Path) -> None:
+    frame = pd.read_csv(scored)
+    for words in (["No", "Yes"], [False, True]):
+        frame.assign(left=np.array(words)[frame["left"]]).to_csv(tmp_path / "words.csv", index=False)
+        given = ["--target", "left", "--score", "old", "--score", "new", "--json", "-"]
+        done, of_words = (run(str(path), *given) for path in (scored, tmp_path / "words.csv"))
+        assert of_words.stdout == done.stdout
+        assert of_words.returncode == 0, of_words.stderr

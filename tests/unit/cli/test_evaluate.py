@@ -116,6 +116,45 @@ def test_labels_that_come_apart_are_joined_and_the_newest_counts(files: Path, tm
     assert found["chunks"][1]["estimated"]["auc"]["value"] > 0.7
 
 
+def test_rows_without_a_label_a_decision_or_a_finite_number_leave_figures_of_the_others(files: Path, tmp_path: Path) -> None:
+    """And truths may be words, groups may be numbers."""
+    for name in ("reference", "current"):
+        frame = pd.read_csv(files / f"{name}.csv").iloc[:6000]
+        frame["churn"] = frame["churn"].map({0: "No", 1: "Yes"})
+        frame["decided"] = (frame["score"] > 0.3).astype(float)
+        frame["area"] = np.arange(len(frame)) % 2
+        if name == "current":
+            frame.loc[::3, "churn"] = None
+            frame.loc[::7, "decided"] = np.nan
+            frame.loc[5, "noise"], frame.loc[6, "noise"] = np.inf, -np.inf
+        frame.to_csv(tmp_path / f"{name}.csv", index=False)
+    found = evaluated(
+        tmp_path, *GOOD, "--id", "customer", "--chunk-rows", "6000",
+        "--prediction", "decided", "--protected", "area", "--segment", "area",
+    )  # fmt: skip
+    [chunk] = found["chunks"]
+    assert chunk["labelled"] == 4000
+    assert set(chunk["segments"]) == {"area=0", "area=1"}
+    assert chunk["fairness"]["area"]["equal_opportunity_difference"]["value"] is not None
+    current = pd.read_csv(tmp_path / "current.csv").dropna(subset=["churn", "decided"])
+    right = (current["churn"] == "Yes") == (current["decided"] == 1)
+    assert chunk["performance"]["accuracy"]["value"] == pytest.approx(right.mean())
+    assert chunk["estimated"]["accuracy"]["value"] == pytest.approx(right.mean(), abs=0.03)
+
+
+def test_numbers_that_are_not_finite_are_left_out_of_a_regressions_errors(tmp_path: Path) -> None:
+    chance = np.random.default_rng(3)
+    for name in ("reference", "current"):
+        said = chance.normal(size=3000)
+        frame = pd.DataFrame({"said": said, "truth": said + chance.normal(size=3000)})
+        if name == "current":
+            frame.loc[3, "said"], frame.loc[4, "truth"] = np.inf, -np.inf
+        frame.to_csv(tmp_path / f"{name}.csv", index=False)
+    [chunk] = evaluated(tmp_path, "--score", "said", "--target", "truth", "--chunk-rows", "3000")["chunks"]
+    assert chunk["performance"]["rmse"]["value"] == pytest.approx(1.0, abs=0.1)
+    assert chunk["performance"]["rmse"]["alert"] is False
+
+
 def test_the_table_marks_what_is_alarming(files: Path) -> None:
     done = run(
         "--reference", str(files / "reference.csv"), "--current", str(files / "current.csv"), *GOOD, "--chunk-rows", "3000"

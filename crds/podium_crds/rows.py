@@ -1,6 +1,6 @@
 """Captured rows as pods send them: blocks of rows that share what they have in common, their columns as arrays.
 
-An event per row in JSON costs the pod four times what this does, and five times the bytes. A collector makes events of
+An event per row in JSON costs the pod four times what this does, and five times the bytes. A collector makes rows of
 them (podium_monitor.compact); the format is in docs/architecture.md, "Capture". A body is one MessagePack array of blocks.
 """
 

@@ -1,8 +1,10 @@
-"""The evaluator's real process tells the evidence of a lake and a folder of manifests."""
+"""The monitor's real processes: what pods and labellers send becomes evidence that the operator reads."""
 
 import asyncio
 import base64
+import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,11 +16,16 @@ import aiohttp
 import pytest
 import yaml
 
-from evidence_lake_fixtures import Lake, traffic
+from evidence_lake_fixtures import CHALLENGER, CHAMPION, Lake, Traffic, outputs, traffic
+from label_fixtures import label, post_labels
+from monitor_fixtures import CollectorProcess, batch, event, headers, prediction, shadow
+from podium_crds.capture import SHADOW
 from podium_crds.evidence import DeploymentEvidence, monitor_token
 from ports import free_port
 
 KEY = b"collector-key-of-32-bytes-------"
+OWNER = "shop/churn/churn"
+EVENT_SOURCE = "/namespaces/shop/modeldeployments/churn"
 
 
 def manifests(folder: Path) -> None:
@@ -45,8 +52,8 @@ def manifests(folder: Path) -> None:
     (folder / "all.yaml").write_text(yaml.safe_dump_all(documents), encoding="utf-8")
 
 
-async def told(url: str, seconds: float = 60) -> DeploymentEvidence:
-    """Once a challenger has units."""
+async def told(url: str, units: int = 1, seconds: float = 60) -> DeploymentEvidence:
+    """Once a challenger has so many units."""
     headers = {"Authorization": f"Bearer {monitor_token(KEY)}"}
     async with aiohttp.ClientSession() as session, asyncio.timeout(seconds):
         while True:
@@ -54,7 +61,7 @@ async def told(url: str, seconds: float = 60) -> DeploymentEvidence:
                 async with session.get(url, headers=headers) as response:
                     if response.status == 200:
                         found = DeploymentEvidence.model_validate_json(await response.read())
-                        if found.challengers and found.challengers[0].units:
+                        if found.challengers and found.challengers[0].units >= units:
                             return found
             except aiohttp.ClientError:
                 pass
@@ -95,3 +102,45 @@ async def test_a_shadow_in_the_lake_is_told_to_the_operator(evaluator: str, tmp_
     [challenger] = evidence.challengers
     assert (challenger.units, challenger.decision) == (3000, "Better")
     assert {finding.type for finding in evidence.findings} >= {"DriftDetected", "PerformanceDegraded"}
+
+
+@pytest.fixture
+def collector(tmp_path: Path) -> Iterator[CollectorProcess]:
+    running = CollectorProcess(tmp_path / "lake", tmp_path, free_port())
+    running.start()
+    yield running
+    running.kill(signal.SIGTERM)
+
+
+def events(found: Traffic) -> Iterator[list[dict[str, Any]]]:
+    """Batches of predictions with their shadows, made half a minute ago."""
+    begun = datetime.now(UTC) - timedelta(seconds=30)
+    both = list(zip(outputs(found.champion), outputs(found.challenger), strict=True))
+    for start in range(0, len(both), 500):
+        batch_of = []
+        for row, (old, new) in enumerate(both[start : start + 500], start):
+            at = (begun + timedelta(milliseconds=row)).isoformat()
+            arms = {"arm_assigned": "champion", "arm_answered": "champion", "fallback": "", "digest": CHAMPION}
+            data = prediction(join_key=f"key-{row}", outputs=json.loads(old), **arms)
+            batch_of.append(event(f"s-{row:x}-0", time=at, source=EVENT_SOURCE, data=data))
+            data = shadow(prediction_id=f"s-{row:x}-0", digest=CHALLENGER, outputs=json.loads(new))
+            batch_of.append(event(f"s-{row:x}-0-boosted", time=at, type=SHADOW, source=EVENT_SOURCE, data=data))
+        yield batch_of
+
+
+async def test_labels_that_come_in_two_parts_become_evidence_as_they_come(
+    evaluator: str, collector: CollectorProcess, tmp_path: Path
+) -> None:
+    Lake(tmp_path / "lake").describe()
+    await collector.ready()
+    found, url = traffic(1500), f"{evaluator}/v1/namespaces/shop/deployments/churn/evidence"
+    async with aiohttp.ClientSession() as session:
+        for part in events(found):
+            async with session.post(f"{collector.url}/v1/events", data=batch(part), headers=headers(OWNER)) as response:
+                assert response.status == 200
+        for rows, decision in ((range(700), "NotEnoughData"), (range(700, 1500), "Better")):
+            labels = [label(f"key-{row}", "yes" if found.truth[row] else "no") for row in rows]
+            status, _ = await post_labels(session, collector, labels, source=OWNER)
+            assert status == 200
+            [challenger] = (await told(url, units=rows.stop)).challengers
+            assert (challenger.units, challenger.decision) == (rows.stop, decision)

@@ -93,8 +93,8 @@ class Lake(LakeFolder):
             folder = folder_of_reference("shop", "churn", digest)
             self.store.create(f"{folder}/podium.yaml", yaml.safe_dump(descriptor.model_dump(mode="json")).encode())
 
-    def shadowed(self, found: Traffic, hour: datetime = START, **changes: Any) -> list[str]:
-        """Predictions of the champion with the challenger's as shadow. Returns the join keys."""
+    def shadowed(self, found: Traffic, hour: datetime = START, shadow_seconds: float = 0.0, **changes: Any) -> list[str]:
+        """Predictions of the champion with the challenger's as shadow, received so much later. Returns the join keys."""
         ids = [f"{hour:%d%H}-{index:x}-0" for index in range(len(found))]
         regions = [json.dumps({"region": ["north", "south"][index % 2]}) for index in range(len(found))]
         facts = {"event_id": ids, "join_key": ids, "received_at": self._times(found, hour), **changes}
@@ -105,7 +105,7 @@ class Lake(LakeFolder):
             {
                 "event_id": [f"{one}-boosted" for one in facts["event_id"]],
                 "time": times,
-                "received_at": times,
+                "received_at": [one + timedelta(seconds=shadow_seconds) for one in times],
                 "prediction_id": facts["event_id"],
                 "version": "churn-4",
                 "digest": CHALLENGER,

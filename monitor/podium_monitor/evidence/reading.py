@@ -27,6 +27,8 @@ LATE = timedelta(days=7)
 LABEL_EARLY = timedelta(minutes=5)
 """So far may the clock of whoever labels be behind: an outcome that was seen earlier than that before the prediction is
 another one's."""
+_SHADOW_LATE = timedelta(hours=1)
+"""What a shadow said that is received longer than this after its prediction is ripe does not count."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _HOUR = timedelta(hours=1)
 _NEXT = timedelta(microseconds=1)
@@ -37,7 +39,7 @@ _NOT_SPLIT = ("MixedKeys", "MissingKey")
 
 _HOURS = """
     SELECT DISTINCT epoch_us(date_trunc('hour', time)) FROM read_parquet($predictions, union_by_name = true)
-    WHERE time > $first AND time <= $last AND (received_at > $start OR {labelled})"""
+    WHERE time > $first AND time <= $last AND (received_at > $start - to_microseconds($shadow_late) OR {labelled})"""
 _NEWLY_LABELLED = """join_key IN (SELECT join_key FROM read_parquet($labels, union_by_name = true)
     WHERE received_at > $start AND received_at <= $end)"""
 _PREDICTIONS = """
@@ -53,7 +55,9 @@ _SHADOWED = """
     FROM p JOIN (SELECT prediction_id, outputs, coalesce(error, '') AS error, received_at
                  FROM read_parquet($shadows, union_by_name = true) WHERE digest = $digest
                  QUALIFY row_number() OVER (PARTITION BY prediction_id ORDER BY received_at, event_id) = 1) s
-    ON s.prediction_id = p.event_id WHERE p.digest = $champion"""
+    ON s.prediction_id = p.event_id
+       AND s.received_at <= greatest(p.time + to_microseconds($wait), p.received_at) + to_microseconds($shadow_late)
+    WHERE p.digest = $champion"""
 _ALONE = """
     SELECT p.*, CAST(NULL AS VARCHAR) AS other, '' AS error, greatest(p.time + to_microseconds($wait), p.received_at) AS ripe
     FROM p"""
@@ -159,13 +163,14 @@ def rows(base: duckdb.DuckDBPyConnection, at: Place, trial: Trial, window: Windo
     oldest, newest = min(predictions), max(predictions)
     answered, labels = _ALONE, _NO_LABELS
     if question.mode == "Shadow":
-        near = {hour + beside for hour in predictions for beside in (timedelta(0), _HOUR)}
+        near = {hour + beside for hour in predictions for beside in (timedelta(0), _HOUR)}  # filed by their own time
         found = at.listed("shadows", oldest, newest + 2 * _HOUR)
         shadows = at.local({hour: paths for hour, paths in found.items() if hour in near})
         if not shadows:
             return
         answered = _SHADOWED
         parameters |= {"shadows": shadows, "digest": question.digest, "champion": question.champion_digest}
+        parameters |= {"shadow_late": _SHADOW_LATE // _NEXT}
     if known := at.local(at.listed("labels", oldest - LABEL_EARLY, window.end)):
         labels, parameters = _LABELS, parameters | {"labels": known}
     sql = _ROWS.format(predictions=_PREDICTIONS, answered=answered, labels=labels)
@@ -180,13 +185,20 @@ def _asked(
 ) -> dict[datetime, list[str]]:
     """Files of the hours whose predictions became ripe in the window, and of those of which rows or labels came in it."""
     predictions = at.listed("predictions", first, last)
-    earlier = {hour: paths for hour, paths in predictions.items() if hour + _HOUR <= ripening}
+    earlier = {hour: paths for hour, paths in predictions.items() if hour + _HOUR + _SHADOW_LATE <= ripening}
     wanted = set(predictions) - set(earlier)
     if earlier:
         labels = at.local(at.listed("labels", window.start, window.end))
         named = {"labels": labels, "end": window.end} if labels else {}
         sql = _HOURS.format(labelled=_NEWLY_LABELLED if labels else "false")
-        parameters = {"predictions": at.local(earlier), "first": first, "last": last, "start": window.start, **named}
+        parameters: dict[str, Any] = {
+            "predictions": at.local(earlier),
+            "first": first,
+            "last": last,
+            "start": window.start,
+            **named,
+        }
+        parameters |= {"shadow_late": _SHADOW_LATE // _NEXT}
         found = base.execute(sql, parameters).fetchall()
         wanted |= {_EPOCH + one * _NEXT for (one,) in found}
     return {hour: paths for hour, paths in predictions.items() if hour in wanted}

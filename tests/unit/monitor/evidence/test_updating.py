@@ -97,6 +97,22 @@ def test_in_steps_it_comes_to_what_it_comes_to_at_once_and_again_from_the_lake_a
     assert same(again, stepped)
 
 
+@pytest.mark.parametrize("minutes", [7, 1000])
+def test_a_shadow_that_comes_half_an_hour_late_counts_whenever_one_looks(lake: Lake, minutes: int) -> None:
+    for index in range(2):
+        hour, found = START + timedelta(hours=index), traffic(400, index)
+        keys = lake.shadowed(found, hour, shadow_seconds=1800)
+        lake.labelled(keys, found, hour + timedelta(hours=1))
+    one = watched(monitoring={"labels": {"horizonSeconds": 0}})
+    at, end = START, START + timedelta(hours=4)
+    while at < end:
+        update(lake.store, one, at)
+        at += timedelta(minutes=minutes)
+    stepped = told(lake, one, end)
+    assert stepped.units == 800
+    assert same(recomputed(lake.store, one, stepped), stepped)
+
+
 def test_a_row_that_is_there_twice_counts_once(lake: Lake) -> None:
     found = traffic(500)
     keys = lake.shadowed(found)

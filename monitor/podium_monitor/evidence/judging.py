@@ -72,7 +72,8 @@ def _look(point: Point) -> Look:
 
 
 def _share(found: Covered) -> float:
-    return found.labelled / found.units if found.units else 0.0
+    """At most 1: of a key the shadow may fail the first request and answer a later one."""
+    return min(1.0, found.labelled / found.units) if found.units else 0.0
 
 
 def _decision(

@@ -160,24 +160,28 @@ def rows(base: duckdb.DuckDBPyConnection, at: Place, trial: Trial, window: Windo
         "early": LABEL_EARLY // _NEXT,
         "inputs": inputs,
     }
-    oldest, newest = min(predictions), max(predictions)
     answered, labels = _ALONE, _NO_LABELS
     if question.mode == "Shadow":
-        near = {hour + beside for hour in predictions for beside in (timedelta(0), _HOUR)}  # filed by their own time
-        found = at.listed("shadows", oldest, newest + 2 * _HOUR)
-        shadows = at.local({hour: paths for hour, paths in found.items() if hour in near})
+        shadows = _shadows(at, predictions)
         if not shadows:
             return
         answered = _SHADOWED
         parameters |= {"shadows": shadows, "digest": question.digest, "champion": question.champion_digest}
         parameters |= {"shadow_late": _SHADOW_LATE // _NEXT}
-    if known := at.local(at.listed("labels", oldest - LABEL_EARLY, window.end)):
+    if known := at.local(at.listed("labels", min(predictions) - LABEL_EARLY, window.end)):
         labels, parameters = _LABELS, parameters | {"labels": known}
     sql = _ROWS.format(predictions=_PREDICTIONS, answered=answered, labels=labels)
     result: Any = base.sql(sql, params=parameters)
     for batch in result.to_arrow_reader(_PART_ROWS):
         if batch.num_rows:
             yield pa.Table.from_batches([batch])
+
+
+def _shadows(at: Place, predictions: dict[datetime, list[str]]) -> list[str]:
+    """Files of the answers to predictions of these hours. They are filed by their own time."""
+    near = {hour + beside for hour in predictions for beside in (timedelta(0), _HOUR)}
+    found = at.listed("shadows", min(near), max(near) + _HOUR)
+    return at.local({hour: paths for hour, paths in found.items() if hour in near})
 
 
 def _asked(

@@ -1,7 +1,7 @@
 """Rows of the overview, kept ready: an evaluation is a large document, its row a few lines.
 
 Nothing is read while nobody looks. Who looks gets what is there; what is older than a minute is read again behind their
-back. For what is missing or older than five minutes they wait two seconds; then the page says how many are still to come.
+back. For what is missing or older than five minutes they wait a moment; then the page says how many are still to come.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 _FRESH_SECONDS = 60.0
 _USABLE_SECONDS = 300.0
-_PATIENCE_SECONDS = 2.0
+_PATIENCE_SECONDS = 0.15
 
 _Key = tuple[str, str]
 

@@ -67,9 +67,9 @@ button.addEventListener("click", () => {
   name();
 });
 
-// Every 10 s the page is asked for again; nothing moves unless something has changed. What somebody has opened stays
+// Every 10 s (sooner where it says that more is to come) the page is asked for again; nothing moves unless something has changed. What somebody has opened stays
 // open, and what has the focus is left alone until the next time.
-const EVERY = 10_000;
+const EVERY = 10_000, SOON = 1_500;
 let etag = null;
 const live = document.getElementById("live");
 
@@ -85,7 +85,10 @@ const replace = (fresh) => {
   }
   const foot = fresh.getElementById("live");
   if (foot && live.textContent !== foot.textContent) live.textContent = foot.textContent;
+  soon();
 };
+
+const soon = () => { if (document.querySelector("[data-soon]")) setTimeout(look, SOON); };
 
 const look = async () => {
   if (document.hidden) return;
@@ -103,3 +106,4 @@ const look = async () => {
 
 tidy(document);
 if (document.querySelector("[data-live]")) setInterval(look, EVERY);
+soon();

@@ -407,7 +407,7 @@ def _challenger(story: Story, index: int, name: str, decision: Decision) -> Chal
         low=last.low,
         high=last.high,
         decision=decision,
-        decided_at_units=looks[52].units if decision == "Better" else None,
+        decided_at_units=next(one.units for one in looks if one.low > 0.005) if decision == "Better" else None,
         guardrails=[
             GuardrailState(name="latency", type="P99", state="Kept", value=0.04, low=-0.02, high=0.11, bound=0.25),
             GuardrailState(

@@ -128,7 +128,7 @@ def test_an_alert_is_marked_apart_from_its_shade() -> None:
 
 
 def test_the_confidence_sequence_tells_what_is_needed_and_where_it_was_decided() -> None:
-    svg = confidence_sequence(challenger()).svg
+    svg = confidence_sequence(challenger(decided_at_units=3000)).svg
     assert "needed: 0.005" in svg
     assert "Better at 3,000" in svg
 

@@ -19,6 +19,7 @@ from web_fixtures import served
 
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="there is no Chromium on this machine")
 
+_WHOLE = "!document.querySelector('[data-soon]')"
 _UNNAMED = """[...document.querySelectorAll('a,button,input,select,svg.chart')]
     .filter(e => !(e.getAttribute('aria-label') || e.textContent.trim() || e.labels?.length || e.type === 'hidden'))
     .map(e => e.outerHTML)"""
@@ -41,7 +42,7 @@ async def shown(stories: list[Story], evaluated: bool = True) -> AsyncIterator[t
 async def test_the_overview_shows_each_deployment_and_sorts_and_filters() -> None:
     async with shown(fleet(12)) as (tab, url, _):
         await tab.open(url)
-        assert await tab.value("document.querySelectorAll('.fleet tbody tr').length") == 12
+        await tab.until("document.querySelectorAll('.fleet tbody tr').length == 12")
         first = await tab.value("document.querySelector('.fleet tbody tr').innerText")
         for wanted in ("churn", "Performance degraded", "gradient-boosting", "Better", "0.8", "EUR", "91.3 %"):
             assert wanted in first
@@ -81,6 +82,7 @@ async def test_a_page_can_be_read_without_a_pointer_and_without_sharp_eyes(path:
     async with shown(fleet(9)) as (tab, url, _):
         await tab.size(1400, 1000, theme)
         await tab.open(url + path)
+        await tab.until(_WHOLE)
         assert await tab.value("document.documentElement.lang") == "en"
         assert await tab.value("document.querySelectorAll('h1').length") == 1
         assert await tab.value("document.querySelectorAll('main, header, footer').length") == 3
@@ -112,6 +114,7 @@ async def test_a_narrow_screen_needs_no_scrolling_sideways(path: str) -> None:
     async with shown(fleet(4)) as (tab, url, _):
         await tab.size(390, 844)
         await tab.open(url + path)
+        await tab.until(_WHOLE)
         assert await tab.value("document.documentElement.scrollWidth") <= 390
 
 

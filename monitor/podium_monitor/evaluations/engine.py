@@ -19,7 +19,8 @@ import pyarrow as pa
 
 from podium_monitor.evaluations.hours import SubjectOf, summaries
 from podium_monitor.evaluations.keeping import ArmSummary, HourState, Keeper, State, hour_name
-from podium_monitor.evaluations.labelled import Labels, newest
+from podium_monitor.evaluations.labelled import Labels
+from podium_monitor.evaluations.matching import match
 from podium_monitor.evaluations.rows import Kinds, Source, kinds
 from podium_monitor.lake.reading import entries
 from podium_monitor.lake.store import Entry, Store
@@ -33,8 +34,8 @@ _LIST_ALL_SECONDS = 3600.0
 _PATIENCE = 20.0
 """An hour that was read is not read again before this many times the seconds that it took: reading costs 5 % at most."""
 _TRY_AGAIN_SECONDS = 300.0
-_LABEL_BYTES = 64 * 1024 * 1024
-"""Label files that are matched at a time."""
+_PREPARED_KEYS = 4_000_000
+"""Join keys of hours that are prepared together and then all read, whatever the time: preparing is not repeated."""
 _LABEL_SLACK = timedelta(hours=1)
 """A label may lie under an hour before its prediction's by so much: clocks differ."""
 
@@ -83,8 +84,8 @@ class Update:
         return self._keeper
 
     def run(self, now: datetime, stopping: Callable[[], bool], seconds: float) -> set[str]:
-        """Hours whose summaries changed. Ends early, between two hours, when `stopping` or after `seconds`: the next round
-        goes on."""
+        """Hours whose summaries changed. Ends early: when `stopping`, and after `seconds` once all those are read
+        that were prepared together: the next round goes on."""
         started = time.monotonic()
         everything = now.timestamp() - self._state.listed_at >= _LIST_ALL_SECONDS
         found = self._listed(now, everything)
@@ -94,22 +95,28 @@ class Update:
         if everything:
             changed |= self._forget_old(now)
         due = self._due(found, now)
-        self._prepare(found, due)
-        for hour in due:
-            if stopping() or time.monotonic() - started > seconds:
-                self._leave()
-                break
-            try:
-                self._read(found, hour)
-            except FileNotFoundError:
-                logger.info("%s/%s: files of %s were compacted meanwhile", self._namespace, self._name, hour)
-            except (duckdb.Error, pa.ArrowException, OSError) as error:
-                self._pass_over(hour, error, now)
-            else:
-                changed.add(hour)
+        while due and not stopping() and (not changed or time.monotonic() - started < seconds):
+            ready, due = self._prepare(found, due, now)
+            for hour in ready:
+                if stopping():
+                    break
+                if self._is_read(found, hour, now):
+                    changed.add(hour)
+        self._leave()
         if everything or changed or found.labels:
             self._keeper.keep_state(self._state)
         return changed
+
+    def _is_read(self, found: _Files, hour: str, now: datetime) -> bool:
+        try:
+            self._read(found, hour)
+        except FileNotFoundError:
+            logger.info("%s/%s: files of %s were compacted meanwhile", self._namespace, self._name, hour)
+        except (duckdb.Error, pa.ArrowException, OSError) as error:
+            self._pass_over(hour, error, now)
+        else:
+            return True
+        return False
 
     def _pass_over(self, hour: str, error: Exception, now: datetime) -> None:
         """One hour that cannot be read keeps no other from being read; it is tried again after a while."""
@@ -161,23 +168,8 @@ class Update:
             self._state.pending = []
 
     def _match(self, files: Sequence[Entry], hours: Sequence[str]) -> None:
-        if not hours:
-            return
-        for part in _parts(files):
-            try:
-                paths = [self._lake.store.local(entry.path) for entry in part]
-            except FileNotFoundError:
-                continue  # compacted away: its rows come with another file
-            labels = newest(self._lake.connection, paths)
-            for hour in hours:
-                matched = labels.of(self._keeper.keys(hour))
-                if not len(matched):
-                    continue
-                before = self._keeper.labels(hour)
-                after = before.with_newer(matched)
-                if not after.same_as(before):
-                    self._keeper.keep_labels(hour, after)
-                    self._state.hours[hour].stale = True
+        for hour in match(self._lake.store, self._lake.connection, self._keeper, files, hours):
+            self._state.hours[hour].stale = True
 
     def _due(self, found: _Files, now: datetime) -> list[str]:
         """The newest first."""
@@ -201,29 +193,37 @@ class Update:
     def _is_rested(self, state: HourState, now: datetime) -> bool:
         return now.timestamp() - state.read_at >= _PATIENCE * state.cost_seconds
 
-    def _prepare(self, found: _Files, due: Sequence[str]) -> None:
-        """The keys of hours whose rows changed are learned, and all labels since matched with them: those that were read
-        before the hour was."""
-        fresh = []
-        for hour in due:
+    def _prepare(self, found: _Files, due: Sequence[str], now: datetime) -> tuple[list[str], list[str]]:
+        """Hours that can be read now, and those that wait. Of hours whose rows changed the keys are learned, as many as
+        memory has room for, and all labels since are matched with them: those that were read before the hour was."""
+        ready: list[str] = []
+        fresh: list[str] = []
+        keys = looked = 0
+        while looked < len(due) and keys < _PREPARED_KEYS:
+            hour = due[looked]
+            looked += 1
+            ready.append(hour)
             paths = found.predictions.get(hour)
             if paths is None or self._state.hours[hour].files == _digest(found.of(hour)):
                 continue
             try:
-                source = Source(self._local(paths))
+                self._kinds[hour] = learned = kinds(self._lake.connection, Source(self._local(paths)), self._lake.folder)
             except FileNotFoundError:
+                continue  # reading it finds the same
+            except (duckdb.Error, pa.ArrowException, OSError) as error:
+                self._pass_over(hour, error, now)
+                ready.pop()
                 continue
-            self._kinds[hour] = found_kinds = kinds(self._lake.connection, source, self._lake.folder)
-            self._keeper.keep_keys(hour, found_kinds.keys)
+            self._keeper.keep_keys(hour, learned.keys)
             labels = self._keeper.labels(hour)
             if len(labels):  # of rows that were erased since, nothing stays
-                self._keeper.keep_labels(hour, labels.of(found_kinds.keys))
+                self._keeper.keep_labels(hour, labels.of(learned.keys))
             fresh.append(hour)
-        if not fresh:
-            return
-        first = hour_name(datetime.fromisoformat(f"{min(fresh)}:00:00+00:00") - _LABEL_SLACK)
-        since = [entry for entry in found.labels.values() if _hour_of(entry) >= first]
-        self._match(since, fresh)
+            keys += len(learned.keys)
+        if fresh:
+            first = hour_name(datetime.fromisoformat(f"{min(fresh)}:00:00+00:00") - _LABEL_SLACK)
+            self._match([entry for entry in found.labels.values() if _hour_of(entry) >= first], fresh)
+        return ready, list(due[looked:])
 
     def _read(self, found: _Files, hour: str) -> None:
         started, state = time.monotonic(), self._state.hours[hour]
@@ -263,19 +263,6 @@ class Update:
             self._keeper.forget(hour)
             del self._state.hours[hour]
         return old
-
-
-def _parts(files: Sequence[Entry]) -> list[list[Entry]]:
-    """Of bounded size each."""
-    parts: list[list[Entry]] = []
-    size = 0
-    for entry in files:
-        if not parts or size + entry.size > _LABEL_BYTES:
-            parts.append([])
-            size = 0
-        parts[-1].append(entry)
-        size += entry.size
-    return parts
 
 
 def _hour_of(entry: Entry) -> str:

@@ -65,6 +65,10 @@ class Labels:
         """Those of some keys, which are sorted."""
         return Labels(self.table.filter(pa.array(_among(self.keys, keys))))
 
+    def rows(self, chosen: npt.NDArray[np.int64]) -> "Labels":
+        """Some rows, by ascending place."""
+        return Labels(self.table.take(pa.array(chosen)).combine_chunks())
+
     def with_newer(self, others: "Labels") -> "Labels":
         """The newest of both, by (time, received at, label)."""
         if not len(self):

@@ -74,7 +74,7 @@ class Kinds:
 
 def connect(threads: int, memory_bytes: int, folder: Path) -> duckdb.DuckDBPyConnection:
     """A database in memory that spills to `folder`, reads local files and nothing else, and loads no extension."""
-    return duckdb.connect(
+    connection = duckdb.connect(
         config={
             "threads": threads,
             "memory_limit": f"{memory_bytes // 1_000_000}MB",
@@ -83,6 +83,8 @@ def connect(threads: int, memory_bytes: int, folder: Path) -> duckdb.DuckDBPyCon
             "autoload_known_extensions": False,
         }
     )
+    connection.execute("SET enable_progress_bar = false")
+    return connection
 
 
 def kinds(connection: duckdb.DuckDBPyConnection, source: Source, folder: Path | None = None) -> Kinds:

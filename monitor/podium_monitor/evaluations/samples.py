@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from podium_evaluation.sequences import Floats
 from podium_monitor.evaluations.batch import Batch
 
 
@@ -14,13 +15,19 @@ def sample_of(batch: Batch, rows: int) -> pa.Table:
     places = np.argpartition(batch.rank, rows)[:rows] if batch.rows > rows else np.arange(batch.rows)
     chosen[places] = True
     few = batch.chosen(chosen)
-    columns: dict[str, Any] = {name: pa.array(values, from_pandas=True) for name, values in few.numbers.items()}
+    columns: dict[str, Any] = {name: _floats(values) for name, values in few.numbers.items()}
     columns |= {name: pa.array(texts.values().tolist(), pa.string()) for name, texts in few.texts.items()}
-    columns |= {f"output.{name}": pa.array(values, from_pandas=True) for name, values in few.output_numbers.items()}
+    columns |= {f"output.{name}": _floats(values) for name, values in few.output_numbers.items()}
     columns |= {f"output.{name}": pa.array(texts.values().tolist(), pa.string()) for name, texts in few.output_texts.items()}
     columns["target"] = pa.array([_text(value) for value in few.truth.tolist()], pa.string())
     columns["rank"] = pa.array(few.rank)
     return pa.table(columns)
+
+
+def _floats(values: Floats) -> Any:
+    """Seven digits are enough for sentences, and half the size."""
+    with np.errstate(over="ignore"):
+        return pa.array(values.astype(np.float32), from_pandas=True)
 
 
 def _text(value: Any) -> str | None:

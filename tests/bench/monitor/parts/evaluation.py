@@ -140,7 +140,8 @@ def _evaluate_day(folder: Path) -> Cost:
         at, counted = _MIDNIGHT + timedelta(hours=HOURS + 2), 0
         for _ in range(100):  # rounds of bounded time
             document = evaluations.evaluate(watched(), at)
-            assert document is not None
+            if document is None:
+                continue
             counted = sum(window.rows for window in document.arms[0].days)
             if len(document.arms[0].hours) == HOURS:
                 assert sum(window.labelled for window in document.arms[0].days) == counted

@@ -78,19 +78,34 @@ def pooled(reference: Counts, current: Counts, fewest: float = FEWEST_EXPECTED) 
     everything = total.sum()
     if everything == 0:
         return reference[:0], current[:0]
-    smaller = min(reference.sum(), current.sum())
-    rare = (total * smaller / everything < fewest) & (total > 0)
+    rare = _rare(reference, current, fewest)
     kept = (total > 0) & ~rare
     if rare.any():
         return (np.append(reference[kept], reference[rare].sum()), np.append(current[kept], current[rare].sum()))
     return reference[kept], current[kept]
 
 
+def _rare(reference: Counts, current: Counts, fewest: float) -> npt.NDArray[np.bool_]:
+    """Bins that are not empty and have less than `fewest` rows to be expected in the smaller window."""
+    total, smaller = reference + current, min(reference.sum(), current.sum())
+    return np.asarray((total > 0) & (total * smaller < fewest * total.sum()), dtype=bool)
+
+
 def pooled_categories(reference: Counts, current: Counts) -> tuple[Counts, Counts]:
     """Both windows of CategoryBins with rare categories joined (see `pooled`). Missing and unseen values, the last two bins,
-    stay bins of their own: they say what a pool would hide."""
-    old, new = pooled(reference[:-2], current[:-2]) if len(reference) > 2 else (reference[:0], current[:0])
-    return np.concatenate([old, reference[-2:]]), np.concatenate([new, current[-2:]])
+    stay bins of their own: they say what a pool would hide.
+
+    But a reference of many rare categories has not seen them all: of unseen values as many as its categories of one row
+    foretell (Good, 1953, Biometrika 40, 237-264) are rare ones and go to the pool.
+    """
+    old, new = pooled(reference[:-2], current[:-2])
+    missing_and_unseen = np.array(current[-2:])
+    if len(old) and (_rare(reference[:-2], current[:-2], FEWEST_EXPECTED)).any():
+        share = float(np.sum(reference[:-2] == 1)) / float(reference.sum())
+        foretold = min(missing_and_unseen[1], round(share * float(current.sum())))
+        new = np.append(new[:-1], new[-1] + foretold)
+        missing_and_unseen[1] -= foretold
+    return np.concatenate([old, reference[-2:]]), np.concatenate([new, missing_and_unseen])
 
 
 def added(windows: Sequence[Counts]) -> Counts:

@@ -58,7 +58,7 @@ def column_drift(reference: Column, current: Column) -> ColumnDrift:
     values = (reference.numbers, _numbers(current)) if reference.kind == "Numeric" else (nothing, nothing)
     comparable = len(values[0]) > 0 and len(values[1]) > 0
     finite = comparable and bool(np.isfinite(values[0]).any() and np.isfinite(values[1]).any())
-    test = kolmogorov_smirnov(*values) if comparable else chi_square(old, new)
+    test = kolmogorov_smirnov(*values) if comparable else chi_square(*binned)
     return ColumnDrift(
         psi=psi,
         psi_threshold=threshold,

@@ -206,7 +206,7 @@ def _drift(column: NumericColumn | TextColumn, tally: Tally, monitoring: Monitor
         p_value = p_value_with_missing(test, reference, current) if test else None
         wasserstein = _finite(wasserstein_of(column.grid, column.counts, bins, (other[2], other[3]), column.deviation))
     if test is None:
-        test = chi_square(reference, current)
+        test = chi_square(*binned)
     return ColumnDrift(
         psi=psi,
         psi_threshold=threshold,

@@ -65,10 +65,22 @@ def test_missing_values_at_the_usual_rate_are_no_drift() -> None:
 
 def test_psi_joins_rare_categories_and_keeps_missing_and_unseen_ones_apart() -> None:
     """Expected counts below 5 of the smaller window: c and d; the figure by hand."""
-    old = column("c", ["a"] * 60 + ["b"] * 36 + ["c"] * 3 + ["d"])
+    old = column("c", ["a"] * 60 + ["b"] * 36 + ["c"] * 2 + ["d"] * 2)
     new = column("c", np.array(["a"] * 50 + ["b"] * 44 + ["c"] * 1 + ["d"] * 3 + ["z", None], dtype=object))
     parts = [(0.6, 0.5), (0.36, 0.44), (0.04, 0.04), (0.005, 0.01), (0.005, 0.01)]
     assert column_drift(old, new).psi == pytest.approx(sum((c - r) * math.log(c / r) for r, c in parts))
+
+
+def test_categories_that_a_reference_of_rare_ones_could_not_all_see_are_no_drift() -> None:
+    """A million identifiers, and a vocabulary with a long tail: of neither all were seen. New common ones are drift."""
+    chance = np.random.default_rng(3)
+    identifiers = chance.integers(0, 1_000_000, 6000).astype(str)
+    words = np.minimum(chance.zipf(1.5, 6000), 10**9).astype(str)
+    for values in (identifiers, words):
+        drift = column_drift(column("c", values[:4000]), column("c", values[4000:]))
+        assert drift.severity == "None"
+    new = np.where(np.arange(2000) % 4 == 0, "new", words[4000:])
+    assert column_drift(column("c", words[:4000]), column("c", new)).severity == "Critical"
 
 
 def test_numbers_that_became_text_are_counted() -> None:

@@ -5,6 +5,7 @@ refused for (podium_monitor.events), a block is refused for too.
 """
 
 import math
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -24,7 +25,9 @@ _read_blocks = msgspec.msgpack.Decoder(list[Block]).decode
 _read_cells = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _json = msgspec.json.Encoder().encode
 
-_NUMBERS = "biuf"
+_NUMBERS = re.compile(r"[<>|=]?(?:b1|[iu][1248]|f[248])")
+"""Forms of columns. numpy itself would read far more: structures, dates, objects, Python expressions."""
+_MOST_DIMENSIONS = 32
 _LAST_SECOND = 253_370_764_800
 """The year 8999: what lies beyond is refused, as an event's time is."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -63,7 +66,7 @@ def rows_of_blocks(content: bytes, source: Source, clock: Clock, max_rows: int, 
         blocks = _read_blocks(content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidBatch(f"the body is not an array of blocks of rows: {error}") from error
-    if (rows := sum(max(0, block.rows) for block in blocks)) > max_rows:
+    if (rows := sum(max(1, block.rows) for block in blocks)) > max_rows:  # a block without rows takes time, too
         raise TooLarge(f"the batch has {rows} rows, at most {max_rows} are taken at once")
     size = sum(map(_least_bytes, blocks))
     predictions: list[_Columns] = []
@@ -73,7 +76,7 @@ def rows_of_blocks(content: bytes, source: Source, clock: Clock, max_rows: int, 
             raise TooLarge(f"the batch's rows have more than {max_bytes} bytes, send smaller ones")
         try:
             of_block = _predictions(block) if isinstance(block, Predictions) else _shadows(block)
-        except (ValueError, TypeError, msgspec.DecodeError) as error:
+        except (ValueError, TypeError, OverflowError, RecursionError, msgspec.DecodeError) as error:
             raise InvalidBatch(f"block {number} does not fit: {error}") from error
         size += sum(len(text) for name in ("inputs", "outputs") for text in of_block.get(name, ()) if text)
         (predictions if isinstance(block, Predictions) else shadows).append(of_block)
@@ -89,7 +92,9 @@ def _least_bytes(block: Block) -> int:
     """Of its rows' texts, without the values of columns: what is said once for many rows may become very long."""
     columns = [*(block.inputs if isinstance(block, Predictions) else ()), *(block.outputs or ())]
     size = len(block.members) + len(block.stem) + sum(len(column.name) + 3 for column in columns)
-    if isinstance(block, Predictions) and block.start is not None:
+    if isinstance(block, Shadows):
+        size += len(block.name)
+    elif block.start is not None:
         size += sum(map(len, block.request_ids))
     return max(0, block.rows) * size
 
@@ -185,9 +190,11 @@ def _cells(column: Column, rows: int) -> list[str]:
 
 
 def _array(column: Column, rows: int) -> npt.NDArray[Any]:
-    dtype, shape = _dtype(column.form), column.shape
-    if dtype.kind not in _NUMBERS or shape[:1] != [rows] or (len(shape) > 1 and min(shape) < 0):
+    shape = column.shape
+    known = _NUMBERS.fullmatch(column.form) and len(shape) <= _MOST_DIMENSIONS
+    if not known or shape[:1] != [rows] or (len(shape) > 1 and min(shape) < 0):
         raise ValueError(f"column '{column.name[:80]}' has the form {column.form[:20]!r} and the shape {shape[:8]}")
+    dtype = _dtype(column.form)
     if math.prod(shape) * dtype.itemsize != len(column.content):
         raise ValueError(f"column '{column.name[:80]}' has {len(column.content)} bytes, which do not fit {shape[:8]}")
     array = np.frombuffer(column.content, dtype)

@@ -7,6 +7,7 @@ last one, and with it the reference is whole.
 """
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -29,6 +30,10 @@ _MAX_ROWS = 100_000
 _MAX_COLUMNS = 10_000
 _MAX_UNPACKED_BYTES = 1024 * 1024 * 1024
 _KEPT = 64
+_MAX_DEPTH = 50
+_MAX_DIGITS = 100
+_BEGIN_NUMBERS = frozenset("+-.0123456789")
+_MERGE = "tag:yaml.org,2002:merge"
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same, ten times as fast, where libyaml is
 
@@ -108,11 +113,37 @@ def check(name: str, content: bytes) -> None:
 
 def _descriptor(content: bytes) -> Descriptor:
     try:
-        return without_unknown_fields(Descriptor, yaml.load(content, Loader=_Loader))  # noqa: S506  a safe loader
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidReference(f"{DESCRIPTOR_FILE} is not YAML: {error}") from error
+        return without_unknown_fields(Descriptor, _yaml(content))
     except ValidationError as error:
         raise InvalidReference(f"{DESCRIPTOR_FILE}: {first_error(error)}") from error
+
+
+def _yaml(content: bytes) -> Any:
+    """The document. A few kilobytes of YAML can take a parser hours: such are refused first. Raises InvalidReference."""
+    try:
+        _check_cheap(yaml.parse(content, Loader=_Loader))
+        return yaml.load(content, Loader=_Loader)  # noqa: S506  a safe loader
+    except InvalidReference:
+        raise
+    except (yaml.YAMLError, ValueError, ArithmeticError, LookupError, AttributeError, TypeError, RecursionError) as error:
+        # PyYAML lets through what is raised by a date without a day, an empty !!int, a number of 5,000 digits.
+        raise InvalidReference(f"{DESCRIPTOR_FILE} is not YAML: {error}") from error
+
+
+def _check_cheap(events: Iterable[yaml.Event]) -> None:
+    """Time grows with the square of depth, of a number's length, and with 2 to the power of merges."""
+    depth = 0
+    for event in events:
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        elif isinstance(event, yaml.ScalarEvent) and (event.implicit[0] or event.tag):
+            number = event.value[:1] in _BEGIN_NUMBERS and len(event.value) > _MAX_DIGITS and " " not in event.value
+            if number or event.value == "<<" or event.tag == _MERGE:
+                raise InvalidReference(f"{DESCRIPTOR_FILE} has a merge key or a long number{event.start_mark}: write it out")
+        if depth > _MAX_DEPTH:
+            raise InvalidReference(f"{DESCRIPTOR_FILE} is more than {_MAX_DEPTH} levels deep{event.start_mark}")
 
 
 def _profile(content: bytes) -> Profile:

@@ -106,6 +106,12 @@ def test_an_empty_body_of_blocks_is_an_empty_batch() -> None:
         (predictions(inputs=[column(form=TEXT, content=b"[1]")]), "must have 2"),
         (predictions(inputs=[column(form=TEXT, content=b"[1,")]), "truncated"),
         (shadows(rows=-5), "does not fit"),
+        (predictions(times=[1.0, float("inf")]), "infinity"),
+        (shadows(time=float("-inf")), "infinity"),
+        (predictions(inputs=[column(form="(1,f4,")]), "the form"),
+        (predictions(inputs=[column(form="f4,f4")]), "the form"),
+        (predictions(inputs=[column(shape=[2, *[2**62] * 100_000])]), "the shape"),
+        (predictions(inputs=[column(form=TEXT, content=b"[" * 100_000 + b"]" * 100_000)]), "recursion"),
     ],
 )
 def test_a_block_that_does_not_fit_is_refused_and_named(block: Block, said: str) -> None:
@@ -126,5 +132,9 @@ def test_more_rows_or_bytes_than_are_taken_are_refused_before_they_are_made() ->
         read(predictions(), predictions(), max_bytes=300)
     with pytest.raises(TooLarge, match="more than 100000 bytes"):
         read(predictions(inputs=[column(name="x" * 60_000)]))
+    with pytest.raises(TooLarge, match="more than 100000 bytes"):
+        read(shadows(rows=100, outputs=None, name="n" * 10_000))
+    with pytest.raises(TooLarge, match="at most 100"):
+        read(*[shadows(rows=0)] * 101)
     with pytest.raises(TooLarge, match="at most 100"):
         read(shadows(rows=2**40, outputs=None))

@@ -65,8 +65,8 @@ class Shelf:
             one = self._wanted.pop(key)
             try:
                 made = await asyncio.to_thread(self._made, one)
-            except OSError as error:
-                log.warning("the evaluation of %s/%s cannot be read: %s", *key, error)
+            except Exception:  # one document that cannot be read, or shown, must not hide the others
+                log.exception("%s/%s cannot be shown", *key)
                 continue
             self._kept[key] = _Kept(one, made, self._clock())
 

@@ -69,7 +69,7 @@ async def test_a_planted_unit_error_is_seen_on_every_part_of_the_page(tmp_path: 
     async with served(app) as url, chromium() as tab:
         await tab.size(1400, 1000)
         await tab.open(url)
-        await tab.until("document.querySelector('.fleet tbody tr')")
+        await tab.until("document.querySelector('.fleet tbody tr') !== null")
         row = await tab.value("document.querySelector('.fleet tbody tr').innerText")
         assert "churn-3" in row
         assert "Performance degraded" in row

@@ -149,7 +149,7 @@ async def test_a_page_does_not_wait_for_ever_and_one_broken_file_hides_no_other(
     def evaluation(namespace: str, name: str) -> DeploymentEvaluation | None:
         held.wait(10)
         if name == "churn":
-            raise OSError("the disk is tired")
+            raise ValueError("the disk is tired")
         return real.evaluation(namespace, name)
 
     shelf = Shelf(replace(real, evaluation=evaluation))

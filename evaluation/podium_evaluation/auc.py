@@ -4,10 +4,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtr, ndtri, stdtrit
 from scipy.stats import rankdata
 
 from podium_evaluation.sequences import Floats
+
+_FEWEST_DEGREES = 3.0
+_MOST_DEGREES = 1e6
+"""Beyond it Student's t is the normal distribution."""
 
 
 @dataclass(frozen=True)
@@ -35,32 +39,36 @@ def auc(target: npt.ArrayLike, scores: npt.ArrayLike, confidence: float = 0.95) 
     """The probability that a positive row has a higher score than a negative one, ties counted half.
 
     `target` is 0 or 1, both shapes (n,). The interval is symmetric on the logit scale: it keeps its coverage near 1,
-    where the plain one leaves [0, 1]. With one row of a class the error is unknown (NaN). Raises ValueError when shapes
+    where the plain one leaves [0, 1], and wider by the doubt about the variance: with 50 positives and an AUC of .95
+    the normal quantile covers 91 %. With one row of a class the error is unknown (NaN). Raises ValueError when shapes
     differ, a score is NaN, or a class is absent.
 
     Source: DeLong, DeLong, Clarke-Pearson (1988), Biometrics 44, 837-845; computed by midranks as in Sun, Xu (2014),
     IEEE Signal Processing Letters 21, 1389-1393, doi 10.1109/LSP.2014.2337313. The logit interval: Pepe (2003), The
-    Statistical Evaluation of Medical Tests, section 5.2.
+    Statistical Evaluation of Medical Tests, section 5.2. Degrees of freedom of a variance by its kurtosis: O'Neill (2014),
+    The American Statistician 68, 282-296; of their sum: Satterthwaite (1946), Biometrics Bulletin 2, 110-114.
 
     >>> auc([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8]).value
     0.75
     """
-    values, covariance = _structural(target, [scores])
-    return _auc(float(values[0]), float(covariance[0, 0]), confidence)
+    of_positives, of_negatives = _structural(target, [scores])
+    return _auc(of_positives[0], of_negatives[0], confidence)
 
 
 def auc_difference(
     target: npt.ArrayLike, first: npt.ArrayLike, second: npt.ArrayLike, confidence: float = 0.95
 ) -> AucDifference:
     """Both AUCs and DeLong's test of their difference, paired on the same rows. Arguments and source: see `auc`."""
-    values, covariance = _structural(target, [first, second])
-    difference = float(values[0] - values[1])
+    of_positives, of_negatives = _structural(target, [first, second])
+    areas = [_auc(ones, zeros, confidence) for ones, zeros in zip(of_positives, of_negatives, strict=True)]
+    covariance = _covariance(of_positives) / of_positives.shape[1] + _covariance(of_negatives) / of_negatives.shape[1]
+    difference = areas[0].value - areas[1].value
     error = float(np.sqrt(max(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1], 0.0)))
     z = difference / error if error > 0 else (0.0 if difference == 0 else float(np.copysign(np.inf, difference)))
     half = float(ndtri(0.5 + confidence / 2)) * error
     return AucDifference(
-        first=_auc(float(values[0]), float(covariance[0, 0]), confidence),
-        second=_auc(float(values[1]), float(covariance[1, 1]), confidence),
+        first=areas[0],
+        second=areas[1],
         difference=difference,
         interval=(difference - half, difference + half),
         z=z,
@@ -81,18 +89,33 @@ def auc_of_counts(positive: npt.ArrayLike, negative: npt.ArrayLike, confidence: 
         raise ValueError(f"there are {m:.0f} positive and {n:.0f} negative rows; an AUC needs both")
     of_positives = (np.cumsum(zeros) - zeros / 2) / n
     of_negatives = 1 - (np.cumsum(ones) - ones / 2) / m
-    value = float(np.dot(ones, of_positives) / m)
-    return _auc(value, _spread(ones, of_positives, value) / m + _spread(zeros, of_negatives, value) / n, confidence)
+    parts = _spread(of_positives, ones), _spread(of_negatives, zeros)
+    return _interval(float(np.dot(ones, of_positives) / m), *parts, confidence)
 
 
-def _spread(counts: Floats, components: Floats, mean: float) -> float:
-    """Variance of components that each occur so often; NaN with fewer than two."""
-    total = float(counts.sum())
-    return float(np.dot(counts, (components - mean) ** 2) / (total - 1)) if total > 1 else float("nan")
+@dataclass(frozen=True)
+class _Spread:
+    """Variance of a mean, and the degrees of freedom with which it is known. NaN of fewer than two."""
+
+    variance: float
+    degrees: float
+
+
+def _spread(components: Floats, counts: Floats | None = None) -> _Spread:
+    """Of components that each occur so often, by default once."""
+    total = float(len(components) if counts is None else counts.sum())
+    if total < 2:
+        return _Spread(float("nan"), float("nan"))
+    weights = np.full(len(components), 1.0) if counts is None else counts
+    squares = (components - np.dot(weights, components) / total) ** 2
+    second, fourth = float(np.dot(weights, squares)) / total, float(np.dot(weights, squares**2)) / total
+    excess = fourth / second**2 - 1 if second > 1e-24 else 0.0
+    degrees = max(_FEWEST_DEGREES, 2 * total / excess) if excess > 1e-9 else float("inf")
+    return _Spread(second / (total - 1), degrees)
 
 
 def _structural(target: npt.ArrayLike, scores: list[npt.ArrayLike]) -> tuple[Floats, Floats]:
-    """AUCs, shape (k,), and their covariance, shape (k, k), from DeLong's structural components."""
+    """DeLong's structural components of k scores, shapes (k, n_positives) and (k, n_negatives)."""
     truth = np.asarray(target)
     if not np.isin(truth, (0, 1)).all():
         raise ValueError("a target is neither 0 nor 1")
@@ -110,7 +133,7 @@ def _structural(target: npt.ArrayLike, scores: list[npt.ArrayLike]) -> tuple[Flo
         ranks = rankdata(given)
         of_positives[row] = (ranks[positive] - rankdata(given[positive])) / n
         of_negatives[row] = 1 - (ranks[~positive] - rankdata(given[~positive])) / m
-    return of_positives.mean(axis=1), _covariance(of_positives) / m + _covariance(of_negatives) / n
+    return of_positives, of_negatives
 
 
 def _covariance(components: Floats) -> Floats:
@@ -120,9 +143,17 @@ def _covariance(components: Floats) -> Floats:
     return np.atleast_2d(np.cov(components))
 
 
-def _auc(value: float, variance: float, confidence: float) -> Auc:
-    error = float(np.sqrt(max(variance, 0.0))) if variance == variance else float("nan")
-    half = float(ndtri(0.5 + confidence / 2)) * error
+def _auc(of_positives: Floats, of_negatives: Floats, confidence: float) -> Auc:
+    return _interval(float(of_positives.mean()), _spread(of_positives), _spread(of_negatives), confidence)
+
+
+def _interval(value: float, positives: _Spread, negatives: _Spread, confidence: float) -> Auc:
+    variance = positives.variance + negatives.variance
+    error = float(np.sqrt(variance))
+    doubt = positives.variance**2 / positives.degrees + negatives.variance**2 / negatives.degrees
+    degrees = variance**2 / doubt if doubt > 0 else float("inf")
+    quantile = float(stdtrit(degrees, 0.5 + confidence / 2) if degrees < _MOST_DEGREES else ndtri(0.5 + confidence / 2))
+    half = quantile * error
     if 0 < value < 1 and error == error:
         centre = np.log(value / (1 - value))
         spread = half / (value * (1 - value))

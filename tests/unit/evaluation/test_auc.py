@@ -71,7 +71,10 @@ def test_what_has_no_auc_is_refused(target: list[int], scores: list[float], says
         auc(target, scores)
 
 
-@pytest.mark.parametrize(("shift", "positives", "rows"), [(1.0, 250, 500), (2.3, 100, 1000), (0.0, 50, 600)])
+@pytest.mark.parametrize(
+    ("shift", "positives", "rows"),
+    [(1.0, 250, 500), (2.3, 100, 1000), (0.0, 50, 600), (2.326, 50, 500), (2.326, 50, 2000)],
+)
 def test_intervals_cover_the_truth_in_93_to_97_percent(shift: float, positives: int, rows: int) -> None:
     """Normal scores, `shift` deviations apart: the AUC is known to be Phi(shift / sqrt 2)."""
     from scipy.special import ndtr

@@ -52,24 +52,29 @@ def confidence_sequence(evidence: ChallengerEvidence) -> Chart:
         title=title,
         says=says,
         svg=svg(title, says, (WIDTH, _HEIGHT), body, "timed"),
-        table=Table(
-            head=["Units", "Until", "Improvement", "Interval"],
-            rows=[
-                [
-                    words.count(look.units),
-                    words.moment(look.at),
-                    words.number(look.improvement),
-                    f"{words.number(look.low)} to {words.number(look.high)}",
-                ]
-                for look in reversed(looks)
-            ],
-        ),
+        table=_table(looks),
         keys=[
             Key("line-1 solid", "Mean improvement per unit"),
             Key("band-1", "Confidence sequence"),
             Key("bound", "Needed"),
         ],
         note=f"Valid at each look: α {words.number(evidence.alpha)}, tuned for {words.count(evidence.tuned_for_units)}",
+    )
+
+
+def _table(looks: Sequence[Look]) -> Table:
+    """The newest first."""
+    return Table(
+        head=["Units", "Until", "Improvement", "Interval"],
+        rows=[
+            [
+                words.count(look.units),
+                words.moment(look.at),
+                words.number(look.improvement),
+                f"{words.number(look.low)} to {words.number(look.high)}",
+            ]
+            for look in reversed(looks)
+        ],
     )
 
 

@@ -1,6 +1,7 @@
 """`podium compare-scores`: is one model's score better than another's, on rows that both scored?"""
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -109,6 +110,15 @@ def _show(options: CompareOptions, areas: AucDifference, verdict: Verdict, conso
     )
 
 
+def _finite(value: Any) -> Any:
+    """Numbers that do not exist are null: JSON has no NaN."""
+    if isinstance(value, dict):
+        return {name: _finite(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def _write_json(options: CompareOptions, areas: AucDifference, verdict: Verdict, rows: int) -> None:
     def shown(area: Auc) -> dict[str, Any]:
         return {"auc": area.value, "standard_error": area.standard_error, "interval": list(area.interval)}
@@ -125,7 +135,7 @@ def _write_json(options: CompareOptions, areas: AucDifference, verdict: Verdict,
         },
         "sequential": {"loss": options.loss, "alpha": options.alpha, **asdict(verdict)},
     }
-    text = json.dumps(document, indent=2) + "\n"
+    text = json.dumps(_finite(document), indent=2) + "\n"
     if options.json == "-":
         print(text, end="")
     else:

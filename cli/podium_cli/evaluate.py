@@ -105,11 +105,16 @@ def _labelled(options: EvaluateOptions) -> Any:
     if options.identity is None or options.target is None:
         raise UserError("--labels needs --id, the column that joins them, and --target, the column that they hold")
     labels = load_table(options.labels)
-    for path, table, needed in ((options.labels, labels, options.target), (options.current, frame, options.identity)):
+    asked = (options.labels, labels), (options.current, frame)
+    for (path, table), needed in zip(asked, (options.target, options.identity), strict=True):
         if needed not in table.columns or options.identity not in table.columns:
             raise UserError(f"{path} must have the columns {options.identity!r} and, in --labels, {options.target!r}")
     newest = labels.drop_duplicates(options.identity, keep="last")[[options.identity, options.target]]
-    return frame.drop(columns=options.target, errors="ignore").merge(newest, on=options.identity, how="left")
+    try:
+        return frame.drop(columns=options.target, errors="ignore").merge(newest, on=options.identity, how="left")
+    except ValueError as error:
+        kinds = " and ".join(f"{table[options.identity].dtype} in {path}" for path, table in asked)
+        raise UserError(f"--id {options.identity!r} is {kinds}: no row can have a label; write it alike in both") from error
 
 
 def _time(options: EvaluateOptions) -> tuple[str | None, Period | None]:

@@ -79,3 +79,12 @@ def test_truths_may_be_words(scored: Path, tmp_path: Path) -> None:
         done, of_words = (run(str(path), *given) for path in (scored, tmp_path / "words.csv"))
         assert of_words.stdout == done.stdout
         assert of_words.returncode == 0, of_words.stderr
+
+
+def test_what_one_positive_row_cannot_tell_is_null(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"left": [1, 0, 0, 0], "old": [0.4, 0.2, 0.5, 0.1], "new": [0.9, 0.1, 0.3, 0.2]})
+    frame.to_csv(tmp_path / "few.csv", index=False)
+    done = run(str(tmp_path / "few.csv"), "--target", "left", "--score", "old", "--score", "new", "--json", "-")
+    assert "NaN" not in done.stdout
+    assert json.loads(done.stdout)["a"]["standard_error"] is None
+    assert json.loads(done.stdout)["sequential"]["decision"] == "NotEnoughData"

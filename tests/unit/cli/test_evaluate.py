@@ -155,6 +155,16 @@ def test_numbers_that_are_not_finite_are_left_out_of_a_regressions_errors(tmp_pa
     assert chunk["performance"]["rmse"]["alert"] is False
 
 
+def test_labels_whose_ids_are_written_otherwise_are_told(files: Path, tmp_path: Path) -> None:
+    pd.DataFrame({"customer": ["a1", "a2"], "churn": [0, 1]}).to_csv(tmp_path / "labels.csv", index=False)
+    done = run(
+        "--reference", str(files / "reference.csv"), "--current", str(files / "current.csv"), *GOOD,
+        "--labels", str(tmp_path / "labels.csv"), "--id", "customer",
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "no row can have a label" in done.stderr + done.stdout
+
+
 def test_the_table_marks_what_is_alarming(files: Path) -> None:
     done = run(
         "--reference", str(files / "reference.csv"), "--current", str(files / "current.csv"), *GOOD, "--chunk-rows", "3000"

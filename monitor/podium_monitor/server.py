@@ -6,6 +6,7 @@ import uvicorn
 
 from podium_monitor.app import application
 from podium_monitor.collector import Collector
+from podium_monitor.heads import BoundedHeads
 from podium_monitor.lake.opening import open_store
 from podium_monitor.settings import Settings
 
@@ -20,7 +21,7 @@ def serve(settings: Settings) -> None:
         application(settings, Collector(settings, open_store(settings.lake))),
         host=settings.bind,
         port=settings.port,
-        http="httptools",
+        http=BoundedHeads,
         loop="asyncio",
         access_log=False,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,

@@ -30,6 +30,7 @@ from podium_monitor.evaluator.rounds import Rounds
 from podium_monitor.evaluator.settings import EvaluatorSettings
 from podium_monitor.evidence import routes as evidence
 from podium_monitor.evidence.updating import evidence_of
+from podium_monitor.heads import BoundedHeads
 from podium_monitor.lake.opening import LakeSettings, open_store
 from podium_monitor.lake.store import Store
 from podium_monitor.manifests import Manifests
@@ -104,7 +105,7 @@ async def _served(app: FastAPI, settings: EvaluatorSettings) -> None:
         app,
         host=settings.bind,
         port=settings.port,
-        http="httptools",
+        http=BoundedHeads,
         loop="asyncio",
         access_log=False,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,

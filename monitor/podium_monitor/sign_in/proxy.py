@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from starlette.requests import Request
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from podium_monitor.heads import BoundedHeads
 from podium_monitor.sign_in.settings import Proxy
 from podium_monitor.sign_in.visitors import NotSignedIn, Refused, Visitor, identity_of
 
@@ -25,7 +25,7 @@ def names_of(certificate: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(value for kind, value in certificate.get("subjectAltName", ()) if kind in ("DNS", "URI"))
 
 
-class NamedPeerProtocol(HttpToolsProtocol):
+class NamedPeerProtocol(BoundedHeads):
     """HTTP over TLS that notes whose certificate was verified."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]

@@ -3,7 +3,7 @@
 Outcomes are the fields of a struct column `outcomes`, or else all further columns, by their names.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -19,6 +19,7 @@ _INDEX = "__index_level_"
 """What pandas adds of its own."""
 _MAX_COLUMNS = 100
 _MAX_TEXT_BYTES = 4096
+_MAX_UNPACKED_BYTES = 64 * 1024 * 1024
 _MICROSECONDS = pa.timestamp("us", tz="UTC")
 
 
@@ -46,6 +47,7 @@ def _table(content: bytes) -> Any:
         if file.metadata.num_columns > _MAX_COLUMNS:
             raise InvalidLabels(f"there are {file.metadata.num_columns} columns, may be {_MAX_COLUMNS}")
         leaves = [file.schema.column(index) for index in range(file.metadata.num_columns)]
+        _check_size(file.metadata, leaves)
         texts = [leaf.path for leaf in leaves if leaf.physical_type == "BYTE_ARRAY"]
         table = pq.ParquetFile(pa.BufferReader(content), read_dictionary=texts).read()
     except (pa.ArrowException, OSError, ValueError) as error:
@@ -56,6 +58,16 @@ def _table(content: bytes) -> Any:
         for chunk in column.chunks:
             _check_texts(chunk)
     return table
+
+
+def _check_size(found: Any, leaves: Sequence[Any]) -> None:
+    """Before it is unpacked: kilobytes may become gigabytes, of a row as of many."""
+    lists = [leaf.path for leaf in leaves if leaf.max_repetition_level > 0]
+    if lists:
+        raise InvalidLabels(f"column {lists[0]} has lists, must have one number, text or truth per row")
+    unpacked = sum(found.row_group(index).total_byte_size for index in range(found.num_row_groups))
+    if unpacked > _MAX_UNPACKED_BYTES:
+        raise TooLarge(f"the table unpacks to {unpacked} bytes, send at most {_MAX_UNPACKED_BYTES} at once")
 
 
 def _check_texts(array: Any) -> None:
@@ -77,7 +89,10 @@ def _values(table: Any, name: str) -> list[Any]:
         raise InvalidLabels(f"column {name} has times without a time zone, must have UTC or another one")
     elif pa.types.is_decimal(column.type):
         column = column.cast(pa.float64())
-    values: list[Any] = column.to_pylist()
+    try:
+        values: list[Any] = column.to_pylist()
+    except (OverflowError, ValueError) as error:
+        raise InvalidLabels(f"column {name}: {error}") from error
     return values
 
 

@@ -84,7 +84,8 @@ def test_parquet_of_other_writers_is_read_too() -> None:
         ({"label": ["a"]}, "there is no column join_key", None),
         ({"join_key": ["a", None], "label": [1, 1]}, "row 2: Object missing required field `join_key`", 2),
         ({"join_key": [b"a"], "label": [1]}, "row 1: join_key: Expected", 1),
-        ({"join_key": ["a"], "label": [[1]]}, "row 1: label: Expected", 1),
+        ({"join_key": ["a"], "label": [[1]]}, "column label.list.element has lists", None),
+        ({"join_key": ["a"], "label": [1], "time": pa.array([2**62], pa.timestamp("us", "UTC"))}, "column time: date", None),
         ({"join_key": ["a"], "label": [1], "time": pa.array([AT], pa.timestamp("us"))}, "without a time zone", None),
         ({"join_key": ["a"], "label": [1], "time": ["soon"]}, "row 1: time", 1),
         ({"join_key": ["a"], "label": [1], "outcomes": [{"x": 1}], "y": [2]}, "column y: where there is a column", None),
@@ -117,3 +118,11 @@ def test_a_long_text_that_all_rows_share_is_no_way_to_fill_the_memory() -> None:
     texts = pa.DictionaryArray.from_arrays(pa.array([0] * 50_000, pa.int32()), pa.array(["x" * 1_000_000]))
     with pytest.raises(InvalidLabels, match="a text of 1000000 bytes"):
         of_parquet(parquet({"join_key": ["k"] * 50_000, "label": texts}))
+
+
+def test_a_small_file_that_unpacks_to_gigabytes_is_refused_before_it_is_unpacked() -> None:
+    """The text: 2 KB on the wire. The list: 1 KB, and a byte in memory for each of its elements."""
+    with pytest.raises(TooLarge, match="unpacks to"):
+        of_parquet(parquet({"join_key": ["k"], "label": ["x" * 70_000_000]}))
+    with pytest.raises(InvalidLabels, match="lists"):
+        of_parquet(parquet({"join_key": ["k"], "label": [1], "o": pa.array([[0] * 1_000_000], pa.list_(pa.int8()))}))

@@ -59,14 +59,14 @@ def address_of(url: str) -> Address:
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
+        target = quote(parts.path, safe=_KEPT) or "/"
+        query = quote(parts.query, safe=_KEPT)
     except ValueError as error:
         raise NoAddress(f"{url[:200]!r} is no address: {error}") from error
     if parts.scheme not in _PORTS or not host:
         raise NoAddress(f"{url[:200]!r} is no address: it is http:// or https:// and a host")
-    target = quote(parts.path, safe=_KEPT) or "/"
-    if parts.query:
-        target += "?" + quote(parts.query, safe=_KEPT)
-    return Address(Origin(parts.scheme, host, _PORTS[parts.scheme] if port is None else port), target)
+    origin = Origin(parts.scheme, host, _PORTS[parts.scheme] if port is None else port)
+    return Address(origin, f"{target}?{query}" if query else target)
 
 
 def proxy_of(url: str) -> Proxy:

@@ -43,17 +43,20 @@ class _Incoming:
         self.parts: deque[bytes] = deque()
         self.begun = self.headed = self.complete = self.keep_alive = False
         self._head_bytes = 0
+        self._moved = False
 
     def feed(self, data: bytes) -> None:
         """Raises BrokenReply."""
         self.begun = True
-        self._head_bytes += 0 if self.headed else len(data)
+        self._moved = False
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             if not (self.complete and self._method in ("HEAD", "CONNECT")):
                 raise BrokenReply(f"the answer is no HTTP: {error!r}") from error
-        if not self.headed and self._head_bytes > _MAX_HEAD_BYTES:
+        # Before the body, and after it: trailers may be without end as well.
+        self._head_bytes = 0 if self._moved else self._head_bytes + len(data)
+        if not self.complete and self._head_bytes > _MAX_HEAD_BYTES:
             raise BrokenReply(f"the answer's head has more than {_MAX_HEAD_BYTES} bytes")
 
     def end(self) -> None:
@@ -64,18 +67,23 @@ class _Incoming:
         self.complete = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self.headers.append((name.decode("latin-1").lower(), value.decode("utf-8", "surrogateescape")))
+        if not self.complete:
+            self.headers.append((name.decode("latin-1").lower(), value.decode("utf-8", "surrogateescape")))
 
     def on_headers_complete(self) -> None:
+        if self.complete:
+            return
         self.status = self._parser.get_status_code()
         if self.status >= 200:
-            self.headed = True
+            self.headed = self._moved = True
             self.keep_alive = bool(self._parser.should_keep_alive())
             if self._method == "HEAD" or (self._method == "CONNECT" and self.status == 200):
                 self.complete = True
 
     def on_body(self, body: bytes) -> None:
-        self.parts.append(body)
+        self._moved = True
+        if not self.complete:
+            self.parts.append(body)
 
     def on_message_complete(self) -> None:
         if self.headed:
@@ -84,7 +92,7 @@ class _Incoming:
             self.headers.clear()
 
     def on_message_begin(self) -> None:
-        if self.complete:  # what nobody asked for follows
+        if self.complete:  # what nobody asked for follows: it is passed over, and no other request may take it for its own
             self.keep_alive = False
 
 
@@ -220,7 +228,12 @@ class Link:
         """Its exchange is over, and it can take another."""
         over = self._incoming is None or (self._incoming.complete and self._incoming.keep_alive)
         written = self._writing is None or self._writing.done()
-        return over and written and not self._writer.is_closing() and not self._reader.at_eof()
+        return over and written and not self._writer.is_closing() and not self._reader.at_eof() and not self._unasked
+
+    @property
+    def _unasked(self) -> bool:
+        """Something came after the answer: some servers say 408 before they close. It would be read as the next answer."""
+        return bool(self._reader._buffer)  # type: ignore[attr-defined]  # no public attribute tells
 
     def abort(self) -> None:
         if self._writing is not None:

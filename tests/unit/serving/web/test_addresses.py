@@ -26,7 +26,9 @@ def test_what_an_address_means(url: str, address: Address) -> None:
     assert address_of(url) == address
 
 
-@pytest.mark.parametrize("url", ["", "host", "ftp://host", "http://", "http:///path", "http://host:x", "http://[::1"])
+@pytest.mark.parametrize(
+    "url", ["", "host", "ftp://host", "http://", "http:///path", "http://host:x", "http://[::1", "http://host/\udcff"]
+)
 def test_what_is_no_address(url: str) -> None:
     with pytest.raises(NoAddress):
         address_of(url)

@@ -17,6 +17,8 @@ from ports import free_port
 from security_fixtures import make_certificate
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n"
+UNASKED = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 3\r\n\r\nnot"
 
 
 Meet = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -129,6 +131,18 @@ async def test_a_connection_that_ended_while_it_was_kept_is_replaced() -> None:
     assert [request.endswith(b"\r\n\r\nbody") for request in server.requests] == [False, True, True]
 
 
+@pytest.mark.parametrize("between", [b"", b"\0"], ids=["at-once", "late"])
+async def test_an_answer_that_nobody_asked_for_is_no_answer_to_the_next_request(between: bytes) -> None:
+    async with Scripted([OK + between + UNASKED, OK]).running() as server, Client() as client:
+        async with client.ask("GET", server.url) as reply:
+            assert (reply.status, await reply.read(10)) == (200, b"ok")
+            for _ in range(10):
+                await asyncio.sleep(0)  # what is late has arrived by now
+        async with client.ask("GET", server.url) as reply:
+            assert (reply.status, await reply.read(10)) == (200, b"ok")
+    assert server.connections == 2
+
+
 async def test_a_first_connection_that_ends_is_an_error() -> None:
     async with Scripted([b"", OK]).running() as server, Client() as client:
         with pytest.raises(BrokenReply, match="ended before the answer was whole"):
@@ -140,6 +154,8 @@ async def test_a_first_connection_that_ends_is_an_error() -> None:
     [
         pytest.param(b"SSH-2.0-OpenSSH\r\n", "is no HTTP", id="another-protocol"),
         pytest.param(b"HTTP/1.1 200 OK\r\nA: " + b"a" * 70_000, "head has more than 65536 bytes", id="endless-head"),
+        pytest.param(CHUNKED + b"A: " + b"a" * 600_000, "head has more than 65536 bytes", id="endless-trailer"),
+        pytest.param(CHUNKED + b"A: b\r\n" * 100_000, "head has more than 65536 bytes", id="endless-trailers"),
     ],
 )
 async def test_what_is_no_answer_is_refused(answer: bytes, says: str) -> None:

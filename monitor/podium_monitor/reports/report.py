@@ -51,7 +51,7 @@ def week_named(text: str) -> Week:
     try:
         week = Week(int(year), int(number))
         if week.name == text and week.year >= 1970:
-            week.start  # noqa: B018  not each year has a week 53
+            week.end  # noqa: B018  not each year has a week 53, and time ends in the last of 9999
             return week
     except (ValueError, OverflowError):
         pass

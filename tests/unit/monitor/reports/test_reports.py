@@ -134,7 +134,7 @@ def test_weeks_are_those_of_iso_8601(text: str, start: tuple[int, int, int]) -> 
     assert week.name == text
 
 
-@pytest.mark.parametrize("text", ["2025-W53", "2026-W00", "2026-47", "W47", "", "2026-W5", "-W1", "99999-W01"])
+@pytest.mark.parametrize("text", ["2025-W53", "2026-W00", "2026-47", "W47", "", "2026-W5", "-W1", "99999-W01", "9999-W52"])
 def test_what_is_no_week_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="as in 2026-W47"):
         week_named(text)

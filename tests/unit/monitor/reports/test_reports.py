@@ -12,10 +12,11 @@ import pytest
 
 from dashboard_fixtures import HOSTILE, NOW, Story, card, evaluation, evidence, findings, watched
 from podium_monitor.lake.store import FolderStore
-from podium_monitor.reports.report import Known, Report, Week, health_report, modelling_report, week_named, week_of
+from podium_monitor.reports.report import Known, Week, health_report, modelling_report, week_named, week_of
 from podium_monitor.reports.scheduled import SETTLING, WeeklyReports
 from podium_pages.html import html
 from podium_pages.pdf import pdf
+from podium_pages.report import Report
 
 
 def known(story: Story) -> Known:

@@ -109,9 +109,9 @@ def test_segments_and_groups_are_equal(windows: tuple[Window, Rows, Rows]) -> No
     assert fair.selection_rate_ratio.value == pytest.approx(exact_fairness.selection_rate_ratio.value)
     assert fair.equalized_odds_difference.value == pytest.approx(exact_fairness.equalized_odds_difference)
     assert [one.name for one in fair.groups] == [one.group for one in exact_fairness.groups]
-    for one, rates in zip(fair.groups, exact_fairness.groups, strict=True):
+    for group, rates in zip(fair.groups, exact_fairness.groups, strict=True):
         for name in ("selection_rate", "true_positive_rate", "false_positive_rate"):
-            assert getattr(one, name).value == pytest.approx(getattr(rates, name).value)
+            assert getattr(group, name).value == pytest.approx(getattr(rates, name).value)
 
 
 def test_a_day_in_hours_and_in_repeated_files_is_that_day(tmp_path: Path) -> None:

@@ -27,9 +27,10 @@ def application(
             return JSONResponse({"error": "the evaluator's work has ended"}, 503)
         return JSONResponse({"healthy": True})
 
-    async def ready() -> Response:
-        if world.why_not_ready:
-            return JSONResponse({"error": world.why_not_ready}, 503)
+    async def ready(request: Request) -> Response:
+        if world.why_not_ready:  # it names namespaces, and what the API server says
+            why = "it is not ready" if came_through_a_proxy(request) else world.why_not_ready
+            return JSONResponse({"error": why}, 503)
         return JSONResponse({"ready": True})
 
     def metrics(request: Request) -> Response:  # in a thread: it reads documents

@@ -7,7 +7,7 @@ Manifest = dict[str, Any]
 NAMESPACE = "podium-demo"
 NODE_PORT = 30880
 HEADER = "X-Customer-Id"
-LABEL_HORIZON_SECONDS = 20
+LABEL_HORIZON_SECONDS = 180
 
 
 def namespace() -> Manifest:
@@ -64,7 +64,7 @@ def watched_deployment(champion: str, shadow: str) -> Manifest:
         "capture": {"percent": 100},
         "promotion": {"metric": {"type": "LogLoss", "minimumImprovement": "0.01", "alpha": "0.05"}},
         "monitoring": {
-            # A real one is weeks: a customer has not left before the contract ends.
+            # A real one is weeks: a customer has not left before the contract ends. Labels must come within it.
             "labels": {"horizonSeconds": LABEL_HORIZON_SECONDS},
             "drift": {"windowSeconds": 3600},
             "performance": [{"metric": "Auc", "minimum": "0.83"}],

@@ -52,7 +52,10 @@ def watch(screen: Screen, where: Where, kubectl: Kubectl, url: str, questions: S
         screen.good(f"DriftDetected, before any label: {drift}")
         labelled = _labels(kubectl, where, folder, {outcome.key for outcome in asked})
         screen.say(f"{labelled} customers turned out to stay or leave: `podium feedback` told the monitor, late")
-        decision = kubectl.wait("the challenger's evidence suffices", lambda: _decided(kubectl), 300, every=1.0)
+        screen.say(
+            f"a prediction counts as evidence {LABEL_HORIZON_SECONDS} s after it was made: some minutes for some weeks"
+        )
+        decision = kubectl.wait("the challenger's evidence suffices", lambda: _decided(kubectl), 420, every=1.0)
         if decision["decision"] != "Better":
             raise DemoError(f"the former champion bears the mistake better, yet the verdict is {decision}")
         screen.good(

@@ -58,6 +58,7 @@ def count(state: State, trial: Trial, measure: Measure, rows: Rows, keys: Keys) 
     count_ripe = _count_ripe_shadowed if question.mode == "Shadow" else _count_ripe_assigned
     count_ripe(state, arms.of(ripe), counted(trial, measure, rows.chosen(ripe), shares[ripe]), valued[ripe])
     first = first_of_each(units, valued, keys.valued)
+    state.late_units += int(rows.late[first].sum())
     _count_losses(state, arms.of(first), counted(trial, measure, rows.chosen(first), shares[first]), losses[:, first])
     if question.unit in ("Row", "Request"):
         return keys

@@ -25,6 +25,10 @@ from podium_monitor.evidence.standing import COVERAGE_ALPHA, Covered, Point, Sta
 
 COVERAGE_TOLERANCE = 0.01
 """Arms whose label coverage differs by more than this beyond doubt are not compared."""
+MOST_LATE = 0.05
+"""Of the labels that count, after the horizon."""
+FEWEST_JUDGED_LATE = 100
+"""Units."""
 _MOST_LOG = 700.0
 
 
@@ -109,9 +113,9 @@ def _decision(
 
 
 def _invalid(trial: Trial, state: State) -> list[str]:
-    question, reasons = trial.question, []
+    question, reasons = trial.question, _too_late(trial, state)
     if question.mode == "Shadow":
-        return []
+        return reasons
     if question.unit == "Unknown":
         reasons.append(
             "units cannot be told apart: the header of stickyBy is not captured; set capture.joinKey.type to Sticky"
@@ -133,6 +137,17 @@ def _invalid(trial: Trial, state: State) -> list[str]:
                 "depends on the arm, so labelled units of the arms are not alike"
             )
     return reasons
+
+
+def _too_late(trial: Trial, state: State) -> list[str]:
+    """Where labels of one class take longer than the horizon, units of the other are counted first: false verdicts are then
+    the rule, not the exception (docs/guide/evidence.md has the numbers)."""
+    units, late = state.standing.running.units, state.late_units
+    if units < FEWEST_JUDGED_LATE or late <= MOST_LATE * units:
+        return []
+    said = f"{100 * late / units:.1f} % of the labels came after the horizon of {trial.question.horizon_seconds} s"
+    why = "what is known early may be of one kind only"
+    return [f"{said}: {why}; set monitoring.labels.horizonSeconds to when labels of every kind have come"]
 
 
 def _low_coverage(trial: Trial, state: State, least: float) -> list[str]:

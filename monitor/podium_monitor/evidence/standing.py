@@ -76,6 +76,8 @@ class State(msgspec.Struct):
     """Units of champion and challenger by the challenger's planned share."""
     mismatch: bool = False
     """The sample ratio was wrong once: then it stays so."""
+    late_units: int = 0
+    """Of those that count: their label came after the horizon."""
     failures: tuple[int, int] = (0, 0)
     """Of the challenger: failed, all."""
     latencies: dict[str, Latencies] = {}

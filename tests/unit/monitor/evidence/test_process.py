@@ -28,7 +28,11 @@ OWNER = "shop/churn/churn"
 EVENT_SOURCE = "/namespaces/shop/modeldeployments/churn"
 
 
-def manifests(folder: Path) -> None:
+HORIZON = 90
+"""Seconds. Predictions of these tests are a minute old when they are sent, and labelled half a minute later at most."""
+
+
+def manifests(folder: Path, horizon: int) -> None:
     def version(name: str, digit: str) -> dict[str, Any]:
         artifact = {"uri": f"oci://registry.example.com/models/{name}", "digest": "sha256:" + digit * 64}
         return {
@@ -46,6 +50,7 @@ def manifests(folder: Path) -> None:
             "champion": {"modelVersionRef": {"name": "churn-3"}},
             "challengers": [{"name": "boosted", "modelVersionRef": {"name": "churn-4"}, "mode": "Shadow"}],
             "promotion": {"metric": {"type": "Brier"}},
+            "monitoring": {"labels": {"horizonSeconds": horizon}},
         },
     }
     documents = [version("churn-3", "3"), version("churn-4", "4"), deployment]
@@ -69,12 +74,12 @@ async def told(url: str, units: int = 1, seconds: float = 60) -> DeploymentEvide
 
 
 @pytest.fixture
-def evaluator(tmp_path: Path) -> Iterator[str]:
-    """Its address; the lake is in `lake`, manifests in `manifests`."""
+def evaluator(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    """Its address; the lake is in `lake`, manifests in `manifests`. The parameter is the horizon of labels in seconds."""
     (tmp_path / "key").write_bytes(base64.b64encode(KEY))
     folder = tmp_path / "manifests"
     folder.mkdir()
-    manifests(folder)
+    manifests(folder, request.param)
     port = free_port()
     environment = {
         **os.environ,
@@ -92,6 +97,7 @@ def evaluator(tmp_path: Path) -> Iterator[str]:
     process.wait(20)
 
 
+@pytest.mark.parametrize("evaluator", [7200], indirect=True)
 async def test_a_shadow_in_the_lake_is_told_to_the_operator(evaluator: str, tmp_path: Path) -> None:
     lake = Lake(tmp_path / "lake")
     hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=3)
@@ -112,35 +118,35 @@ def collector(tmp_path: Path) -> Iterator[CollectorProcess]:
     running.kill(signal.SIGTERM)
 
 
-def events(found: Traffic) -> Iterator[list[dict[str, Any]]]:
-    """Batches of predictions with their shadows, made half a minute ago."""
-    begun = datetime.now(UTC) - timedelta(seconds=30)
-    both = list(zip(outputs(found.champion), outputs(found.challenger), strict=True))
-    for start in range(0, len(both), 500):
-        batch_of = []
-        for row, (old, new) in enumerate(both[start : start + 500], start):
-            at = (begun + timedelta(milliseconds=row)).isoformat()
-            arms = {"arm_assigned": "champion", "arm_answered": "champion", "fallback": "", "digest": CHAMPION}
-            data = prediction(join_key=f"key-{row}", outputs=json.loads(old), **arms)
-            batch_of.append(event(f"s-{row:x}-0", time=at, source=EVENT_SOURCE, data=data))
-            data = shadow(prediction_id=f"s-{row:x}-0", digest=CHALLENGER, outputs=json.loads(new))
-            batch_of.append(event(f"s-{row:x}-0-boosted", time=at, type=SHADOW, source=EVENT_SOURCE, data=data))
-        yield batch_of
+def events(found: Traffic, rows: range) -> list[dict[str, Any]]:
+    """Predictions with their shadows, made a minute ago."""
+    begun = datetime.now(UTC) - timedelta(seconds=60)
+    old, new = outputs(found.champion), outputs(found.challenger)
+    made = []
+    for row in rows:
+        at = (begun + timedelta(milliseconds=row)).isoformat()
+        arms = {"arm_assigned": "champion", "arm_answered": "champion", "fallback": "", "digest": CHAMPION}
+        data = prediction(join_key=f"key-{row}", outputs=json.loads(old[row]), **arms)
+        made.append(event(f"s-{row:x}-0", time=at, source=EVENT_SOURCE, data=data))
+        data = shadow(prediction_id=f"s-{row:x}-0", digest=CHALLENGER, outputs=json.loads(new[row]))
+        made.append(event(f"s-{row:x}-0-boosted", time=at, type=SHADOW, source=EVENT_SOURCE, data=data))
+    return made
 
 
-async def test_labels_that_come_in_two_parts_become_evidence_as_they_come(
+@pytest.mark.parametrize("evaluator", [HORIZON], indirect=True)
+async def test_what_is_labelled_becomes_evidence_when_it_is_as_old_as_the_horizon(
     evaluator: str, collector: CollectorProcess, tmp_path: Path
 ) -> None:
     Lake(tmp_path / "lake").describe()
     await collector.ready()
     found, url = traffic(1500), f"{evaluator}/v1/namespaces/shop/deployments/churn/evidence"
     async with aiohttp.ClientSession() as session:
-        for part in events(found):
-            async with session.post(f"{collector.url}/v1/events", data=batch(part), headers=headers(OWNER)) as response:
-                assert response.status == 200
         for rows, decision in ((range(700), "NotEnoughData"), (range(700, 1500), "Better")):
+            body = batch(events(found, rows))
+            async with session.post(f"{collector.url}/v1/events", data=body, headers=headers(OWNER)) as response:
+                assert response.status == 200
             labels = [label(f"key-{row}", "yes" if found.truth[row] else "no") for row in rows]
             status, _ = await post_labels(session, collector, labels, source=OWNER)
             assert status == 200
-            [challenger] = (await told(url, units=rows.stop)).challengers
+            [challenger] = (await told(url, units=rows.stop, seconds=120)).challengers
             assert (challenger.units, challenger.decision) == (rows.stop, decision)

@@ -140,6 +140,22 @@ def test_a_label_counts_when_it_comes_and_a_later_correction_changes_nothing(lak
     assert evidence.decision == "NotEnoughData"
     assert "33.3 % of the units that are older than the horizon have a label" in evidence.reasons[0]
     assert same(recomputed(lake.store, watched(), after), after)
+    assert after.decision == "Invalid"
+    assert after.reasons[0].startswith("50.0 % of the labels came after the horizon of 3600 s")
+
+
+def test_better_on_labels_that_came_too_late_is_no_verdict_until_they_are_few(lake: Lake) -> None:
+    found = traffic(1500)
+    keys = lake.shadowed(found)
+    early, late = [
+        Traffic(found.truth[a:b], found.champion[a:b], found.challenger[a:b]) for a, b in ((0, 1400), (1400, 1500))
+    ]
+    lake.labelled(keys[:1400], early, START + timedelta(minutes=59))
+    lake.labelled(keys[1400:1500], late, LATER + timedelta(minutes=1))
+    assert told(lake, watched(), LATER).decision == "Better"
+    after = told(lake, watched(), LATER + timedelta(hours=1))
+    assert (after.units, after.decision) == (1500, "Invalid")
+    assert "set monitoring.labels.horizonSeconds to when labels of every kind have come" in after.reasons[0]
 
 
 def test_a_label_that_comes_a_week_after_the_horizon_is_too_late(lake: Lake) -> None:

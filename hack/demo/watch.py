@@ -15,7 +15,7 @@ from typing import Any
 from demo import endpoint, install, models
 from demo.kubectl import Kubectl, condition_of
 from demo.load import Load, Outcome, Question
-from demo.manifests import HEADER, NAMESPACE, watched_deployment
+from demo.manifests import HEADER, LABEL_HORIZON_SECONDS, NAMESPACE, watched_deployment
 from demo.screen import Screen
 from demo.where import ROOT, DemoError, Where
 
@@ -52,9 +52,7 @@ def watch(screen: Screen, where: Where, kubectl: Kubectl, url: str, questions: S
         screen.good(f"DriftDetected, before any label: {drift}")
         labelled = _labels(kubectl, where, folder, {outcome.key for outcome in asked})
         screen.say(f"{labelled} customers turned out to stay or leave: `podium feedback` told the monitor, late")
-        screen.say(
-            f"a prediction counts as evidence {LABEL_HORIZON_SECONDS} s after it was made: some minutes for some weeks"
-        )
+        screen.say(f"a prediction counts {LABEL_HORIZON_SECONDS} s after it was made: minutes here for weeks elsewhere")
         decision = kubectl.wait("the challenger's evidence suffices", lambda: _decided(kubectl), 420, every=1.0)
         if decision["decision"] != "Better":
             raise DemoError(f"the former champion bears the mistake better, yet the verdict is {decision}")

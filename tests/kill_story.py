@@ -101,6 +101,22 @@ class Story:
                     await asyncio.sleep(0.1)
         return rows
 
+    async def goes_on(self, rows: int = 100, seconds: float = 20) -> None:
+        """Waits until so many more rows are acknowledged: on a busy machine a collector needs a while to do anything."""
+        wanted = len(self.acknowledged) + rows
+        async with asyncio.timeout(seconds):
+            while len(self.acknowledged) < wanted:
+                await asyncio.sleep(0.02)
+
+    async def compacted(self, seconds: float = 30) -> None:
+        """Waits until small files became one. Raises TimeoutError when nothing does."""
+        async with asyncio.timeout(seconds):
+            while not await asyncio.to_thread(self._has_merged):
+                await asyncio.sleep(0.1)
+
+    def _has_merged(self) -> bool:
+        return any(entry.path.endswith("-merged.parquet") for entry in self.store.list("predictions"))
+
     def left(self) -> set[str]:
         """What must be there in the end."""
         return {one for one, key in self.acknowledged.items() if key not in self.erased}

@@ -105,13 +105,13 @@ class Story:
         """Waits until so many more rows are acknowledged: on a busy machine a collector needs a while to do anything."""
         wanted = len(self.acknowledged) + rows
         async with asyncio.timeout(seconds):
-            while len(self.acknowledged) < wanted:
+            while len(self.acknowledged) < wanted:  # noqa: ASYNC110  senders have no event for it
                 await asyncio.sleep(0.02)
 
     async def compacted(self, seconds: float = 30) -> None:
         """Waits until small files became one. Raises TimeoutError when nothing does."""
         async with asyncio.timeout(seconds):
-            while not await asyncio.to_thread(self._has_merged):
+            while not await asyncio.to_thread(self._has_merged):  # noqa: ASYNC110  it is another process's
                 await asyncio.sleep(0.1)
 
     def _has_merged(self) -> bool:

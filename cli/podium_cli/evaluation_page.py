@@ -19,6 +19,7 @@ from podium_pages.charts.frame import Table as Numbers
 from podium_pages.charts.heatmap import Day, Levels, heatmap
 from podium_pages.charts.lines import Bound, Line, Point, over_time
 from podium_pages.charts.whiskers import Row, whiskers
+from podium_pages.drift import drift_tests
 from podium_pages.parts import Badge, Empty, Fact, Part, Section
 from podium_pages.report import Report
 
@@ -134,7 +135,7 @@ def _drift(windows: Sequence[Window], tables: Sequence[Table], reference: Table)
         [
             Part(charts=[heatmap("PSI by column and window", days, ranked[:_MOST_ROWS], _LEVELS)]),
             *([Part(title="The most moved, then and now", charts=histograms, across="three")] if histograms else []),
-            Part(title=f"Tests of the window of {_name(last)}", table=_tests(last, ranked)),
+            Part(title=f"Tests of the window of {_name(last)}", table=drift_tests(ranked[:_MOST_ROWS], _drifts(last))),
         ],
         says="PSI against the reference, in nats. An alert is more than chance makes of a window's size and columns.",
     )
@@ -192,27 +193,6 @@ def _counted(old: Column, new: Column) -> tuple[list[str], tuple[list[int], list
         missing = int(one.missing.sum())
         counts.append([*kept, len(one) - missing - sum(kept), missing])
     return [*known, "other", "missing"], (counts[0], counts[1])
-
-
-def _tests(window: Window, ranked: Sequence[str]) -> Numbers:
-    found = _drifts(window)
-    return Numbers(
-        ["Column", "Alert", "PSI", "PSI by chance", "Statistic", "p", "Jensen–Shannon", "Wasserstein (sd)"],
-        [
-            [
-                name,
-                f"▲ {one.severity}" if one.alert else words.NOTHING,
-                words.number(one.psi),
-                words.number(one.psi_threshold),
-                words.number(one.statistic),
-                words.number(one.p_value, 2),
-                words.number(one.jensen_shannon),
-                words.number(one.wasserstein),
-            ]
-            for name in ranked[:_MOST_ROWS]
-            if (one := found.get(name)) is not None
-        ],
-    )
 
 
 def _fairness(windows: Sequence[Window]) -> Section:

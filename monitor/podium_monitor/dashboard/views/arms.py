@@ -2,26 +2,14 @@
 
 from collections.abc import Callable, Sequence
 
-from podium_crds.v1alpha1.monitoring import Monitoring, PerformanceBound, PerformanceMetric
+from podium_crds.v1alpha1.monitoring import Monitoring, PerformanceBound
 from podium_evaluation.documents import Arm, DeploymentEvaluation, Figure, Period, Window
 from podium_monitor.evaluations.findings import champion_of
+from podium_monitor.evaluations.windows import METRIC_NAMES
 from podium_monitor.world import Watched
 from podium_pages import words
 from podium_pages.charts.lines import Bound
 
-KEYS: dict[PerformanceMetric, str] = {
-    "Accuracy": "accuracy",
-    "BalancedAccuracy": "balanced_accuracy",
-    "F1": "f1",
-    "LogLoss": "log_loss",
-    "Brier": "brier",
-    "Auc": "auc",
-    "Rmse": "rmse",
-    "Mae": "mae",
-    "RSquared": "r_squared",
-    "CalibrationError": "calibration_error",
-}
-"""A metric of the spec as documents key it."""
 MOST_SHOWN = 5
 _LEADING = ("auc", "balanced_accuracy", "accuracy", "log_loss", "brier", "r_squared", "rmse", "mae")
 
@@ -51,7 +39,7 @@ def windows(arm: Arm, period: Period) -> Sequence[Window]:
 def metrics(arms: Sequence[Arm], monitoring: Monitoring) -> list[str]:
     """Keys of all metrics that some window knows: bounded ones first, then the usual order."""
     known = {key for arm in arms for window in (*arm.days, *arm.hours) for key in (*window.performance, *window.estimated)}
-    first = [KEYS[bound.metric] for bound in monitoring.performance]
+    first = [METRIC_NAMES[bound.metric] for bound in monitoring.performance]
     ranked = [*first, *_LEADING, *sorted(known)]
     return [key for key in dict.fromkeys(ranked) if key in known]
 
@@ -77,7 +65,7 @@ def newest_day(arm: Arm | None, holds: Callable[[Window], object]) -> Window | N
 
 
 def bounds(monitoring: Monitoring, key: str) -> list[Bound]:
-    return [bound for one in monitoring.performance if KEYS[one.metric] == key for bound in _bounds(one)]
+    return [bound for one in monitoring.performance if METRIC_NAMES[one.metric] == key for bound in _bounds(one)]
 
 
 def _bounds(one: PerformanceBound) -> list[Bound]:

@@ -6,8 +6,9 @@ from podium_crds.v1alpha1.monitoring import Monitoring
 from podium_evaluation.documents import Arm, ColumnDrift, Window
 from podium_pages import words
 from podium_pages.charts.bars import then_and_now
-from podium_pages.charts.frame import Chart, Table
+from podium_pages.charts.frame import Chart
 from podium_pages.charts.heatmap import Day, Levels, heatmap
+from podium_pages.drift import drift_tests
 from podium_pages.parts import Badge, Empty, Level, Part, Section
 
 _MOST_COLUMNS = 40
@@ -92,21 +93,5 @@ def _tests(window: Window) -> Part:
     return Part(
         title=f"Tests of {words.window(window.start)}",
         badge=Badge(_LEVELS[worst], f"{len(alerts)} alerts" if len(alerts) != 1 else "1 alert"),
-        table=Table(
-            ["Column", "Alert", "PSI", "PSI by chance", "Statistic", "p", "Jensen–Shannon", "Wasserstein (sd)"],
-            [
-                [
-                    column,
-                    f"{'▲' if one.severity == 'Warning' else '◆'} {one.severity}" if one.alert else words.NOTHING,
-                    words.number(one.psi),
-                    words.number(one.psi_threshold),
-                    words.number(one.statistic),
-                    words.number(one.p_value, 2),
-                    words.number(one.jensen_shannon),
-                    words.number(one.wasserstein),
-                ]
-                for column in ranked[:_MOST_COLUMNS]
-                for one in [known[column]]
-            ],
-        ),
+        table=drift_tests(ranked[:_MOST_COLUMNS], known),
     )

@@ -242,7 +242,7 @@ class World:
             with_grace = await self.api.get("Pod", pod.name, self.namespace)
             if with_grace is not None:
                 await self.api.delete("Pod", pod.name, self.namespace, grace_seconds=0)
-        await eventually("all pods of the test gone", no_pods, 60)
+        await eventually("all pods of the test gone", no_pods, 120)
         await self.proxy.stop()
         await self.api.__aexit__(None, None, None)
 

@@ -46,7 +46,7 @@ async def test_an_upgrade_takes_champion_and_challenger_to_the_new_image_and_los
         async def moved() -> bool:
             return images(await world.api.list("Pod", world.namespace, "podium.dev/deployment=demo")) == {TODAY}
 
-        await eventually("all pods run the image of today", moved, 120)
+        await eventually("all pods run the image of today", moved, 240)
         found = await world.ready("sum-1", seconds=60)
         await wait_for(1)
     seen = figures(load.outcomes)

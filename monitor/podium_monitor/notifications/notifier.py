@@ -69,6 +69,8 @@ class Notifier:
     pages: str = ""
     count: Count = lambda _receiver, _outcome: None
     _pauses: dict[str, _Pause] = field(default_factory=dict)
+    _documents: dict[str, _Document] = field(default_factory=dict)
+    """By path: nobody else writes them, so each is read once."""
 
     def tell(self, evidence: DeploymentEvidence) -> None:
         """Tells each receiver what it does not know yet. Never raises for a receiver's fault; OSError for the store's."""
@@ -87,7 +89,9 @@ class Notifier:
                 memory.told[change.subject] = change.state
                 changed = True
         if changed:
+            del self._documents[path]  # until it is kept, what the store has is what counts
             self.store.replace(path, msgspec.json.encode(document))
+            self._documents[path] = document
 
     def _about(self, evidence: DeploymentEvidence, memory: Memory) -> About:
         namespace, name = evidence.namespace, evidence.deployment
@@ -96,11 +100,16 @@ class Notifier:
 
     def _document(self, path: str, uid: str) -> _Document:
         """A deployment that was deleted and made anew has been told nothing."""
-        try:
-            document = msgspec.json.decode(self.store.read(path), type=_Document)
-        except FileNotFoundError:
-            return _Document(uid)
-        return document if document.uid == uid else _Document(uid)
+        document = self._documents.get(path)
+        if document is None:
+            try:
+                document = msgspec.json.decode(self.store.read(path), type=_Document)
+            except FileNotFoundError:
+                document = _Document(uid)
+        if document.uid != uid:
+            document = _Document(uid)
+        self._documents[path] = document
+        return document
 
     def _send(self, receiver: Receiver, change: Change, about: About) -> bool:
         pause = self._pauses.setdefault(receiver.name, _Pause())

@@ -21,9 +21,8 @@ from podium_monitor.dashboard.sources import Sources
 from podium_monitor.dashboard.views.deployment import deployment_page
 from podium_monitor.dashboard.views.overview import SORT_KEYS, Row, SortKey, ordered, selected
 from podium_monitor.dashboard.views.version import version_page
-from podium_monitor.sign_in.opening import reception
+from podium_monitor.sign_in.opening import addresses_of
 from podium_monitor.sign_in.sessions import Address, Say
-from podium_monitor.sign_in.settings import SignInSettings
 from podium_monitor.sign_in.visitors import NotSignedIn, Reception, Refused, Visitor, visible
 from podium_monitor.world import Watched, World
 from podium_pages.parts import Empty, Level
@@ -71,11 +70,10 @@ class Query:
         return "/?" + urlencode({name: value for name, value in asked.items() if value})
 
 
-def dashboard(settings: SignInSettings, world: World, sources: Sources, reviews: Reviews) -> APIRouter:
+def dashboard(receives: Reception, world: World, sources: Sources, reviews: Reviews) -> APIRouter:
     """To be included at the root of an application: the pages, the static files, and the addresses of the sign-in."""
     pages = Pages()
     say = partial(_say, pages)
-    receives, addresses = reception(settings, say)
     shown = _Shown(world, sources, reviews, pages, receives)
     router = APIRouter()
     for address in [
@@ -83,7 +81,7 @@ def dashboard(settings: SignInSettings, world: World, sources: Sources, reviews:
         Address("GET", "/deployments/{namespace}/{name}", shown.deployment),
         Address("GET", "/versions/{namespace}/{name}", shown.version),
         Address("GET", "/static/{name}", shown.static),
-        *addresses,
+        *addresses_of(receives, say),
     ]:
         guarded = _guarded(address.answer, say)
         router.add_api_route(address.path, guarded, methods=[address.method], response_model=None)

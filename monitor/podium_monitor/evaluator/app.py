@@ -33,7 +33,7 @@ def application(
             return JSONResponse({"error": why}, 503)
         return JSONResponse({"ready": True})
 
-    def metrics(request: Request) -> Response:  # in a thread: it reads documents
+    def metrics(request: Request) -> Response:  # in a thread: it writes many lines
         if came_through_a_proxy(request):
             return JSONResponse({"error": "metrics are for the cluster alone"}, 404)
         return Response(generate_latest(registry), media_type="text/plain; version=0.0.4")

@@ -6,7 +6,7 @@ from podium_monitor.world import FollowedWorld
 
 
 class EvaluatorMetrics:
-    """Of the process. What is of a deployment is read from its document at each scrape (figures_of)."""
+    """Of the process. What is of a deployment is noted when it is evaluated (figures_of)."""
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()

@@ -10,8 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Iterator
 from functools import partial
 
 import uvicorn
-from fastapi import FastAPI, Response
-from fastapi.responses import PlainTextResponse
+from fastapi import FastAPI
 
 from podium_crds.package import Descriptor
 from podium_monitor.access import NoReviews, RememberedReviews, Reviews
@@ -79,8 +78,9 @@ async def _run(settings: EvaluatorSettings, lake: LakeSettings, sign_in: SignInS
         rounds = Rounds(world, looking, metrics, settings.round_seconds)
         evaluations.stopping = lambda: rounds.stopping
         bearers = Bearers(settings.collector_key, reviews)
-        permit = reports.permit_of(bearers, reception(sign_in, _said)[0], reviews)
-        for_people = [dashboard(sign_in, world, sources, reviews), reports.router(world, sources, permit)]
+        receives = reception(sign_in)
+        permit = reports.permit_of(bearers, receives, reviews)
+        for_people = [dashboard(receives, world, sources, reviews), reports.router(world, sources, permit)]
         running = _running(following, rounds)
         routers = [*for_people, evidence.router(store, bearers)]
         app = application(world, rounds, metrics.registry, routers, running)
@@ -134,10 +134,6 @@ def _sources(store: Store) -> Sources:
         return found.descriptor if found else None
 
     return Sources(partial(latest, store), partial(evidence_of, store), findings, card)
-
-
-def _said(title: str, text: str, status: int, _link: tuple[str, str] | None) -> Response:
-    return PlainTextResponse(f"{title}: {text}", status)
 
 
 @contextlib.asynccontextmanager

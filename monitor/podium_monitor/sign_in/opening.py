@@ -9,14 +9,18 @@ from podium_monitor.sign_in.simple import ClosedReception, OpenReception
 from podium_monitor.sign_in.visitors import Reception
 
 
-def reception(settings: SignInSettings, say: Say) -> tuple[Reception, Sequence[Address]]:
-    """Who tells who asks, and the addresses that this takes; `say` makes pages of one message."""
+def reception(settings: SignInSettings) -> Reception:
+    """Who tells who asks."""
     match settings:
         case Closed():
-            return ClosedReception(), []
+            return ClosedReception()
         case Open():
-            return OpenReception(), []
+            return OpenReception()
         case Oidc():
-            sessions = Sessions(settings)
-            return sessions, sessions.addresses(say)
-    return ProxyReception(settings), []
+            return Sessions(settings)
+    return ProxyReception(settings)
+
+
+def addresses_of(receives: Reception, say: Say) -> Sequence[Address]:
+    """The addresses that signing in takes; `say` makes pages of one message."""
+    return receives.addresses(say) if isinstance(receives, Sessions) else []

@@ -22,6 +22,7 @@ from podium_monitor.evaluations.findings import findings
 from podium_monitor.evaluations.reading import latest
 from podium_monitor.lake.store import FolderStore
 from podium_monitor.manifests import Manifests
+from podium_monitor.sign_in.opening import reception
 from podium_monitor.sign_in.settings import Open
 from podium_monitor.sign_in.visitors import Visitor
 
@@ -30,7 +31,7 @@ def application(folder: Path) -> FastAPI:
     store, world, pages = FolderStore(folder / "lake"), Manifests(folder / "manifests"), Pages()
     sources = Sources(partial(latest, store), lambda *_: None, findings, lambda *_: None)
     app = FastAPI()
-    app.include_router(dashboard(Open(), world, sources, NoReviews()))
+    app.include_router(dashboard(reception(Open()), world, sources, NoReviews()))
 
     @app.get("/naive")
     def naive(request: Request) -> Response:

@@ -14,6 +14,7 @@ from chromium import PROGRAM, Tab, chromium
 from dashboard_fixtures import HOSTILE, StillWorld, Story, fleet, sources, watched
 from podium_monitor.access import NoReviews
 from podium_monitor.dashboard.routes import dashboard
+from podium_monitor.sign_in.opening import reception
 from podium_monitor.sign_in.settings import Open
 from web_fixtures import served
 
@@ -34,7 +35,7 @@ _CONTRAST = (Path(__file__).parent / "contrast.js").read_text()
 async def shown(stories: list[Story], evaluated: bool = True) -> AsyncIterator[tuple[Tab, str, StillWorld]]:
     world = StillWorld([watched(story) for story in stories])
     app = FastAPI()
-    app.include_router(dashboard(Open(), world, sources(stories, evaluated), NoReviews()))
+    app.include_router(dashboard(reception(Open()), world, sources(stories, evaluated), NoReviews()))
     async with served(app) as url, chromium() as tab:
         yield tab, url, world
 

@@ -19,6 +19,7 @@ from podium_monitor.dashboard.sources import Sources
 from podium_monitor.evaluations.findings import findings
 from podium_monitor.evaluations.reading import latest
 from podium_monitor.references import reference_of
+from podium_monitor.sign_in.opening import reception
 from podium_monitor.sign_in.settings import Open
 from podium_monitor.world import Watched
 from web_fixtures import served
@@ -65,7 +66,7 @@ async def test_a_planted_unit_error_is_seen_on_every_part_of_the_page(tmp_path: 
 
     sources = Sources(partial(latest, lake.store), lambda *_: None, findings, card)  # type: ignore[arg-type]
     app = FastAPI()
-    app.include_router(dashboard(Open(), StillWorld([one]), sources, NoReviews()))
+    app.include_router(dashboard(reception(Open()), StillWorld([one]), sources, NoReviews()))
     async with served(app) as url, chromium() as tab:
         await tab.size(1400, 1000)
         await tab.open(url)

@@ -17,6 +17,7 @@ from podium_evaluation.documents import DeploymentEvaluation
 from podium_monitor.access import AccessUnknown, Identity
 from podium_monitor.dashboard.routes import dashboard
 from podium_monitor.dashboard.shelf import Shelf
+from podium_monitor.sign_in.opening import reception
 from podium_monitor.sign_in.settings import Closed, Open, SignInSettings
 from podium_monitor.sign_in.visitors import Visitor, visible
 from web_fixtures import served
@@ -28,7 +29,7 @@ STORIES = [Story(days=2, columns=("age",)), Story(name="fraud", namespace="payme
 async def asking(settings: SignInSettings, rights: Rights | None = None) -> AsyncIterator[aiohttp.ClientSession]:
     app = FastAPI()
     world = StillWorld([watched(story) for story in STORIES])
-    app.include_router(dashboard(settings, world, sources(STORIES), rights or Rights()))
+    app.include_router(dashboard(reception(settings), world, sources(STORIES), rights or Rights()))
     async with served(app) as url, aiohttp.ClientSession(url, auto_decompress=False) as session:
         yield session
 

@@ -16,6 +16,7 @@ from fastapi import FastAPI
 from dashboard_fixtures import Rights, StillWorld, Story, sources, watched
 from oidc_fixtures import CALLBACK_ADDRESS, CLIENT, SECRET, Provider
 from podium_monitor.dashboard.routes import dashboard
+from podium_monitor.sign_in.opening import reception
 from podium_monitor.sign_in.sessions import ATTEMPT, SESSION
 from podium_monitor.sign_in.settings import Oidc
 from security_fixtures import rsa_key
@@ -77,7 +78,7 @@ async def browsing(provider: Provider, rights: Rights, **changes: Any) -> AsyncI
     settings = Oidc(issuer=provider.url, client_id=CLIENT, address=CALLBACK_ADDRESS, **known)
     app = FastAPI()
     world = StillWorld([watched(story) for story in STORIES])
-    app.include_router(dashboard(settings, world, sources(STORIES), rights))
+    app.include_router(dashboard(reception(settings), world, sources(STORIES), rights))
     async with served(app) as url, aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
         yield Browser(session, url)
 

@@ -13,6 +13,7 @@ from dashboard_fixtures import Rights, StillWorld, Story, sources, watched
 from oidc_fixtures import Authority, Held
 from podium_monitor.dashboard.routes import dashboard
 from podium_monitor.sign_in.listener import mutual_tls
+from podium_monitor.sign_in.opening import reception
 from podium_monitor.sign_in.proxy import names_of
 from podium_monitor.sign_in.settings import Proxy
 from ports import free_port
@@ -34,7 +35,7 @@ class Setting:
         stories = [Story(days=2, columns=("age",)), Story(name="fraud", namespace="payments", days=2, columns=("age",))]
         self.app = FastAPI()
         world = StillWorld([watched(story) for story in stories])
-        self.app.include_router(dashboard(self.settings, world, sources(stories), self.rights))
+        self.app.include_router(dashboard(reception(self.settings), world, sources(stories), self.rights))
 
     def client(self, held: Held | None) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=str(self.servers.file))

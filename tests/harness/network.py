@@ -5,6 +5,7 @@ Host names of Services are written into each namespace's own /etc/hosts (`ip net
 
 import shutil
 import subprocess
+from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,15 +18,17 @@ def run(*command: str, check: bool = True) -> str:
 
 
 class PodNetwork:
-    """A bridge with an address of its own; `add` gives a namespace with the next one."""
+    """A bridge with an address of its own; `add` gives a namespace with the address that was given up the longest ago."""
 
     def __init__(self, tag: str, subnet: int) -> None:
         self.bridge = f"pdt{tag}"[:15]
         self.prefix = f"10.231.{subnet}"
         self.gateway = f"{self.prefix}.1"
         self._tag = tag
-        self._next = 2
-        self._namespaces: dict[str, str] = {}
+        self._free = deque(range(2, 255))
+        self._made = 0
+        self._namespaces: dict[str, tuple[str, int]] = {}
+        """Link and last octet by name."""
 
     def up(self) -> None:
         run("ip", "link", "add", self.bridge, "type", "bridge")
@@ -39,14 +42,15 @@ class PodNetwork:
 
     def add(self) -> tuple[str, str]:
         """A new namespace: (its name, its address)."""
-        number = self._next
-        self._next += 1
-        if number > 254:
-            raise RuntimeError("the test network has no address left")
-        name, address = f"pdt-{self._tag}-{number}", f"{self.prefix}.{number}"
-        veth = f"v{self._tag}{number}"[:15]
+        if not self._free:
+            raise RuntimeError("253 pods are there at once: the test network has no address left")
+        number = self._free.popleft()
+        self._made += 1
+        name, address = f"pdt-{self._tag}-{self._made}", f"{self.prefix}.{number}"
+        veth = f"v{self._tag}{self._made}"[:15]
         run("ip", "netns", "add", name)
-        run("ip", "link", "add", veth, "type", "veth", "peer", "name", "eth0", "netns", name)
+        hardware = f"02:00:0a:e7:00:{number:02x}"  # goes with the address, so that no neighbour's table is wrong about it
+        run("ip", "link", "add", veth, "type", "veth", "peer", "name", "eth0", "address", hardware, "netns", name)
         run("ip", "link", "set", veth, "master", self.bridge, "up")
         for arguments in (
             ("addr", "add", f"{address}/24", "dev", "eth0"),
@@ -59,22 +63,23 @@ class PodNetwork:
         (etc / "hosts").write_text("127.0.0.1 localhost\n")
         (etc / "host.conf").write_text("multi on\n")
         (etc / "resolv.conf").write_text("nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")
-        self._namespaces[name] = veth
+        self._namespaces[name] = veth, number
         return name, address
 
     def remove(self, name: str) -> None:
-        veth = self._namespaces.pop(name, None)
-        if veth is not None:
+        veth, number = self._namespaces.pop(name, ("", 0))
+        if veth:
             run("ip", "link", "del", veth, check=False)
+            self._free.append(number)
         run("ip", "netns", "del", name, check=False)
         shutil.rmtree(Path("/etc/netns") / name, ignore_errors=True)
 
     def cut(self, name: str) -> None:
         """The pod stays alive and answers nobody."""
-        run("ip", "link", "set", self._namespaces[name], "down")
+        run("ip", "link", "set", self._namespaces[name][0], "down")
 
     def mend(self, name: str) -> None:
-        run("ip", "link", "set", self._namespaces[name], "up")
+        run("ip", "link", "set", self._namespaces[name][0], "up")
 
     def write_hosts(self, addresses: Mapping[str, list[str]]) -> None:
         """`addresses` by host name, for all namespaces. In place: the mounted inode has to stay the same."""

@@ -48,6 +48,11 @@ class Node:
         await self._heartbeat()
         self._task = asyncio.create_task(self._loop())
 
+    def alive(self) -> None:
+        """Raises what ended the loop, if something did: everything else that a test sees then is a consequence."""
+        if self._task is not None and self._task.done() and not self._task.cancelled():
+            self._task.result()
+
     async def stop(self) -> None:
         if self._task is not None:
             self._task.cancel()

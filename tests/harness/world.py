@@ -230,6 +230,7 @@ class World:
     async def close(self) -> None:
         for operator in self.operators:
             operator.stop()
+        self.node.alive()
         for name in [item["metadata"]["name"] for item in await self.api.list("ModelDeployment", self.namespace)]:
             await self.api.delete("ModelDeployment", name, self.namespace)
         await self.api.delete("Namespace", self.namespace)

@@ -23,12 +23,15 @@ from podium_monitor.evaluations.subject import Cell, Subject
 Hashes = npt.NDArray[np.uint64]
 BATCH_ROWS = 50_000
 _SQL_TYPES: dict[Cell, str] = {"Number": "DOUBLE", "Text": "VARCHAR", "Truth": "VARCHAR"}
-_PREDICTIONS = "SELECT * FROM read_parquet($files, union_by_name = true)"
-_SHADOWS = """SELECT s.event_id, s.time, s.version, s.digest, s.outputs, p.inputs, p.join_key, 'shadow' AS arm_answered,
+_PREDICTIONS = """SELECT * FROM (FROM read_parquet($files, union_by_name = true)
+    UNION ALL BY NAME SELECT CAST(NULL AS BOOLEAN) AS sampled WHERE false) WHERE sampled IS DISTINCT FROM false"""
+"""What capture.always kept beyond the sample is left out: a rule that keeps all fallbacks would make of any share something
+else. A file without the column `sampled` knows no such rule; none of an hour may have it."""
+_SHADOWS = f"""SELECT s.event_id, s.time, s.version, s.digest, s.outputs, p.inputs, p.join_key, 'shadow' AS arm_answered,
     '' AS fallback, CAST('NaN' AS DOUBLE) AS latency_seconds FROM read_parquet($shadows, union_by_name = true) s
     JOIN (SELECT event_id, any_value(inputs) AS inputs, any_value(join_key) AS join_key
-          FROM read_parquet($files, union_by_name = true) GROUP BY event_id) p
-    ON s.prediction_id = p.event_id WHERE coalesce(s.error, '') = ''"""
+          FROM ({_PREDICTIONS}) GROUP BY event_id) p
+    ON s.prediction_id = p.event_id WHERE coalesce(s.error, '') = ''"""  # noqa: S608
 _FIRST_OF_EACH = "QUALIFY row_number() OVER (PARTITION BY event_id) = 1"
 
 

@@ -37,6 +37,8 @@ def _predictions(block: Predictions) -> Iterator[dict[str, Any]]:
             "inputs": inputs[place],
             "outputs": outputs[place],
         }
+        if block.unit_keys is not None:
+            data["unit_key"] = block.unit_keys[place]
         event = f"{block.stem.decode()}-{block.first + request:x}-{row}"
         yield {"id": event, "time": block.times[request], "data": data}
 

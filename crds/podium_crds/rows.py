@@ -49,6 +49,8 @@ class Predictions(msgspec.Struct, array_like=True, tag="predictions"):
     """Per row. None: the request's id."""
     inputs: list[Column]
     outputs: list[Column]
+    unit_keys: list[str | None] | None = None
+    """Per row, the sticky key (a hash, if its field is hashed). None: it is the join key, or there is none."""
 
 
 class Shadows(msgspec.Struct, array_like=True, tag="shadows"):

@@ -18,7 +18,7 @@ import orjson
 
 from podium_crds.rows import TEXT, Block, Column, Predictions, Shadows
 from podium_monitor.credentials import Source
-from podium_monitor.events import MAX_ID, Clock, InvalidBatch, TooLarge, filed
+from podium_monitor.events import MAX_ID, Clock, InvalidBatch, TooLarge, filed, json_text
 from podium_monitor.lake.tables import Rows
 
 _read_blocks = msgspec.msgpack.Decoder(list[Block]).decode
@@ -48,6 +48,7 @@ class _Members(msgspec.Struct):
     digest: str
     sampled: bool = True
     join_key_hashed: bool = False
+    split: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class _ShadowMembers(msgspec.Struct):
@@ -121,7 +122,8 @@ def _predictions(block: Predictions) -> _Columns:
         places = list(range(block.start, block.start + rows))
         events = [f"{stem}-{block.first:x}-{row}" for row in places]
         keys = ids if block.join_keys is None else keys
-    _check_lengths(rows, keys)
+    units = [None] * rows if block.unit_keys is None else block.unit_keys
+    _check_lengths(rows, keys, units)
     if not all(map(math.isfinite, latencies)):
         raise ValueError("it has a latency that is not finite")
     return {
@@ -129,6 +131,7 @@ def _predictions(block: Predictions) -> _Columns:
         "request_id": ids,
         "row": places,
         "join_key": keys,
+        "unit_key": units,
         **_repeated(_read_members(block.members), rows),
         "inputs": _objects(block.inputs, rows),
         "outputs": _objects(block.outputs, rows),
@@ -157,7 +160,8 @@ def _shared(events: list[str], times: list[float]) -> _Columns:
 
 
 def _repeated(members: msgspec.Struct, rows: int) -> _Columns:
-    return {name: [value] * rows for name, value in msgspec.structs.asdict(members).items()}
+    values = msgspec.structs.asdict(members)
+    return {name: [json_text(value) if isinstance(value, msgspec.Raw) else value] * rows for name, value in values.items()}
 
 
 def _check_numbers(first: int, count: int, most: int) -> None:

@@ -29,6 +29,9 @@ class TooLarge(ValueError):
     """The batch is larger than the collector takes."""
 
 
+_NULL = msgspec.Raw(b"null")
+
+
 class _Prediction(msgspec.Struct, gc=False):  # nothing in a row refers to it: garbage collection need not look
     request_id: str
     row: Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
@@ -44,6 +47,8 @@ class _Prediction(msgspec.Struct, gc=False):  # nothing in a row refers to it: g
     latency_seconds: float
     sampled: bool = True
     join_key_hashed: bool = False
+    split: msgspec.Raw = _NULL
+    unit_key: str | None = None
 
 
 class _Shadow(msgspec.Struct, gc=False):
@@ -183,8 +188,10 @@ def _prediction_columns(events: Sequence[_PredictionEvent]) -> dict[str, list[An
         "digest": [one.digest for one in data],
         "sampled": [one.sampled for one in data],
         "join_key_hashed": [one.join_key_hashed for one in data],
-        "inputs": [_text(one.inputs) for one in data],
-        "outputs": [_text(one.outputs) for one in data],
+        "split": [json_text(one.split) for one in data],
+        "unit_key": [one.unit_key for one in data],
+        "inputs": [json_text(one.inputs) for one in data],
+        "outputs": [json_text(one.outputs) for one in data],
         "latency_seconds": [one.latency_seconds for one in data],
     }
 
@@ -196,12 +203,12 @@ def _shadow_columns(events: Sequence[_ShadowEvent]) -> dict[str, list[Any]]:
         "prediction_id": [one.prediction_id for one in data],
         "version": [one.version for one in data],
         "digest": [one.digest for one in data],
-        "outputs": [_text(one.outputs) for one in data],
+        "outputs": [json_text(one.outputs) for one in data],
         "error": [one.error for one in data],
     }
 
 
-def _text(raw: msgspec.Raw) -> str | None:
+def json_text(raw: msgspec.Raw) -> str | None:
     """JSON as it came; null becomes the table's own null."""
-    text = bytes(raw).decode()
-    return None if text == "null" else text
+    found = bytes(raw).decode()
+    return None if found == "null" else found

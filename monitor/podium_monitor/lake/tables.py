@@ -43,6 +43,8 @@ SCHEMAS: dict[Table, pa.Schema] = {
             ("latency_seconds", pa.float64()),
             ("sampled", pa.bool_()),
             ("join_key_hashed", pa.bool_()),
+            ("split", pa.string()),
+            ("unit_key", pa.string()),
         ],
         metadata=_METADATA,
     ),

@@ -82,6 +82,7 @@ class CapturedRuns:
                 None if planned.by_request else _join_keys(planned, taken),
                 planned.columns.written(self._asked, take),
                 planned.columns.written(self._said, take),
+                _unit_keys(planned, taken) if planned.has_units else None,
             )
         )
 
@@ -102,6 +103,10 @@ def _by_run(taken: list[Taken]) -> list[tuple[RowTexts, list[int]]]:
 def _join_keys(planned: PlanCapture, taken: list[Taken]) -> list[str]:
     keys = [planned.join_keys(one.request, one.request.columns, 0, 1) for one in taken]
     return [one.request.request_id if key is None else key[0] for one, key in zip(taken, keys, strict=True)]
+
+
+def _unit_keys(planned: PlanCapture, taken: list[Taken]) -> list[str | None]:
+    return [planned.unit_keys(one.request, one.request.columns, 0, 1)[0] for one in taken]
 
 
 class CapturedRequest(msgspec.Struct, eq=False):
@@ -146,6 +151,7 @@ class CapturedRequest(msgspec.Struct, eq=False):
                 self.planned.join_keys(request, request.columns, start, end),
                 columns.written(request.columns, take),
                 columns.written(self.answer.columns, take),
+                self.planned.unit_keys(request, request.columns, start, end) if self.planned.has_units else None,
             )
         )
 

@@ -56,7 +56,7 @@ class Recorder:
         planned = self._planned_of(plan)
         if not sampled and not _always(planned, request, answer):
             return None
-        members = planned.members(answer, sampled=sampled)
+        members = planned.members(answer, sampled=sampled, pinned=request.pinned_version != "")
         if answer.texts is None or request.rows != 1:
             return self._take_request(planned, members, request, answer)
         runs = self._open

@@ -60,6 +60,20 @@ def test_blocks_of_all_kinds_become_rows_of_both_tables() -> None:
     assert {name for rows in found for name in rows.columns} == {name for table in TABLES for name in SCHEMAS[table].names}
 
 
+def test_the_split_is_said_once_for_all_rows_and_sticky_keys_are_per_row() -> None:
+    members = MEMBERS[:-1] + b',"split":{"champion":{"percent":90,"digest":"a"}}}'
+    (rows,) = read(predictions(members=members, unit_keys=["k", None]), predictions())
+    assert rows.columns["split"] == ['{"champion":{"percent":90,"digest":"a"}}'] * 2 + [None] * 2
+    assert rows.columns["unit_key"] == ["k", None, None, None]
+
+
+def test_a_block_of_an_older_pod_has_no_sticky_keys() -> None:
+    older = msgspec.msgpack.decode(msgspec.msgpack.encode(predictions()))[:-1]
+    assert older[-1] == []  # its outputs
+    (rows,) = rows_of_blocks(body_of([msgspec.msgpack.encode(older)]), CHURN, CLOCK, 100, 100_000)
+    assert rows.columns["unit_key"] == [None, None]
+
+
 def test_cells_keep_their_form() -> None:
     columns = [
         column(name="wide", form="<i8", shape=[2, 1, 2], content=np.arange(4, dtype=np.int64).tobytes()),
@@ -87,6 +101,7 @@ def test_an_empty_body_of_blocks_is_an_empty_batch() -> None:
         (predictions(rows=-1), "must have -1"),
         (predictions(times=[1.0]), "must have 2"),
         (predictions(join_keys=["one"]), "must have 2"),
+        (predictions(unit_keys=["one"]), "must have 2"),
         (predictions(times=[-1.0, 1.0]), "Unix seconds"),
         (predictions(times=[float("nan"), 1.0]), "NaN"),
         (predictions(times=[1e300, 1.0]), "Unix seconds"),

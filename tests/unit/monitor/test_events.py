@@ -32,9 +32,17 @@ def test_a_prediction_becomes_a_row_with_its_json_as_it_came() -> None:
         "deployment_uid": "uid-1",
         "sampled": True,
         "join_key_hashed": False,
+        "split": None,
+        "unit_key": None,
         "inputs": json.dumps(prediction()["inputs"]),
         "outputs": json.dumps(prediction()["outputs"]),
     }
+
+
+def test_the_split_is_kept_as_it_came_and_the_sticky_key_beside_the_join_key() -> None:
+    split = {"champion": {"percent": 90, "digest": "sha256:3"}, "neural-net": {"percent": 10, "digest": "sha256:4"}}
+    (rows,) = read(event("e-0", data=prediction(split=split, unit_key="customer-7")))
+    assert (rows.columns["split"], rows.columns["unit_key"]) == ([json.dumps(split)], ["customer-7"])
 
 
 def test_a_shadow_becomes_a_row_and_null_stays_null() -> None:

@@ -244,3 +244,75 @@ def test_what_a_rule_keeps_beyond_the_sample_says_so() -> None:
     answer = Answer("churn-3", "sha256:3", 7, scores(1))
     assert json.loads(planned.members(answer, sampled=False))["sampled"] is False
     assert "sampled" not in json.loads(planned.members(answer))
+
+
+NOT_SPLIT: list[dict[str, Any]] = [
+    {"pinned": True},
+    {"fallback": Fallback.MIXED_KEYS},
+    {"fallback": Fallback.MISSING_KEY},
+]
+
+
+def test_the_split_that_gave_a_request_its_arm_is_said() -> None:
+    canaries = [route("neural-net", "a", percent=10), route("old", "b", percent=0), route("boosting", "c", mode="Shadow")]
+    planned = PlanCapture(split := plan(*canaries))
+    said = json.loads(planned.members(Answer("churn-3", "sha256:3", 7, {}, fallback=Fallback.BODY_TOO_LARGE)))["split"]
+    assert said == {
+        "champion": {"percent": 90, "digest": split.champion.version.digest},
+        "neural-net": {"percent": 10, "digest": canaries[0].version.digest},
+    }
+
+
+@pytest.mark.parametrize("change", NOT_SPLIT)
+def test_a_request_that_chance_did_not_assign_has_no_split(change: dict[str, Any]) -> None:
+    planned = PlanCapture(plan(route("neural-net", "a", percent=10)))
+    answer = Answer("churn-3", "sha256:3", 7, {}, fallback=change.get("fallback", Fallback.NONE))
+    assert "split" in json.loads(planned.members(Answer("churn-3", "sha256:3", 7, {})))
+    assert "split" not in json.loads(planned.members(answer, pinned=change.get("pinned", False)))
+
+
+def test_without_a_canary_nothing_is_split() -> None:
+    planned = PlanCapture(plan(route("boosting", "c", mode="Shadow")))
+    assert "split" not in json.loads(planned.members(Answer("churn-3", "sha256:3", 7, {})))
+
+
+@pytest.mark.parametrize(
+    ("sticky", "capture", "keys"),
+    [
+        pytest.param(PlannedSticky(type="Input", name="x0"), {"type": "Request"}, ["1", "3"], id="an-input"),
+        pytest.param(PlannedSticky(type="Header", name="x-customer"), {"type": "Request"}, ["anna"] * 2, id="a-header"),
+        pytest.param(PlannedSticky(type="Header", name="x-other"), {"type": "Request"}, [None] * 2, id="a-header-not-there"),
+        pytest.param(PlannedSticky(type="Input", name="other"), {"type": "Request"}, [None] * 2, id="an-input-not-there"),
+        pytest.param(PlannedSticky(type="Input", name="x0"), {"type": "Sticky"}, None, id="joined-by-it"),
+        pytest.param(PlannedSticky(type="Input", name="x0"), {"type": "Input", "name": "x0"}, None, id="joined-by-the-same"),
+        pytest.param(PlannedSticky(), {"type": "Input", "name": "x0"}, None, id="nothing-is-sticky"),
+    ],
+)
+@pytest.mark.parametrize("alone", [False, True])
+def test_a_sticky_key_that_rows_are_not_joined_by_is_captured_beside(
+    sticky: PlannedSticky, capture: dict[str, str], keys: list[str | None] | None, alone: bool
+) -> None:
+    planned = PlanCapture(plan(sticky=sticky, capture=PlannedCapture(join_key=PlannedJoinKey(**capture))))
+    asked, answer = request((1, 2), (3, 4), headers={"x-customer": "anna"}), Answer("churn-3", "sha256:3", 7, scores(1, 2))
+    whole: CapturedRequest | CapturedRuns
+    if alone:
+        said = {"score": np.array([[1.0]])}
+        whole = CapturedRuns(b"e", 10, planned, planned.members(answer), 0.0)
+        for row, values in enumerate([(1, 2), (3, 4)]):
+            one = request(values, headers=dict(asked.headers))
+            whole.taken.append(Taken(one, RunTexts(1, one.columns, said), 0, AT + row))
+        whole.weigh()
+    else:
+        whole = CapturedRequest(b"e", 10, planned, planned.members(answer), asked, answer, AT, 0.0)
+    found = [event["data"] for event in events_of(whole)]
+    assert [one.get("unit_key", "absent") for one in found] == (keys or ["absent"] * 2)
+
+
+def test_a_sticky_key_of_a_hidden_field_is_a_hash() -> None:
+    capture = PlannedCapture(hash=["X-Customer"], join_key=PlannedJoinKey(type="Request"))
+    planned = PlanCapture(plan(sticky=PlannedSticky(type="Header", name="x-customer"), capture=capture), b"key")
+    answer = Answer("churn-3", "sha256:3", 7, scores(1))
+    asked = request((7, 2), headers={"x-customer": "anna"})
+    data = events_of(CapturedRequest(b"e", 10, planned, planned.members(answer), asked, answer, AT, 0.0))[0]["data"]
+    assert (data["unit_key"], data["join_key"]) == ("d27d461c645c7ca868ae8aca573e224c", "request-1")
+    assert "join_key_hashed" not in data

@@ -333,6 +333,21 @@ async def test_rules_keep_what_the_sample_leaves_out(always: list[Any], fallback
     assert [event["data"]["sampled"] for event in collector.events] == [False] * kept
 
 
+async def test_a_request_that_names_its_version_is_captured_as_one_that_was_not_split() -> None:
+    capture = Capture()
+    capture.plan = plan(
+        route("neural-net", "host", percent=10), capture=PlannedCapture(percent=100, url=capture.plan.capture.url)
+    )
+    named = request((1, 2))
+    named.pinned_version = "churn-3"
+    async with collecting(capture.port) as collector:
+        for one in (request((1, 2)), named):
+            assert capture.recorder.predicted(capture.plan, one, Answer("churn-3", "sha256:3", 1, {}))
+        await until(lambda: len(collector.events) == 2)
+        await capture.recorder.close()
+    assert ["split" in event["data"] for event in collector.events] == [True, False]
+
+
 @pytest.mark.parametrize(
     ("status", "retry_after", "reply"),
     [

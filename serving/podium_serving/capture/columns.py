@@ -105,12 +105,9 @@ def _joined(parts: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:
         return cells
 
 
-def picked(columns: Columns, rows: int, places: list[int]) -> Columns:
-    """What is at these places of `rows` rows. All of them, in their order, is the usual case, and costs nothing."""
-    if len(places) == rows and places == list(range(rows)):
-        return columns
-    index = np.array(places, np.intp)
-    return {name: column[index] for name, column in columns.items()}
+def between(columns: Columns, start: int, end: int) -> Columns:
+    """Rows `start` to before `end`: views."""
+    return {name: column[start:end] for name, column in columns.items()}
 
 
 def rows_between(start: int, end: int) -> Take:

@@ -9,7 +9,7 @@ import msgspec
 
 from podium_crds.plan import PlannedRoute
 from podium_crds.rows import Predictions, Shadows
-from podium_serving.capture.columns import joined, picked, rows_between, size_of
+from podium_serving.capture.columns import between, joined, rows_between, size_of
 from podium_serving.capture.planned import PlanCapture
 from podium_serving.exchange import Answer, Columns, InferRequest, RowTexts
 from podium_serving.traffic.mirror import Shadowed
@@ -43,7 +43,8 @@ class CapturedRuns:
         self.taken: list[Taken] = []
         """Append to it until it is weighed."""
         self.size = 0
-        self._first = first
+        self.first = first
+        """The number of the first request; the others follow it."""
         self._offset = offset
         self._asked: Columns = {}
         self._said: Columns = {}
@@ -55,13 +56,13 @@ class CapturedRuns:
     @property
     def event(self) -> bytes:
         """For the log."""
-        return b"%b-%x" % (self.stem, self._first)
+        return b"%b-%x" % (self.stem, self.first)
 
     def weigh(self) -> int:
         if self.taken and not self.size:
-            runs = _by_run(self.taken)
-            self._asked = joined([picked(run.asked, run.rows, places) for run, places in runs])
-            self._said = joined([picked(run.said, run.rows, places) for run, places in runs])
+            stretches = _stretches(self.taken)
+            self._asked = joined([between(run.asked, start, end) for run, start, end in stretches])
+            self._said = joined([between(run.said, start, end) for run, start, end in stretches])
         self.size = size_of(self._asked) + size_of(self._said) + self.rows * _BYTES_PER_ROW + _BYTES_PER_BLOCK
         return self.size
 
@@ -72,7 +73,7 @@ class CapturedRuns:
         return _encode(
             Predictions(
                 self.stem,
-                self._first + start,
+                self.first + start,
                 None,
                 len(ids),
                 self.members,
@@ -87,17 +88,17 @@ class CapturedRuns:
         )
 
 
-def _by_run(taken: list[Taken]) -> list[tuple[RowTexts, list[int]]]:
-    """Rows that follow each other and share a run: the run and their places."""
-    runs: list[tuple[RowTexts, list[int]]] = []
-    last: RowTexts | None = None
-    places: list[int] = []
+def _stretches(taken: list[Taken]) -> list[tuple[RowTexts, int, int]]:
+    """Runs, and from where to before where the rows that follow each other lie side by side in them."""
+    found: list[tuple[RowTexts, int, int]] = []
+    last, start, end = taken[0].run, taken[0].place, taken[0].place
     for _, run, place, _ in taken:
-        if run is not last:
-            last, places = run, []
-            runs.append((run, places))
-        places.append(place)
-    return runs
+        if run is not last or place != end:
+            found.append((last, start, end))
+            last, start, end = run, place, place
+        end += 1
+    found.append((last, start, end))
+    return found
 
 
 def _join_keys(planned: PlanCapture, taken: list[Taken]) -> list[str]:

@@ -15,7 +15,7 @@ from podium_serving.capture.events import CapturedRequest, CapturedRuns, Capture
 from podium_serving.capture.limits import CaptureLimits
 from podium_serving.capture.planned import PlanCapture
 from podium_serving.capture.sender import Sender
-from podium_serving.exchange import Answer, InferRequest, RowTexts
+from podium_serving.exchange import Answer, InferRequest
 from podium_serving.metrics import Metrics
 from podium_serving.settings import Settings
 from podium_serving.traffic.mirror import Shadowed
@@ -27,6 +27,8 @@ _ASKS = "podium-capture"
 _LONGEST_OPEN_SECONDS = 0.05
 _MOST_OPEN_ROWS = 128
 """Runs gather until they have so many rows, or so long: what they become costs as much for few rows as for many."""
+_MOST_OPEN_KINDS = 16
+"""Rows of answers that differ in who answered, and in whose place, gather apart."""
 
 
 class Recorder:
@@ -41,7 +43,8 @@ class Recorder:
         self._planned: PlanCapture | None = None
         self._sample: tuple[int, Blocks] = (0, Blocks(b"", {}))
         self._sender = Sender(settings, limits or CaptureLimits(), metrics.capture_events)
-        self._open: CapturedRuns | None = None
+        self._open: dict[bytes, CapturedRuns] = {}
+        """By what their answers have in common."""
         self._closes: asyncio.TimerHandle | None = None
 
     def predicted(self, plan: Plan, request: InferRequest, answer: Answer) -> int | None:
@@ -59,10 +62,10 @@ class Recorder:
         members = planned.members(answer, sampled=sampled, pinned=request.pinned_version != "")
         if answer.texts is None or request.rows != 1:
             return self._take_request(planned, members, request, answer)
-        runs = self._open
-        if runs is None or runs.planned is not planned or runs.members is not members or runs.rows >= _MOST_OPEN_ROWS:
-            runs = self._new_runs(planned, members, answer.texts)
-        self._requests = number = self._requests + 1
+        runs = self._open.get(members)
+        if runs is None or runs.planned is not planned or runs.rows >= _MOST_OPEN_ROWS:
+            runs = self._new_runs(planned, members)
+        number = runs.first + runs.rows
         runs.taken.append(Taken(request, answer.texts, answer.row, time.monotonic()))
         return number
 
@@ -71,27 +74,26 @@ class Recorder:
         self._sender.take(CapturedShadow(self.stem, number, self._planned_of(plan), route, rows, shadowed, time.time()))
 
     def _take_request(self, planned: PlanCapture, members: bytes, request: InferRequest, answer: Answer) -> int | None:
-        self._close_runs()  # the numbers of a run's requests have no gaps
         self._requests = number = self._requests + 1
         latency = time.monotonic() - request.admitted_at
         captured = CapturedRequest(self.stem, number, planned, members, request, answer, time.time(), latency)
         return number if self._sender.take(captured) else None
 
-    def _new_runs(self, planned: PlanCapture, members: bytes, run: RowTexts) -> CapturedRuns:
-        """Those that are open, where all that is wrong with them is that they divide a run."""
-        runs = self._open
-        if runs is not None and runs.planned is planned and runs.members is members and runs.taken[-1].run is run:
-            return runs
-        self._close_runs()
+    def _new_runs(self, planned: PlanCapture, members: bytes) -> CapturedRuns:
+        if members not in self._open and len(self._open) >= _MOST_OPEN_KINDS:
+            self._close_runs()
+        if (full := self._open.pop(members, None)) is not None:
+            self._sender.take(full)
         offset = time.time() - time.monotonic()
-        runs = self._open = CapturedRuns(self.stem, self._requests + 1, planned, members, offset)
+        runs = self._open[members] = CapturedRuns(self.stem, self._requests + 1, planned, members, offset)
+        self._requests += _MOST_OPEN_ROWS  # the numbers of a block's requests have no gaps; those of blocks may
         if self._closes is None:
             self._closes = asyncio.get_running_loop().call_later(_LONGEST_OPEN_SECONDS, self._close_in_time)
         return runs
 
     def _close_runs(self) -> None:
-        runs, self._open = self._open, None
-        if runs is not None:
+        closed, self._open = self._open, {}
+        for runs in closed.values():
             self._sender.take(runs)
 
     def _close_in_time(self) -> None:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from aiohttp import web
@@ -32,18 +33,21 @@ class Collector:
     """What came in. `statuses` are answered first, one per batch; then 200."""
 
     events: list[dict[str, Any]] = field(default_factory=list)
+    blocks: int = 0
     batches: list[int] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     statuses: list[int] = field(default_factory=list)
     down: int | None = None
 
     async def take(self, asked: web.Request) -> web.Response:
-        content = events_in(await asked.read())
+        body = await asked.read()
+        content = events_in(body)
         self.headers.append(dict(asked.headers))
         status = self.down or (self.statuses.pop(0) if self.statuses else 200)
         if status != 200:
             return web.json_response({"error": "later"}, status=status, headers={"Retry-After": "0"})
         self.events += content
+        self.blocks += len(msgspec.msgpack.decode(body))
         self.batches.append(len(content))
         return web.json_response({"accepted": len(content), "duplicates": 0})
 
@@ -243,15 +247,19 @@ async def test_requests_get_their_turns_while_a_large_batch_is_written() -> None
 class Runs(Capture):
     """Answers of rows that ran together."""
 
-    def run(self, rows: int, *, answered: int | None = None, plan_of: Plan | None = None) -> list[int | None]:
+    def run(
+        self, rows: int, *, answered: int | None = None, plan_of: Plan | None = None, instead: int | None = None
+    ) -> list[int | None]:
+        """The numbers of its requests. `instead`: the row that the champion answered in a challenger's place."""
         columns = {"score": np.arange(rows, dtype=np.float32).reshape(rows, 1)}
         asked = [request((float(row), 1.0)) for row in range(rows)]
         joined = {name: np.concatenate([one.columns[name] for one in asked]) for name in asked[0].columns}
         texts = RunTexts(rows, joined, columns)
+        answers = [Answer("churn-3", "sha256:3", 1, columns, texts=texts, row=row) for row in range(rows)]
+        if instead is not None:
+            answers[instead].arm_assigned, answers[instead].fallback = "neural-net", Fallback.TIMEOUT
         return [
-            self.recorder.predicted(
-                plan_of or self.plan, asked[row], Answer("churn-3", "sha256:3", 1, columns, texts=texts, row=row)
-            )
+            self.recorder.predicted(plan_of or self.plan, asked[row], answers[row])
             for row in range(rows if answered is None else answered)
         ]
 
@@ -259,15 +267,45 @@ class Runs(Capture):
 async def test_rows_of_runs_arrive_with_their_own_values_and_ids() -> None:
     capture = Runs()
     async with collecting(capture.port) as collector:
-        numbers = [*capture.run(3), *capture.run(1), capture.predict(2), *capture.run(5, answered=2), *capture.run(4)]
+        alone = [*capture.run(3), *capture.run(1)]
+        both = capture.predict(2)
+        alone += [*capture.run(5, answered=2), *capture.run(4)]
         await until(lambda: len(collector.events) == 12)
         await capture.recorder.close()
     stem = capture.recorder.stem.decode()
-    assert len({*numbers}) == 11
-    assert [event["id"] for event in collector.events[:4]] == [f"{stem}-{number:x}-0" for number in numbers[:4]]
-    assert [event["data"]["outputs"]["score"] for event in collector.events] == [0, 1, 2, 0, 1, 1, 0, 1, 0, 1, 2, 3]
-    assert len({event["id"] for event in collector.events}) == 12
+    places = [(number, 0, score) for number, score in zip(alone, [0, 1, 2, 0, 0, 1, 0, 1, 2, 3], strict=True)]
+    assert {event["id"]: event["data"]["outputs"]["score"] for event in collector.events} == {
+        f"{stem}-{number:x}-{row}": score for number, row, score in [*places, (both, 0, 1), (both, 1, 1)]
+    }
     assert capture.counted() == {"Accepted": 12}
+
+
+async def test_answers_of_two_kinds_in_one_run_gather_apart() -> None:
+    """Else a canary of 10 % would make ten blocks where one is enough, and a block costs as much as many rows."""
+    capture = Runs()
+    async with collecting(capture.port) as collector:
+        numbers = [number for _ in range(20) for number in capture.run(10, instead=3)]
+        await until(lambda: len(collector.events) == 200)
+        await capture.recorder.close()
+    stem = capture.recorder.stem.decode()
+    by_id = {event["id"]: event["data"] for event in collector.events}
+    rows = [by_id[f"{stem}-{number:x}-0"] for number in numbers]
+    assert [row["outputs"]["score"] for row in rows] == [*range(10)] * 20
+    assert [row["inputs"]["x0"] for row in rows] == [*range(10)] * 20
+    assert [row["fallback"] for row in rows] == [*[""] * 3, "Timeout", *[""] * 6] * 20
+    assert collector.blocks == 3  # 128 and 52 rows of one kind, 20 of the other
+
+
+async def test_kinds_of_answers_without_end_keep_little_waiting() -> None:
+    capture = Runs()
+    async with collecting(capture.port) as collector:
+        for version in range(100):
+            texts = RunTexts(1, {"x0": np.ones((1, 1))}, {"score": np.ones((1, 1))})
+            answer = Answer(f"churn-{version}", "sha256:3", 1, texts.said, texts=texts)
+            assert capture.recorder.predicted(capture.plan, request((1, 2)), answer)
+        await until(lambda: len(collector.events) == 100)
+        await capture.recorder.close()
+    assert {event["data"]["version"] for event in collector.events} == {f"churn-{version}" for version in range(100)}
 
 
 async def test_the_last_run_is_sent_though_no_other_follows_it() -> None:

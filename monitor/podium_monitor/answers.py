@@ -1,6 +1,7 @@
 """What the collector's routes have in common: a body within bounds, and the status that a failure means to a sender."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 
 from fastapi import Request, Response
@@ -10,6 +11,9 @@ from starlette.requests import ClientDisconnect
 from podium_monitor.committer import Full
 from podium_monitor.credentials import Refused
 from podium_monitor.events import InvalidBatch, TooLarge
+from podium_monitor.shares import Taken
+
+logger = logging.getLogger(__name__)
 
 BUSY_SECONDS = 1
 BROKEN_SECONDS = 5
@@ -43,8 +47,11 @@ async def or_error(respond: Callable[[], Awaitable[Response]]) -> Response:
         return refusal(408, "the body came too slowly")
     except Full:
         return refusal(429, "too much waits to become durable", BUSY_SECONDS)
-    except OSError as error:
-        return refusal(503, f"the lake cannot be written: {error.strerror or error}", BROKEN_SECONDS)
+    except Taken:
+        return refusal(429, "as much as may be of this deployment, or of all, is under way", BUSY_SECONDS)
+    except OSError as error:  # it names bucket, address or paths: for administrators
+        logger.warning("a request fails with 503: %s", error)
+        return refusal(503, "the lake does not do as asked, the collector's log says why", BROKEN_SECONDS)
 
 
 def refusal(status: int, text: str, retry_after_seconds: int | None = None) -> Response:

@@ -10,10 +10,12 @@ from prometheus_client import generate_latest
 
 from podium_crds import rows as rows_as_blocks
 from podium_crds.capture import CONTENT_TYPE
-from podium_monitor.answers import BROKEN_SECONDS, BUSY_SECONDS, body_of, or_error, refusal
+from podium_monitor.answers import BROKEN_SECONDS, body_of, or_error, refusal
 from podium_monitor.collector import Collector
+from podium_monitor.committer import Full
 from podium_monitor.compact import rows_of_blocks
 from podium_monitor.credentials import Refused, Source, authenticated_source
+from podium_monitor.doors import Door, announced_bytes
 from podium_monitor.erasure_routes import ErasureRoutes
 from podium_monitor.events import Clock, rows_of, unpacked
 from podium_monitor.labels.routes import LabelRoutes
@@ -47,7 +49,7 @@ class Routes:
         self._settings = settings
         self._limits = settings.limits
         self._collector = collector
-        self._receiving = 0
+        self._door = Door("Batches", settings.limits.max_receiving_bytes, collector.metrics)
 
     async def events(self, request: Request) -> Response:
         response = await or_error(lambda: self._take(request))
@@ -61,18 +63,16 @@ class Routes:
             return refusal(415, f"Content-Type must be {CONTENT_TYPE} or {rows_as_blocks.CONTENT_TYPE}")
         if not self._collector.is_ready():
             return refusal(503, "the lake is not open yet", BROKEN_SECONDS)
-        if self._receiving >= self._limits.max_receiving:
-            return refusal(429, "many batches are being received", BUSY_SECONDS)
-        self._receiving += 1
-        try:
+        limits = self._limits
+        announced = announced_bytes(request, limits.max_body_bytes)
+        if not self._collector.committer.has_room((source.namespace, source.name), announced):
+            raise Full
+        with self._door.let_in(source, announced):
             content = await self._content(request)
-            limits = self._limits
             if media == rows_as_blocks.CONTENT_TYPE:
                 rows = rows_of_blocks(content, source, self._clock(), limits.max_batch_events, limits.max_batch_bytes)
             else:
                 rows = rows_of(content, source, self._clock(), limits.max_batch_events)
-        finally:
-            self._receiving -= 1
         committed = await self._collector.committer.commit(rows, sum(part.size for part in rows))
         return JSONResponse({"accepted": committed.accepted, "duplicates": committed.duplicates})
 
@@ -98,7 +98,7 @@ class Routes:
             source = self._source(request)
             if (source.namespace, source.name) != (namespace, deployment):
                 raise Refused(f"the credential is of {source.namespace}/{source.name}, not of {namespace}/{deployment}")
-            return JSONResponse(await self._collector.counts(namespace, deployment))
+            return JSONResponse(await self._collector.counts(source))
 
         return await or_error(counted)
 
@@ -111,7 +111,7 @@ class Routes:
 
     async def ready(self) -> Response:
         if not self._collector.is_ready():
-            return refusal(503, self._collector.why_not_ready)
+            return refusal(503, "the lake is not open yet, the collector's log says why")
         return JSONResponse({"ready": True})
 
     async def metrics(self) -> Response:

@@ -10,9 +10,12 @@ from functools import partial
 
 from podium_crds.capture import capture_source, capture_token, hash_key, hashed
 from podium_monitor.committer import Committer
+from podium_monitor.credentials import Source
+from podium_monitor.doors import Lookups
 from podium_monitor.known import KnownEvents, keys_of
 from podium_monitor.lake.lock import LakeInUse
 from podium_monitor.lake.store import Store
+from podium_monitor.lake.tables import Table
 from podium_monitor.lake.writer import Lake
 from podium_monitor.maintenance import Maintenance
 from podium_monitor.metrics import Metrics
@@ -36,12 +39,13 @@ class Collector:
         self._task: asyncio.Task[None] | None = None
         self.metrics = Metrics()
         self.metrics.known_events.set_function(lambda: len(self._known))
+        self.lookups = Lookups(self.metrics)
         self.committer = Committer(self._lake, self._known, limits, self.metrics)
         self.metrics.oldest_seconds.set_function(self.committer.oldest_seconds)
         as_hashed = partial(_as_pods_hash, settings.collector_key)
         self.maintenance = Maintenance(store, self.metrics.registry, settings.retention_days, settings.pace, as_hashed)
         self._upkeep = threading.Thread(target=self.maintenance.run, name="maintenance", daemon=True)
-        self.why_not_ready = "the lake is not open yet"
+        self._trouble = ""
 
     def is_ready(self) -> bool:
         return self._opened and self.is_working()
@@ -64,6 +68,7 @@ class Collector:
             await asyncio.gather(self._task, return_exceptions=True)
             if self._upkeep.is_alive():
                 await asyncio.to_thread(self._upkeep.join, _UPKEEP_ENDS_SECONDS)  # if not by then: it survives a crash
+            self.lookups.close()
             self._lake.close()
 
     async def _work(self) -> None:
@@ -80,9 +85,9 @@ class Collector:
                 await asyncio.to_thread(self._learn)
                 return
             except (LakeInUse, OSError) as error:
-                if str(error) != self.why_not_ready:
+                if str(error) != self._trouble:
                     logger.warning("waiting for the lake: %s", error)
-                self.why_not_ready = str(error)
+                self._trouble = str(error)
             await asyncio.sleep(_OPEN_AGAIN_SECONDS)
 
     def _learn(self) -> None:
@@ -92,11 +97,14 @@ class Collector:
         for _, place, ids in reversed(recent):
             self._known.add(keys_of(place.event_scope, ids), time.monotonic())
 
-    async def counts(self, namespace: str, deployment: str) -> dict[str, int]:
-        return {
-            "predictions": await asyncio.to_thread(self._lake.count, "predictions", namespace, deployment),
-            "shadows": await asyncio.to_thread(self._lake.count, "shadows", namespace, deployment),
-        }
+    async def counts(self, source: Source) -> dict[str, int]:
+        """Rows of a deployment in the lake. Raises Taken, OSError."""
+
+        def counted() -> dict[str, int]:
+            tables: tuple[Table, ...] = ("predictions", "shadows")
+            return {table: self._lake.count(table, source.namespace, source.name) for table in tables}
+
+        return await self.lookups.ask(source, counted)
 
 
 def _as_pods_hash(collector_key: bytes, namespace: str, deployment: str, uid: str, key: str) -> str:

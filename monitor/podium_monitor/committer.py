@@ -16,12 +16,13 @@ from podium_monitor.lake.tables import Place, Rows, joined
 from podium_monitor.lake.writer import Lake
 from podium_monitor.metrics import Metrics
 from podium_monitor.settings import Limits
+from podium_monitor.shares import Shares
 
 logger = logging.getLogger(__name__)
 
 
 class Full(Exception):
-    """So much waits to become durable that no more is taken."""
+    """So much waits to become durable, in all or of this deployment, that no more of it is taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,11 @@ class _Pending:
     fresh: int = 0
 
     @property
+    def whose(self) -> tuple[str, str] | None:
+        """The deployment. None: the batch is empty."""
+        return (self.batch[0].place.namespace, self.batch[0].place.deployment) if self.batch else None
+
+    @property
     def rows(self) -> int:
         return sum(len(rows) for rows in self.batch)
 
@@ -50,7 +56,7 @@ class Committer:
         self._limits = limits
         self._metrics = metrics
         self._pending: list[_Pending] = []
-        self._pending_bytes = 0
+        self._waiting = Shares(limits.max_pending_bytes)
         self._arrived = asyncio.Event()
         self._stopping = asyncio.Event()
         self._writing_since: float | None = None
@@ -62,14 +68,21 @@ class Committer:
         `size`: bytes that the batch takes in memory, about.
         A caller that is cancelled leaves its rows: they are written, and known when they come again.
         """
-        if self._stopping.is_set() or self._pending_bytes + size > self._limits.max_pending_bytes:
-            raise Full
         pending = _Pending(batch, size, asyncio.get_running_loop().create_future(), time.monotonic())
+        if self._stopping.is_set() or not self.has_room(pending.whose, size):
+            raise Full
+        self._waiting.take(pending.whose, size)
         self._pending.append(pending)
-        self._pending_bytes += size
-        self._metrics.pending_bytes.set(self._pending_bytes)
+        self._metrics.pending_bytes.set(self._waiting.held)
         self._arrived.set()
         return await asyncio.shield(pending.done)
+
+    def has_room(self, deployment: tuple[str, str] | None, size: int) -> bool:
+        """Whether so many bytes more of this deployment (namespace, name) may wait. Asked before a body is read, too."""
+        if self._waiting.has_room(deployment, size):
+            return True
+        self._metrics.turned_away.labels("Waiting", *(deployment or ("", ""))).inc()
+        return False
 
     def oldest_seconds(self) -> float:
         """How long the batch waits that has waited longest for its acknowledgement."""
@@ -112,9 +125,9 @@ class Committer:
         self._writing_since = self._writing_oldest = None
         self._metrics.commit_seconds.observe(time.monotonic() - started)
         for pending in group:
-            self._pending_bytes -= pending.size
+            self._waiting.give_back(pending.whose, pending.size)
             self._settle(pending, failure)
-        self._metrics.pending_bytes.set(self._pending_bytes)
+        self._metrics.pending_bytes.set(self._waiting.held)
 
     def _settle(self, pending: _Pending, failure: Exception | None) -> None:
         if failure is not None:

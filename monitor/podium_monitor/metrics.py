@@ -37,6 +37,18 @@ class Metrics:
             "How long the batch waits that has waited longest for its acknowledgement.",
             registry=registry,
         )
+        self.turned_away = Counter(
+            "podium_monitor_turned_away",
+            "Requests that were told to come later: their deployment had its share under way, or all there is was taken.",
+            ["kind", "namespace", "deployment"],
+            registry=registry,
+        )
+        self.under_way = Gauge(
+            "podium_monitor_under_way_ratio",
+            "How much of what may be received at once is: of bytes (Batches, References) or requests.",
+            ["kind"],
+            registry=registry,
+        )
         self.known_events = Gauge("podium_monitor_known_events", "Event ids that are remembered.", registry=registry)
 
     def committed(self, table: Table, accepted: int, duplicates: int) -> None:

@@ -27,11 +27,12 @@ class Limits:
 
     max_batch_events: int = 50_000
 
-    max_receiving: int = 4
-    """Batches that are being received and read at once; more are told to come later."""
+    max_receiving_bytes: int = 48 * 1024 * 1024
+    """Batches that are being received at once, as their heads announce them; more are told to come later. Of one deployment
+    half of it at most."""
 
     max_pending_bytes: int = 96 * 1024 * 1024
-    """Unpacked batches that wait to become durable; more are told to come later."""
+    """Unpacked batches that wait to become durable; more are told to come later. Of one deployment half of it at most."""
 
     body_seconds: float = 10.0
     """From a batch's head to its end."""

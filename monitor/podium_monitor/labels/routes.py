@@ -1,8 +1,7 @@
 """`POST /v1/labels` on the collector's port: what is acknowledged is durable, all of a request or nothing."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from fastapi import APIRouter, Request, Response
@@ -11,8 +10,8 @@ from fastapi.responses import JSONResponse
 from podium_crds.capture import capture_token, hash_key, hashed
 from podium_monitor.answers import BROKEN_SECONDS, body_of, or_error, refusal
 from podium_monitor.collector import Collector
-from podium_monitor.committer import Full
 from podium_monitor.credentials import Source, labelling_source
+from podium_monitor.doors import Door, announced_bytes
 from podium_monitor.events import unpacked
 from podium_monitor.labels.given import Given, InvalidLabels
 from podium_monitor.labels.json_bodies import of_json, of_lines
@@ -31,7 +30,7 @@ _BODY_SECONDS = 60.0
 _SMALL_BYTES = 64 * 1024
 _MOST_SMALL = 64
 _MOST_LARGE = 4
-"""Bodies that are received at once."""
+"""Bodies that are received at once; of one deployment half as many."""
 _ROW_BYTES = 700
 """About, in memory."""
 _MAX_CLAIM = 128
@@ -43,8 +42,8 @@ class LabelRoutes:
     def __init__(self, collector_key: bytes, collector: Collector) -> None:
         self._key = collector_key
         self._collector = collector
-        self._large = 0
-        self._small = 0
+        self._large = Door("Labels", _MOST_LARGE, collector.metrics)
+        self._small = Door("SmallLabels", _MOST_SMALL, collector.metrics)
         self._reading = asyncio.Lock()
         self.router = APIRouter()
         self.router.add_api_route("/v1/labels", self._post, methods=["POST"])
@@ -77,22 +76,12 @@ class LabelRoutes:
             given = _READERS[media](unpacked(body, encoding, _MAX_UNPACKED_BYTES))
             return rows_of_labels(given, Posted(source, labelled_by, datetime.now(UTC), stored_key))
 
-        async with self._taken(small):
+        announced_bytes(request, _MAX_BODY_BYTES)
+        with (self._small if small else self._large).let_in(source, 1):
             body = await body_of(request, _MAX_BODY_BYTES, _BODY_SECONDS)
             rows = rows_of(body) if small else await self._read(rows_of, body)
         committed = await self._collector.committer.commit([rows] if len(rows) else [], len(rows) * _ROW_BYTES)
         return JSONResponse({"accepted": committed.accepted, "duplicates": committed.duplicates})
-
-    @asynccontextmanager
-    async def _taken(self, small: bool) -> AsyncIterator[None]:
-        """Raises Full."""
-        if self._small >= _MOST_SMALL if small else self._large >= _MOST_LARGE:
-            raise Full
-        self._small, self._large = self._small + small, self._large + (not small)
-        try:
-            yield
-        finally:
-            self._small, self._large = self._small - small, self._large - (not small)
 
     async def _read(self, rows_of: Callable[[bytes], Rows], body: bytes) -> Rows:
         async with self._reading:

@@ -120,7 +120,7 @@ async def test_a_terminated_collector_finishes_what_it_was_sent(collector: Colle
     assert [row["event_id"] for row in rows(collector.lake)] == ["last"]
 
 
-async def test_a_second_collector_on_the_same_lake_waits_alive(collector: CollectorProcess) -> None:
+async def test_a_second_collector_on_the_same_lake_waits_alive_and_says_why_in_its_log(collector: CollectorProcess) -> None:
     await collector.ready()
     second = CollectorProcess(collector.lake, collector.folder, free_port())
     second.start()
@@ -130,7 +130,8 @@ async def test_a_second_collector_on_the_same_lake_waits_alive(collector: Collec
                 try:
                     async with session.get(f"{second.url}/readyz") as response:
                         answer = await response.json()
-                        if "another process" in answer["error"]:
+                        if response.status == 503 and "another process" in (second.folder / "log").read_text():
+                            assert answer == {"error": "the lake is not open yet, the collector's log says why"}
                             break
                 except aiohttp.ClientConnectionError:
                     pass

@@ -7,6 +7,8 @@ import hmac
 CONTENT_TYPE = "application/cloudevents-batch+json"
 PREDICTION = "dev.podium.prediction.v1"
 SHADOW = "dev.podium.shadow.v1"
+LABEL = "dev.podium.label.v1"
+"""In topics of Kafka alone: over HTTP a label is no event."""
 
 
 def capture_source(namespace: str, deployment: str, uid: str) -> str:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from ports import free_port
 from serving_fixtures import make_package
 
 _START_SECONDS = 60.0
@@ -32,7 +33,7 @@ class LocalServer:
 @contextmanager
 def local_server(folder: Path, *arguments: str) -> Iterator[LocalServer]:
     make_package(folder / "sum", name="sum", version="1")
-    port, grpc_port = _free_port(), _free_port()
+    port, grpc_port = free_port(), free_port()
     log = (folder / "server.log").open("wb")
     command = (sys.executable, "-m", "podium_serving", "local", "--package", str(folder / "sum"))
     ports = ("--port", str(port), "--grpc-port", str(grpc_port))
@@ -60,9 +61,3 @@ def _until_it_listens(process: subprocess.Popen[bytes], port: int, log: Path) ->
         except OSError:
             time.sleep(0.05)
     raise RuntimeError(f"the server does not listen after {_START_SECONDS:g} s")
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])

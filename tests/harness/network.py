@@ -1,6 +1,7 @@
 """One bridge and a network namespace per pod, so that real serving processes have real pod addresses without a kubelet.
 
 Host names of Services are written into each namespace's own /etc/hosts (`ip netns exec` mounts /etc/netns/NAME over /etc).
+Any number may be there at once: each takes a subnet of its own by the name of its bridge, which only one can have.
 """
 
 import shutil
@@ -8,6 +9,10 @@ import subprocess
 from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
+
+TERMINATION_LOG = Path("/dev/termination-log")
+"""One file for all; each pod mounts its own over it. Who deletes it takes those mounts away."""
+BRIDGES = "pdt"
 
 
 def run(*command: str, check: bool = True) -> str:
@@ -17,21 +22,34 @@ def run(*command: str, check: bool = True) -> str:
     return done.stdout
 
 
+def _new_bridge() -> int:
+    """The number of the first subnet that no other network has."""
+    for subnet in range(1, 255):
+        try:
+            run("ip", "link", "add", f"{BRIDGES}{subnet}", "type", "bridge")
+        except RuntimeError as refused:
+            if "File exists" not in str(refused):
+                raise
+        else:
+            return subnet
+    raise RuntimeError(f"254 test networks are there; those of runs that were killed: `ip link del {BRIDGES}1` and so on")
+
+
 class PodNetwork:
     """A bridge with an address of its own; `add` gives a namespace with the address that was given up the longest ago."""
 
-    def __init__(self, tag: str, subnet: int) -> None:
-        self.bridge = f"pdt{tag}"[:15]
-        self.prefix = f"10.231.{subnet}"
+    def __init__(self) -> None:
+        """Makes the bridge."""
+        self._tag = _new_bridge()
+        self.bridge = f"{BRIDGES}{self._tag}"
+        self.prefix = f"10.231.{self._tag}"
         self.gateway = f"{self.prefix}.1"
-        self._tag = tag
         self._free = deque(range(2, 255))
         self._made = 0
         self._namespaces: dict[str, tuple[str, int]] = {}
         """Link and last octet by name."""
 
     def up(self) -> None:
-        run("ip", "link", "add", self.bridge, "type", "bridge")
         run("ip", "addr", "add", f"{self.gateway}/24", "dev", self.bridge)
         run("ip", "link", "set", self.bridge, "up")
 
@@ -39,6 +57,8 @@ class PodNetwork:
         for name in list(self._namespaces):
             self.remove(name)
         run("ip", "link", "del", self.bridge, check=False)
+        if f" {BRIDGES}" not in run("ip", "-oneline", "link", "show", "type", "bridge"):  # else its pods would lose theirs
+            TERMINATION_LOG.unlink(missing_ok=True)
 
     def add(self) -> tuple[str, str]:
         """A new namespace: (its name, its address)."""
@@ -46,8 +66,8 @@ class PodNetwork:
             raise RuntimeError("253 pods are there at once: the test network has no address left")
         number = self._free.popleft()
         self._made += 1
-        name, address = f"pdt-{self._tag}-{self._made}", f"{self.prefix}.{number}"
-        veth = f"v{self._tag}{self._made}"[:15]
+        name, address = f"{BRIDGES}-{self._tag}-{self._made}", f"{self.prefix}.{number}"
+        veth = f"v{self._tag}x{self._made}"
         run("ip", "netns", "add", name)
         hardware = f"02:00:0a:e7:00:{number:02x}"  # goes with the address, so that no neighbour's table is wrong about it
         run("ip", "link", "add", veth, "type", "veth", "peer", "name", "eth0", "address", hardware, "netns", name)

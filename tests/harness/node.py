@@ -15,7 +15,7 @@ from pathlib import Path
 
 from harness.api import Api, Manifest, Refusal
 from harness.network import PodNetwork
-from harness.pod import TERMINATION_LOG, PodProcess
+from harness.pod import PodProcess
 
 NODE = "test-node"
 HEARTBEAT_SECONDS = 5.0
@@ -61,7 +61,6 @@ class Node:
             await pod.kill_for_good()
             self.network.remove(pod.netns)
         self.pods.clear()
-        TERMINATION_LOG.unlink(missing_ok=True)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def named(self, name: str) -> PodProcess:

@@ -14,8 +14,8 @@ from typing import Any
 import aiohttp
 
 from harness.api import Api, Manifest
+from harness.network import TERMINATION_LOG
 
-TERMINATION_LOG = Path("/dev/termination-log")
 BACK_OFF_SECONDS = 2.0
 """Before a container that gave up is started again. One that was killed comes back at once."""
 

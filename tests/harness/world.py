@@ -5,7 +5,6 @@ The API server, its controllers, the registry and the serving processes are real
 
 import asyncio
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from harness.network import PodNetwork
 from harness.node import Node
 from harness.operator_process import OperatorProcess
 from harness.pod import PodProcess
+from ports import free_port
 from serving_fixtures import make_package
 
 SCORING_IMAGE = "registry.test/podium/serving@sha256:" + "a" * 64
@@ -130,16 +130,13 @@ class World:
         return made
 
     def environment(self) -> dict[str, str]:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
         return {
             "PODIUM_NAMESPACE": self.namespace,
             "PODIUM_WATCH_NAMESPACES": self.namespace,
             "PODIUM_SCORING_IMAGE": SCORING_IMAGE,
             "PODIUM_OPERATOR_IMAGE": OPERATOR_IMAGE,
             "PODIUM_INSECURE_REGISTRIES": self.registry.host,
-            "PODIUM_HEALTH_PORT": str(port),
+            "PODIUM_HEALTH_PORT": str(free_port()),
             "PODIUM_HEALTH_BIND": "127.0.0.1",
             "PODIUM_LEASE_SECONDS": "4",
             "PODIUM_LEASE_RENEW_SECONDS": "3",
@@ -279,11 +276,6 @@ async def install_crds(api: Api) -> None:
             return found is not None and condition(found, "Established") == "True"
 
         await eventually(f"{name} established", established, 20)
-
-
-def free_subnet() -> int:
-    """A third octet for the test network: by process id, so that two runs beside each other differ."""
-    return os.getpid() % 250 + 1
 
 
 async def wait_for(seconds: float) -> None:

@@ -11,12 +11,12 @@ from harness.api import Api
 from harness.api_proxy import ApiProxy
 from harness.network import PodNetwork
 from harness.node import Node
-from harness.world import Package, Registry, World, free_subnet, install_crds, make_packages
+from harness.world import Package, Registry, World, install_crds, make_packages
 
 
 @pytest.fixture(scope="session")
 def pod_network() -> Iterator[PodNetwork]:
-    network = PodNetwork(secrets.token_hex(2), free_subnet())
+    network = PodNetwork()
     network.up()
     yield network
     network.down()

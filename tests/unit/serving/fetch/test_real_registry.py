@@ -2,7 +2,6 @@
 
 import asyncio
 import shutil
-import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from podium_serving.fetch.errors import DigestMismatch, PackageNotFound
 from podium_serving.fetch.packages import Packages
 from podium_serving.model.package import read_package
 from podium_serving.web.client import Client
+from ports import HOST, free_port
 from serving_fixtures import make_package
 from swap_fixtures import eventually
 
@@ -38,9 +38,7 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 @pytest.fixture
 async def address(tmp_path: Path, session: aiohttp.ClientSession) -> AsyncIterator[str]:
     assert PROGRAM is not None
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+    address = f"{HOST}:{free_port()}"
     configuration = tmp_path / "registry.yaml"
     configuration.write_text(CONFIGURATION.format(root=tmp_path / "registry", address=address))
     log = asyncio.subprocess.DEVNULL

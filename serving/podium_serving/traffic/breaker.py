@@ -40,12 +40,16 @@ class Breaker:
         self._probe_out = False
         self._good_probes = 0
 
+    def is_shut(self, now: float) -> bool:
+        """Nothing passes now, whatever it is. Changes nothing."""
+        return self.state is BreakerState.OPEN and now - self._opened_at < self._pause
+
     def admit(self, now: float) -> Pass | None:
         """None: the request must not be forwarded. Whoever gets a Pass must hand it back by `settle` or `forgive`."""
-        if self.state is BreakerState.OPEN and now - self._opened_at >= self._pause:
-            self._enter(BreakerState.PROBING)
-        if self.state is BreakerState.OPEN:
+        if self.is_shut(now):
             return None
+        if self.state is BreakerState.OPEN:
+            self._enter(BreakerState.PROBING)
         if self.state is BreakerState.PROBING:
             if self._probe_out:
                 return None

@@ -29,6 +29,7 @@ class Arm:
 
     def __init__(self, plan: Plan, route: PlannedRoute, link: Link, max_answer_bytes: int) -> None:
         self.route = route
+        self.name = route.name
         self.link = link
         self.timeout = route.timeout_milliseconds / 1000
         self.plan_timeout = plan.timeout_milliseconds / 1000
@@ -86,6 +87,8 @@ class PlanResponder:
     def _begin_at(self, arm: Arm, request: InferRequest, done: Done) -> Cancel:
         """What need not be tried is known at once: a challenger that is down costs no task."""
         now = time.monotonic()
+        if arm.link.breaker.is_shut(now):  # asked first: while a challenger is down, this is all of its share
+            return self._champion.begin(request, self._fallen_back(arm, Fallback.BREAKER_OPEN, 0.0, done))
         left = request.deadline - now
         seconds = forward_budget(left, self._recent.seconds(), arm.timeout)
         refusal = arm.link.refusal(request)
@@ -115,14 +118,14 @@ class PlanResponder:
             reason, spent = failure.reason, time.monotonic() - started
             return await awaited(lambda done: self._champion.begin(request, self._fallen_back(arm, reason, spent, done)))
         spent = time.monotonic() - started
-        self._metrics.forward_seconds.labels(arm.route.name).observe(spent)
+        self._metrics.forward_seconds.labels(arm.name).observe(spent)
         return Answer(
             version=arm.route.version.name,
             version_digest=arm.route.version.digest,
             epoch=self._plan.epoch,
             columns=forwarded.columns,
-            arm_assigned=arm.route.name,
-            arm_answered=arm.route.name,
+            arm_assigned=arm.name,
+            arm_answered=arm.name,
             queue_seconds=forwarded.queue_seconds,
             inference_seconds=forwarded.inference_seconds,
             forward_seconds=spent,
@@ -130,13 +133,13 @@ class PlanResponder:
 
     def _fallen_back(self, arm: Arm, reason: Fallback, spent: float, done: Done) -> Done:
         """The champion answers in the challenger's place, `spent` seconds after it might have begun."""
-        self._metrics.fallbacks.labels(arm.route.name, reason.value).inc()
+        self._metrics.fallbacks.labels(arm.name, reason).inc()
         if spent > LEAST_USEFUL_SECONDS:
-            self._metrics.forward_seconds.labels(arm.route.name).observe(spent)
+            self._metrics.forward_seconds.labels(arm.name).observe(spent)
 
         def answered(result: Answer | ServingError) -> None:
             if isinstance(result, Answer):
-                result.arm_assigned = arm.route.name
+                result.arm_assigned = arm.name
                 result.fallback = reason
                 result.forward_seconds += spent
             done(result)

@@ -6,6 +6,7 @@ With a sticky key, the key's slot decides; the share of *keys* is as asked and n
 """
 
 import hashlib
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ from podium_serving.exchange import Fallback, InferRequest
 from podium_serving.traffic.keys import MixedKeys, key_of_column, key_of_header
 
 BLOCK_SIZE = 100
-_DRAW_BYTES = 8
+_DRAWS = struct.Struct(f">{BLOCK_SIZE}Q")
 
 
 class Blocks:
@@ -44,9 +45,8 @@ class Blocks:
 
     def _permuted(self) -> list[str | None]:
         """Sorting by 64-bit draws of SHAKE-256: predicting the rest of a block from its start means breaking the hash."""
-        draws = hashlib.shake_256(self._seed + self._block.to_bytes(8, "big")).digest(BLOCK_SIZE * _DRAW_BYTES)
-        order = sorted(range(BLOCK_SIZE), key=lambda index: draws[index * _DRAW_BYTES : (index + 1) * _DRAW_BYTES])
-        return [self._arms[index] for index in order]
+        draws = _DRAWS.unpack(hashlib.shake_256(self._seed + self._block.to_bytes(8, "big")).digest(_DRAWS.size))
+        return [self._arms[index] for index in sorted(range(BLOCK_SIZE), key=draws.__getitem__)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +70,15 @@ class Splitter:
 
     def __init__(self, sticky: PlannedSticky, canaries: Sequence[PlannedRoute], salt: bytes, blocks: Blocks) -> None:
         self._sticky = sticky
+        self._by_request = sticky.type == "Request"
         self._salt = salt
         self._blocks = blocks
         self._assignments: dict[str | None, Assignment] = {route.name: Assignment(route.name) for route in canaries}
         self._assignments[None] = CHAMPION
-        self._slots = _slot_table(canaries) if sticky.type != "Request" else []
+        self._slots = [] if self._by_request else _slot_table(canaries)
 
     def assign(self, request: InferRequest) -> Assignment:
-        if self._sticky.type == "Request":
+        if self._by_request:
             return self._assignments[self._blocks.next_arm()]
         try:
             key = self._key(request)

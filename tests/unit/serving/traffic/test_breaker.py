@@ -34,6 +34,8 @@ def test_open_it_lets_nothing_pass_for_a_second() -> None:
     breaker = Breaker()
     run(breaker, "-----")
     assert breaker.admit(0.99) is None
+    assert [breaker.is_shut(now) for now in (0.0, 0.99, 1.0)] == [True, True, False]
+    assert breaker.state is BreakerState.OPEN, "asking changes nothing"
     assert breaker.admit(1.0) is not None
 
 

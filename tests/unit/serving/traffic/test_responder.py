@@ -83,6 +83,23 @@ async def test_a_large_body_stays_with_the_champion(bench: Bench) -> None:
     assert (answer.arm_assigned, answer.fallback, pod.seen) == ("neural-net", Fallback.BODY_TOO_LARGE, [])
 
 
+async def test_of_a_challenger_that_is_down_nothing_else_is_asked(bench: Bench) -> None:
+    model = SumModel()
+    of = plan(route("neural-net", HOST))
+    responder = bench.factory(of, model, descriptor())
+    admitted = serving(of, responder, model)
+    for _ in range(5):  # nobody listens there
+        assert (await answer_of(responder, request(), admitted)).fallback is Fallback.ERROR
+    rows = ((1.0, 2.0),) * (1024 * 1024 // 8 + 1)
+    large, late = (
+        await answer_of(responder, request(*rows), admitted),
+        await answer_of(responder, request(seconds=0.02), admitted),
+    )
+    await responder.close()
+    assert (large.fallback, late.fallback) == (Fallback.BREAKER_OPEN, Fallback.BREAKER_OPEN)
+    assert bench.fallbacks() == {("neural-net", "Error"): 5, ("neural-net", "BreakerOpen"): 2}
+
+
 async def test_with_no_time_left_the_champion_is_asked_at_once(bench: Bench) -> None:
     model = SumModel()
     of = plan(route("neural-net", HOST))

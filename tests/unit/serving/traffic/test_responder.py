@@ -91,10 +91,8 @@ async def test_of_a_challenger_that_is_down_nothing_else_is_asked(bench: Bench) 
     for _ in range(5):  # nobody listens there
         assert (await answer_of(responder, request(), admitted)).fallback is Fallback.ERROR
     rows = ((1.0, 2.0),) * (1024 * 1024 // 8 + 1)
-    large, late = (
-        await answer_of(responder, request(*rows), admitted),
-        await answer_of(responder, request(seconds=0.02), admitted),
-    )
+    large = await answer_of(responder, request(*rows, seconds=10), admitted)
+    late = await answer_of(responder, request(seconds=0.02), admitted)
     await responder.close()
     assert (large.fallback, late.fallback) == (Fallback.BREAKER_OPEN, Fallback.BREAKER_OPEN)
     assert bench.fallbacks() == {("neural-net", "Error"): 5, ("neural-net", "BreakerOpen"): 2}

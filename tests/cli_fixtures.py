@@ -1,7 +1,14 @@
 """Customers as the packager's tests know them: every kind of column, missing values, a rare category, a label."""
 
+import contextlib
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import onnx
@@ -12,7 +19,27 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
+from podium_cli.main import main
+
 ROWS = 400
+
+
+def podium(*words: object, environment: Mapping[str, str] | None = None) -> "subprocess.CompletedProcess[str]":
+    """The command with these words, as typed, in this process: its libraries take seconds to load, and it is run often."""
+    typed = ["podium", *map(str, words)]
+    out, errors = io.StringIO(), io.StringIO()
+    with (
+        mock.patch.object(sys, "argv", typed),
+        mock.patch.dict(os.environ, environment or {}),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(errors),
+    ):
+        try:
+            main()
+            code = 0
+        except SystemExit as ended:
+            code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    return subprocess.CompletedProcess(typed, code, out.getvalue(), errors.getvalue())
 
 
 def customers(rows: int = ROWS) -> Any:

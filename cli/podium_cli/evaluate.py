@@ -1,6 +1,7 @@
 """`podium evaluate`: a model's rows beside its reference, chunk by chunk, from files and without a cluster."""
 
 import json
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -135,7 +136,9 @@ def _chunks(options: EvaluateOptions, frame: Any, period: Period | None, time_co
     try:
         if time_column is None or period is None:
             return chunks_of_rows(len(frame), options.chunk_rows or max(1, -(-len(frame) // DEFAULT_CHUNKS)))
-        times = pd.to_datetime(frame[time_column], utc=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of how it reads times; those that it cannot read it refuses
+            times = pd.to_datetime(frame[time_column], utc=True)
         seconds = (times - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)
         return chunks_of_time(seconds.to_numpy(dtype=np.float64), period)
     except (KeyError, ValueError, TypeError) as error:

@@ -1,17 +1,17 @@
 """`podium compare-scores`, run as a user runs it."""
 
 import json
-import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from cli_fixtures import podium
 from podium_evaluation.auc import auc_difference
-from program_fixtures import runner
 
-run = runner(sys.executable, "-m", "podium_cli", "compare-scores")
+run = partial(podium, "compare-scores")
 
 
 @pytest.fixture(scope="module")

@@ -1,15 +1,14 @@
 """`podium erase`, run as a user runs it, against a real collector."""
 
 import asyncio
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import aiohttp
 import pytest
 
+from cli_fixtures import podium
 from monitor_fixtures import KEY, CollectorProcess, batch, event, headers, prediction, rows, running
 from podium_crds.capture import erasure_token
 from ports import free_port
@@ -21,9 +20,8 @@ def collector(tmp_path: Path) -> Iterator[CollectorProcess]:
 
 
 def erase(url: str, *words: str, token: str = erasure_token(KEY)) -> "subprocess.CompletedProcess[str]":
-    environment = {**os.environ, "PODIUM_COLLECTOR_URL": url, "PODIUM_ERASURE_TOKEN": token}
-    command = [sys.executable, "-m", "podium_cli", "erase", "--requested-by", "privacy office", *words]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=100)
+    environment = {"PODIUM_COLLECTOR_URL": url, "PODIUM_ERASURE_TOKEN": token}
+    return podium("erase", "--requested-by", "privacy office", *words, environment=environment)
 
 
 async def recorded(collector: CollectorProcess) -> None:

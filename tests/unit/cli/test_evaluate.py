@@ -1,7 +1,7 @@
 """`podium evaluate`, run as a user runs it, on rows with planted trouble."""
 
 import json
-import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from program_fixtures import runner
+from cli_fixtures import podium
 
-run = runner(sys.executable, "-m", "podium_cli", "evaluate")
+run = partial(podium, "evaluate")
 GOOD = ["--score", "score", "--target", "churn"]
 
 

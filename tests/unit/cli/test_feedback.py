@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from cli_fixtures import podium
 from label_fixtures import asked
 from monitor_fixtures import KEY, SOURCE, CollectorProcess, running
 from podium_crds.capture import capture_token, hash_key, hashed, label_token
@@ -35,9 +36,7 @@ def feedback(collector: CollectorProcess) -> Feedback:
 
 def against(url: str) -> Feedback:
     def run(*words: object, token: str = label_token(KEY, SOURCE)) -> "subprocess.CompletedProcess[str]":
-        environment = {**os.environ, "PODIUM_LABELS_URL": url, "PODIUM_LABEL_TOKEN": token}
-        command = [*COMMAND, *map(str, words)]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=100)
+        return podium("feedback", *words, environment={"PODIUM_LABELS_URL": url, "PODIUM_LABEL_TOKEN": token})
 
     return run
 

@@ -29,14 +29,17 @@ def binary_body(rows: int) -> tuple[bytes, str]:
     return head + struct.pack("<f", 0.5) * rows * 2, str(len(head))
 
 
-async def longest_wait(connection: Client, asked: "asyncio.Future[Reply]") -> float:
-    """Seconds of the slowest answer about health until `asked` is there."""
-    longest = 0.0
+async def longest_turn(connection: Client, asked: "asyncio.Future[Reply]") -> float:
+    """What part of the work until `asked` is there the loop did itself between a question about health and its answer.
+
+    In seconds of the loop's thread, of those of all threads: how busy the machine is with others' work changes neither.
+    """
+    longest, first = 0.0, time.process_time()
     while not asked.done():
-        began = time.monotonic()
+        began = time.thread_time()
         assert (await connection.ask(HEALTH)).status == 200
-        longest = max(longest, time.monotonic() - began)
-    return longest
+        longest = max(longest, time.thread_time() - began)
+    return longest / (time.process_time() - first)
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -74,9 +77,9 @@ async def test_health_is_answered_while_large_json_is_read(value: object, tmp_pa
         await here.serve("3", weights=[2, 3])
         body = json_body(4 * 1024 * 1024 // (2 * len(json.dumps(value) + ", ")) - 100, value)
         asked = asyncio.ensure_future(connection.ask(infer_request(body)))
-        longest = await longest_wait(other, asked)
+        longest = await longest_turn(other, asked)
         assert (await asked).status == 200
-    assert longest < 1.0  # alone it is about 0.1 s; read in the loop the lists take 0.8 s on a quiet machine
+    assert longest < 0.4  # read by the loop it is above 0.7
     assert here.public.lane.buffered_bytes == 0
 
 

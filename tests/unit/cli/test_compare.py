@@ -11,6 +11,8 @@ import pytest
 from cli_fixtures import podium
 from podium_evaluation.auc import auc_difference
 
+pytestmark = pytest.mark.process
+
 run = partial(podium, "compare-scores")
 
 

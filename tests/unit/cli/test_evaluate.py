@@ -11,6 +11,8 @@ import pytest
 
 from cli_fixtures import podium
 
+pytestmark = pytest.mark.process
+
 run = partial(podium, "evaluate")
 GOOD = ["--score", "score", "--target", "churn"]
 

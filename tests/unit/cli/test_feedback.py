@@ -17,6 +17,8 @@ from monitor_fixtures import KEY, SOURCE, CollectorProcess, running
 from podium_crds.capture import capture_token, hash_key, hashed, label_token
 from ports import free_port
 
+pytestmark = pytest.mark.process
+
 Feedback = Callable[..., "subprocess.CompletedProcess[str]"]
 COMMAND = [sys.executable, "-m", "podium_cli", "feedback"]
 

@@ -16,6 +16,8 @@ from podium_cli.folder import read_package
 from podium_cli.package import package_pipeline
 from podium_crds.package import sha256_digest
 
+pytestmark = pytest.mark.process
+
 _SCRIPT = """
 import pickle, sys
 from pathlib import Path

@@ -9,6 +9,8 @@ import pytest
 
 from cluster import pki
 
+pytestmark = pytest.mark.process
+
 needs_openssl = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
 
 

@@ -12,6 +12,8 @@ import pytest
 
 from cluster import processes
 
+pytestmark = pytest.mark.process
+
 STAT = "42 (a (b) c) {state} 1 42 42 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 98765 1000 10"
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 STUBBORN = [sys.executable, "-c", "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"]

@@ -10,6 +10,8 @@ from monitor_api_server import ScriptedApiServer, api_server, connected
 from podium_monitor.access import AccessUnknown, Identity, NoReviews, RememberedReviews
 from podium_monitor.cluster import Cluster
 
+pytestmark = pytest.mark.process
+
 REVIEW = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
 
 

@@ -9,6 +9,8 @@ import pytest
 
 from monitor_fixtures import CollectorProcess, headers, running
 
+pytestmark = pytest.mark.process
+
 _PIECE = b"a" * 100_000
 
 

@@ -11,6 +11,8 @@ from monitor_fixtures import CollectorProcess
 from podium_monitor.lake.store import FolderStore
 from ports import free_port
 
+pytestmark = pytest.mark.process
+
 KILLS = 6
 
 

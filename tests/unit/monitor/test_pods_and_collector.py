@@ -17,6 +17,8 @@ from podium_serving.settings import Secrets, Settings
 from podium_serving.traffic.mirror import Shadowed
 from traffic_fixtures import metrics, plan, request, route
 
+pytestmark = pytest.mark.process
+
 LIMITS = CaptureLimits(linger_seconds=0.05, first_pause_seconds=0.05, longest_pause_seconds=0.2, close_seconds=20)
 
 

@@ -16,6 +16,8 @@ from monitor_fixtures import KEY, CollectorProcess, batch, event, headers, rows,
 from podium_crds.capture import erasure_token
 from ports import free_port
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture
 def collector(tmp_path: Path) -> Iterator[CollectorProcess]:

@@ -17,6 +17,8 @@ from monitor_fixtures import CollectorProcess, headers, running
 from podium_monitor.lake.store import FolderStore
 from podium_monitor.references import InvalidReference, check, folder_of_reference, keep, reference_of
 
+pytestmark = pytest.mark.process
+
 DIGEST = "sha256:" + "ab" * 32
 FOLDER = folder_of_reference("shop", "churn", DIGEST)
 

@@ -12,6 +12,8 @@ from monitor_api_server import ScriptedApiServer, api_server, connected
 from monitor_fixtures import until
 from podium_monitor.watching import Watching
 
+pytestmark = pytest.mark.process
+
 PATH = "/apis/podium.dev/v1alpha1/modeldeployments"
 
 

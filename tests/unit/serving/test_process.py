@@ -20,6 +20,8 @@ from serving_lane_fixtures import infer_body
 from serving_process_fixtures import TOKEN, Process, serving
 from swap_fixtures import KEY, FakeRegistry, eventually, plan, prepare
 
+pytestmark = pytest.mark.process
+
 
 @dataclass
 class Load:

@@ -3,6 +3,10 @@
 import subprocess
 import sys
 
+import pytest
+
+pytestmark = pytest.mark.process
+
 FIRST_PROCESS = """
 import ctypes, os, subprocess, sys, time
 from podium_serving import processes

@@ -3,6 +3,7 @@
 from contextlib import nullcontext
 
 import aiohttp
+import pytest
 from prometheus_client import CollectorRegistry
 
 from dashboard_fixtures import StillWorld
@@ -10,6 +11,8 @@ from podium_monitor.evaluator.app import application
 from podium_monitor.evaluator.metrics import EvaluatorMetrics
 from podium_monitor.evaluator.rounds import Rounds
 from web_fixtures import served
+
+pytestmark = pytest.mark.process
 
 
 async def test_why_it_is_not_ready_names_namespaces_to_the_cluster_alone() -> None:

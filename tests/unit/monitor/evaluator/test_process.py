@@ -17,6 +17,8 @@ import pytest
 from evaluation_fixtures import LakeFolder, rows
 from ports import free_port
 
+pytestmark = pytest.mark.process
+
 MANIFEST = """
 apiVersion: podium.dev/v1alpha1
 kind: ModelDeployment

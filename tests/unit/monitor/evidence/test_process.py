@@ -23,6 +23,8 @@ from podium_crds.capture import SHADOW
 from podium_crds.evidence import DeploymentEvidence, monitor_token
 from ports import free_port
 
+pytestmark = pytest.mark.process
+
 KEY = b"collector-key-of-32-bytes-------"
 OWNER = "shop/churn/churn"
 EVENT_SOURCE = "/namespaces/shop/modeldeployments/churn"

@@ -15,6 +15,8 @@ from podium_monitor.evidence.updating import update
 from podium_monitor.lake.store import FolderStore
 from web_fixtures import served
 
+pytestmark = pytest.mark.process
+
 KEY = b"collector-key-of-32-bytes-------"
 OPERATOR = monitor_token(KEY)
 

@@ -14,6 +14,8 @@ from label_fixtures import asked
 from monitor_fixtures import KEY, SOURCE, CollectorProcess, running
 from podium_crds.capture import label_token
 
+pytestmark = pytest.mark.process
+
 GUIDE = (Path(__file__).parents[4] / "docs" / "guide" / "labels.md").read_text()
 
 

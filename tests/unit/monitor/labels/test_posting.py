@@ -14,6 +14,8 @@ from label_fixtures import LINES, PARQUET, asked, label, lines, parquet, post_la
 from monitor_fixtures import KEY, SOURCE, CollectorProcess, batch, event, headers, prediction, running, until
 from podium_crds.capture import capture_token, hash_key, hashed, label_token
 
+pytestmark = pytest.mark.process
+
 NEWEST = """
     select join_key, label, outcomes from (
         select *, row_number() over (partition by join_key order by time desc, received_at desc, event_id) as place

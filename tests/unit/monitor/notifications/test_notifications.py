@@ -20,6 +20,8 @@ from podium_monitor.notifications.notifier import Notifier
 from podium_monitor.notifications.receivers import InvalidReceivers, Receiver, receivers_of
 from podium_monitor.settings import InvalidSettings
 
+pytestmark = pytest.mark.process
+
 AT = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 

@@ -22,6 +22,8 @@ from podium_monitor.reports.routes import permit_of, router
 from podium_monitor.sign_in.simple import ClosedReception, OpenReception
 from podium_monitor.sign_in.visitors import Reception
 
+pytestmark = pytest.mark.process
+
 KEY = b"k" * 32
 REPORTS = "/v1/namespaces/retention/deployments/churn/reports"
 

@@ -7,6 +7,8 @@ from fastapi import FastAPI, Request
 from podium_monitor.sign_in.forwarded import came_through_a_proxy
 from web_fixtures import served
 
+pytestmark = pytest.mark.process
+
 
 @pytest.mark.parametrize(
     ("headers", "forwarded"),

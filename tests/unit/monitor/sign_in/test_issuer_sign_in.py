@@ -22,6 +22,8 @@ from podium_monitor.sign_in.settings import Oidc
 from security_fixtures import rsa_key
 from web_fixtures import served
 
+pytestmark = pytest.mark.process
+
 STORIES = [Story(days=2, columns=("age",)), Story(name="fraud", namespace="payments", days=2, columns=("age",))]
 
 

@@ -19,6 +19,8 @@ from podium_monitor.sign_in.settings import Proxy
 from ports import free_port
 from web_fixtures import served
 
+pytestmark = pytest.mark.process
+
 PROXY = "proxy.gateway.svc"
 SIGNED_IN = {"X-Forwarded-User": "ada", "X-Forwarded-Groups": "analysts, system:masters"}
 

@@ -16,6 +16,8 @@ from podium_operator.deployments.control import ControlClient
 from podium_operator.deployments.steps import Silence
 from podium_operator.errors import LeaseLost
 
+pytestmark = pytest.mark.process
+
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -14,6 +14,8 @@ from podium_operator.kinds import Key
 from podium_operator.runtime.metrics import Metrics
 from ports import free_port
 
+pytestmark = pytest.mark.process
+
 CHURN = Key("ModelDeployment", "retention", "churn")
 FRAUD = Key("ModelDeployment", "risk", "fraud")
 KNOWN = evidence(challenger_evidence(), finding())

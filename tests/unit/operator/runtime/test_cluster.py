@@ -19,6 +19,8 @@ from podium_operator.errors import (
 )
 from podium_operator.kinds import Manifest
 
+pytestmark = pytest.mark.process
+
 CONFIG: Manifest = {
     "apiVersion": "v1",
     "kind": "ConfigMap",

@@ -1,11 +1,14 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
 from aiohttp import web
 
 from operator_fixtures import FakeClock, scripted_cluster
 from podium_operator.events import Events
 from podium_operator.kinds import Manifest
+
+pytestmark = pytest.mark.process
 
 VERSION: Manifest = {
     "apiVersion": "podium.dev/v1alpha1",

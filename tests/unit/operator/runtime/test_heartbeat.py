@@ -10,6 +10,8 @@ from podium_operator.runtime.health import HealthServer
 from podium_operator.runtime.heartbeat import Heartbeat
 from podium_operator.runtime.metrics import Metrics
 
+pytestmark = pytest.mark.process
+
 KEY = Key("ModelVersion", "retention", "churn-3")
 
 

@@ -10,6 +10,8 @@ from operator_fixtures import scripted_cluster
 from podium_operator.keys import KeyUnreadable, collector_key, signing_key
 from podium_operator.kinds import Manifest
 
+pytestmark = pytest.mark.process
+
 
 class OneSecret:
     """An API server with room for one Secret; `race`: what another creator puts in just before us."""

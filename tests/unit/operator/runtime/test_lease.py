@@ -12,6 +12,8 @@ from podium_operator.errors import LeaseLost
 from podium_operator.kinds import Manifest
 from podium_operator.runtime.lease import Lease, claimed, first_transitions
 
+pytestmark = pytest.mark.process
+
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 FAST = settings(lease_seconds=3, lease_renew_seconds=2, lease_retry_seconds=0.05)
 

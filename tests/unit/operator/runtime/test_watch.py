@@ -10,6 +10,8 @@ from podium_operator.cluster import Credentials
 from podium_operator.kinds import KINDS, Manifest
 from podium_operator.runtime.watch import WATCHED, Watch, kopf_settings
 
+pytestmark = pytest.mark.process
+
 
 def test_kopf_posts_nothing_and_the_api_server_filters_what_is_not_ours() -> None:
     known = kopf_settings()

@@ -23,6 +23,8 @@ from podium_serving.traffic.mirror import Shadowed
 from ports import free_port
 from traffic_fixtures import metrics, plan, request, route, settings, until
 
+pytestmark = pytest.mark.process
+
 QUICK = CaptureLimits(
     batch_events=500, linger_seconds=0.01, first_pause_seconds=0.01, longest_pause_seconds=0.05, close_seconds=0.5
 )

@@ -26,6 +26,8 @@ from serving_fixtures import make_package
 from swap_fixtures import FakeRegistry, plan, pods
 from traffic_fixtures import until
 
+pytestmark = pytest.mark.process
+
 QUICK = ReferenceLimits(first_pause_seconds=0.01, longest_pause_seconds=0.05, silent_seconds=5.0)
 DIGEST = "sha256:" + "1" * 64
 FILES = {DESCRIPTOR_FILE: b"name: churn\n", PROFILE_FILE: b'{"rows": 1}', REFERENCE_FILE: b"PAR1" * 200_000}

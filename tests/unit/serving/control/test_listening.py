@@ -17,6 +17,8 @@ from podium_serving.web.client import Client
 from podium_serving.web.link import CannotConnect
 from ports import free_port
 
+pytestmark = pytest.mark.process
+
 PORT_HOST = "127.0.0.1"
 
 

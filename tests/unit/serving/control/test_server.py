@@ -23,6 +23,8 @@ from podium_crds.plan import (
 from podium_serving.control import server
 from swap_fixtures import DEPLOYMENT, KEY, TOKEN, FakeRegistry, Pod, Pods, eventually, plan, pods, prepare
 
+pytestmark = pytest.mark.process
+
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 
 

@@ -21,6 +21,8 @@ from podium_serving.score.answers import reasons
 from podium_serving.settings import ModelSettings
 from score_fixtures import golden_rows, make_classifier, probability
 
+pytestmark = pytest.mark.process
+
 LATER = float("inf")
 ROW = {"tenure": 30.0, "contract": "Two year", "usage": [2.0, 0.0, -1.0]}
 NAMES = ["tenure", "contract", "usage[0]", "usage[1]", "usage[2]"]

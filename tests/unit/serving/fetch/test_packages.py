@@ -17,6 +17,8 @@ from podium_serving.model.package import read_package
 from podium_serving.web.client import Client
 from swap_fixtures import FakeRegistry
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture
 async def registry() -> AsyncIterator[FakeRegistry]:

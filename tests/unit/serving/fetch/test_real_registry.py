@@ -19,7 +19,7 @@ from serving_fixtures import make_package
 from swap_fixtures import eventually
 
 PROGRAM = shutil.which("docker-registry")
-pytestmark = pytest.mark.skipif(PROGRAM is None, reason="docker-registry is not installed")
+pytestmark = [pytest.mark.process, pytest.mark.skipif(PROGRAM is None, reason="docker-registry is not installed")]
 
 CONFIGURATION = """
 version: 0.1

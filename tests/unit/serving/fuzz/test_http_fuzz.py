@@ -3,8 +3,12 @@
 import time
 from pathlib import Path
 
+import pytest
+
 from fuzz.http_fuzz import run
 from fuzz.local_server import local_server
+
+pytestmark = pytest.mark.process
 
 COUNT = 4000
 

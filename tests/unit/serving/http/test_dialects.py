@@ -12,6 +12,8 @@ import pytest
 
 from serving_lane_fixtures import Reply, client, infer_body, infer_request, site
 
+pytestmark = pytest.mark.process
+
 RAW = [
     {"name": f"x{index}", "datatype": "FP32", "shape": [1, 1], "parameters": {"binary_data_size": 4}} for index in range(2)
 ]

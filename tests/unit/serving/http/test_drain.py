@@ -8,6 +8,8 @@ import pytest
 
 from serving_lane_fixtures import client, infer_body, infer_request, site, until
 
+pytestmark = pytest.mark.process
+
 
 async def test_while_draining_new_connections_are_answered_and_told_to_close(tmp_path: Path) -> None:
     async with site(tmp_path) as here:

@@ -11,6 +11,8 @@ from podium_serving.http.known_heads import MAX_HEADS, KnownHeads
 from podium_serving.http.server import HttpServer
 from serving_lane_fixtures import Client, client, infer_body, infer_request, site, until
 
+pytestmark = pytest.mark.process
+
 
 def head(*lines: str, path: str = "/v2/models/churn/infer", method: str = "POST", version: str = "1.1") -> bytes:
     return "\r\n".join([f"{method} {path} HTTP/{version}", *lines]).encode() + b"\r\n\r\n"

@@ -11,6 +11,8 @@ from podium_serving.http.dialects.dialect import Arrived
 from podium_serving.http.dialects.infer import Infer
 from serving_lane_fixtures import TOKEN, Client, Reply, client, infer_body, infer_request, site, until
 
+pytestmark = pytest.mark.process
+
 
 async def test_an_inference_is_answered_with_the_headers_that_say_who_answered(tmp_path: Path) -> None:
     async with site(tmp_path) as here:

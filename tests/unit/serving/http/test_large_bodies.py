@@ -12,6 +12,8 @@ import pytest
 
 from serving_lane_fixtures import Client, Reply, client, infer_request, site, until
 
+pytestmark = pytest.mark.process
+
 HEALTH = b"GET /v2/health/live HTTP/1.1\r\nhost: test\r\n\r\n"
 
 

@@ -7,6 +7,8 @@ import pytest
 
 from serving_lane_fixtures import client, infer_request, site
 
+pytestmark = pytest.mark.process
+
 
 def get(path: str, **headers: str) -> bytes:
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())

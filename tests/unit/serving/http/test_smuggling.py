@@ -6,6 +6,8 @@ import pytest
 
 from serving_lane_fixtures import client, infer_body, infer_request, site
 
+pytestmark = pytest.mark.process
+
 BODY = infer_body(1, 2)
 SECOND = infer_request(infer_body(3, 4))
 

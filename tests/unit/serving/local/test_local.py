@@ -21,6 +21,8 @@ from podium_serving.settings import HttpSettings, Settings
 from serving_fixtures import make_package
 from serving_lane_fixtures import infer_body
 
+pytestmark = pytest.mark.process
+
 SETTINGS = Settings(
     namespace="local",
     deployment="local",

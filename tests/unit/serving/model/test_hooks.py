@@ -21,6 +21,8 @@ from podium_serving.settings import ModelSettings
 from serving_fixtures import weighted_sum_descriptor
 from swap_fixtures import eventually
 
+pytestmark = pytest.mark.process
+
 LATER = float("inf")
 COUNTING = """
 import os

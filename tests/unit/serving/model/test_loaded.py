@@ -14,6 +14,8 @@ from podium_serving.model.package import InvalidPackage
 from podium_serving.settings import ModelSettings
 from serving_fixtures import make_package
 
+pytestmark = pytest.mark.process
+
 SETTINGS = ModelSettings(hook_timeout_seconds=1.0)
 
 

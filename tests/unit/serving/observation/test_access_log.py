@@ -21,6 +21,8 @@ from podium_serving.settings import ObservationSettings
 from serving_lane_fixtures import client, infer_body, infer_request, until
 from traffic_fixtures import plan
 
+pytestmark = pytest.mark.process
+
 KEY = "app-key-of-at-least-22-characters"
 
 

@@ -18,6 +18,8 @@ from ports import free_port
 from serving_lane_fixtures import Reply, client, infer_body, infer_request, until
 from traffic_fixtures import HOST, plan, route
 
+pytestmark = pytest.mark.process
+
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 CALLER = "b7ad6b7169203331"
 SAMPLED = f"00-{TRACE}-{CALLER}-01"

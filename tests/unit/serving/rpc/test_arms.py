@@ -9,6 +9,7 @@ from pathlib import Path
 
 import aiohttp
 import grpc
+import pytest
 
 from podium_crds.plan import Commit, Plan, PlannedRoute, PlannedSticky, SigningKey
 from podium_serving.calls import ForwardedCalls, PublicCalls
@@ -25,6 +26,8 @@ from rpc_fixtures import CHANNEL, raw_request, raw_scores, typed_request
 from serving_fixtures import make_package
 from serving_lane_fixtures import QUICK
 from traffic_fixtures import HOST, TOKEN, Bench, body, plan, route, until
+
+pytestmark = pytest.mark.process
 
 
 @dataclass

@@ -3,6 +3,8 @@
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from fuzz.grpc_fuzz import run
 from podium_crds.plan import Commit, SigningKey
 from podium_serving.calls import PublicCalls
@@ -13,6 +15,8 @@ from podium_serving.settings import ModelSettings
 from podium_serving.state import Serving
 from serving_fixtures import make_package
 from serving_lane_fixtures import QUICK, DirectResponder, churn_plan, site
+
+pytestmark = pytest.mark.process
 
 
 async def test_damaged_calls_are_refused_and_the_next_good_one_is_answered_right(tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ from podium_serving.security.upkeep import Upkeep
 from rpc_fixtures import has_left, http2_client, raw_request, raw_scores, rpc_site, typed_request
 from serving_lane_fixtures import until
 
+pytestmark = pytest.mark.process
+
 
 async def test_raw_contents_are_answered_raw_and_typed_contents_typed(tmp_path: Path) -> None:
     async with rpc_site(tmp_path) as pod:

@@ -17,6 +17,8 @@ from podium_serving.rpc.http2.frames import Flag, Kind, Setting, frame, window_u
 from rpc_fixtures import http2_client, raw_request, raw_scores, rpc_site
 from serving_lane_fixtures import until
 
+pytestmark = pytest.mark.process
+
 
 async def test_large_messages_go_both_ways_beyond_every_window(tmp_path: Path) -> None:
     rows = 700_000

@@ -12,6 +12,8 @@ from podium_serving.repository import Entry
 from podium_serving.rpc import inference_pb2 as wire
 from rpc_fixtures import RpcSite, rpc_site
 
+pytestmark = pytest.mark.process
+
 
 async def code_of(pod: RpcSite, method: str, request: Any, answer: Any) -> tuple[grpc.StatusCode, str]:
     with pytest.raises(grpc.aio.AioRpcError) as error:

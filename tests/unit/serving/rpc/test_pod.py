@@ -5,6 +5,7 @@ import signal
 from pathlib import Path
 
 import grpc
+import pytest
 from grpc_health.v1 import health_pb2
 
 from podium_crds.plan import Commit
@@ -14,6 +15,8 @@ from podium_serving.rpc.server import INFERENCE
 from rpc_fixtures import CHANNEL, has_left, raw_request, raw_scores
 from serving_process_fixtures import serving
 from swap_fixtures import KEY, FakeRegistry, eventually, plan
+
+pytestmark = pytest.mark.process
 
 
 async def test_a_pod_answers_grpc_until_its_clients_had_time_to_leave(tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ from podium_serving.rpc.reflection import REFLECTION, REFLECTION_V1
 from podium_serving.rpc.server import INFERENCE
 from rpc_fixtures import RpcSite, rpc_site
 
+pytestmark = pytest.mark.process
+
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 

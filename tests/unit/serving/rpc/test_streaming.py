@@ -14,6 +14,8 @@ from podium_serving.rpc.server import INFERENCE
 from rpc_fixtures import RpcSite, http2_client, raw_request, raw_scores, rpc_site
 from serving_lane_fixtures import until
 
+pytestmark = pytest.mark.process
+
 
 def stream(pod: RpcSite, **options: Any) -> Any:
     return pod.channel.stream_stream(

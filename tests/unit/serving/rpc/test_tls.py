@@ -18,6 +18,8 @@ from rpc_fixtures import raw_request, raw_scores
 from security_fixtures import Made, make_certificate, mount
 from serving_lane_fixtures import QUICK, site, until
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture(autouse=True)
 def _quick_polls(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,8 @@ import pytest
 
 from score_lane_fixtures import ask, classifier, told
 
+pytestmark = pytest.mark.process
+
 GUIDE = Path(__file__).parents[4] / "docs" / "guide" / "score.md"
 
 

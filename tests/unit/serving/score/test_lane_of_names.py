@@ -11,6 +11,8 @@ from score_fixtures import golden_rows, probability
 from score_lane_fixtures import ask, classifier, told
 from serving_lane_fixtures import client, infer_request, until
 
+pytestmark = pytest.mark.process
+
 ROW: dict[str, Any] = {"tenure": 12, "contract": "Month-to-month", "usage": [1, 0, -1]}
 
 

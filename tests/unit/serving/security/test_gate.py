@@ -13,6 +13,8 @@ from podium_serving.security.api_keys import ApiKeyGate
 from podium_serving.security.upkeep import Upkeep
 from serving_lane_fixtures import TOKEN, Site, client, infer_body, infer_request, site, until
 
+pytestmark = pytest.mark.process
+
 KEY = b"app-key-of-at-least-22-characters"
 BEARER = f"Bearer {KEY.decode()}"
 PATH = "/v2/models/churn/infer"

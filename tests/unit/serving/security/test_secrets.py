@@ -22,6 +22,8 @@ from serving_fixtures import make_package
 from serving_lane_fixtures import infer_body
 from swap_fixtures import KEY, UID, FakeRegistry, eventually, plan
 
+pytestmark = pytest.mark.process
+
 API_KEY = "api-key-of-at-least-22-characters"
 OTHER_KEY = "other-key-of-at-least-22-characters"
 WRONG = "guessed-key-of-at-least-22-characters"

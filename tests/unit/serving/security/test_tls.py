@@ -17,6 +17,8 @@ from podium_serving.settings import InvalidSettings
 from security_fixtures import Made, make_certificate, mount, served_serial
 from serving_lane_fixtures import Client, Site, client, infer_body, infer_request, site, until
 
+pytestmark = pytest.mark.process
+
 
 @asynccontextmanager
 async def tls_site(folder: Path, made: Made) -> AsyncIterator[tuple[Site, Certificate]]:

@@ -24,6 +24,8 @@ from podium_serving.settings import AuthenticationSettings
 from security_fixtures import AUDIENCE, FakeIssuer, claims, jwk, rsa_key, unsigned
 from serving_lane_fixtures import until
 
+pytestmark = pytest.mark.process
+
 RSA, OTHER_RSA = rsa_key(), rsa_key()
 EC = ec.generate_private_key(ec.SECP256R1())
 ED = ed25519.Ed25519PrivateKey.generate()

@@ -11,6 +11,8 @@ from podium_crds.plan import Commit, Plan
 from podium_serving.swap.surroundings import Limits
 from swap_fixtures import FakeRegistry, Pods, abort, eventually, plan, pods, prepare, shadow
 
+pytestmark = pytest.mark.process
+
 STEPS = 60
 LIMITS = Limits(prepare_answer_seconds=0.05, late_answer_seconds=0.3, retry_seconds=(0.05,))
 

@@ -11,6 +11,8 @@ from podium_crds.plan import Commit, Credential, Inquiry, RegistryCredential
 from podium_serving.swap.surroundings import Limits
 from swap_fixtures import DEPLOYMENT, FakeRegistry, Pod, Pods, abort, eventually, plan, pods, prepare, shadow
 
+pytestmark = pytest.mark.process
+
 ADDRESSES = ("127.0.0.11", "127.0.0.12", "127.0.0.13")
 QUICK = Limits(prepare_answer_seconds=5.0, late_answer_seconds=0.5, retry_seconds=(0.1,))
 

@@ -34,6 +34,8 @@ from traffic_fixtures import (
 )
 from trouble_fixtures import TROUBLE, hang
 
+pytestmark = pytest.mark.process
+
 
 async def test_shadows_see_every_request_after_the_answer(bench: Bench) -> None:
     model = SumModel()

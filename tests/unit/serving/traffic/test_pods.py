@@ -26,6 +26,8 @@ from ports import free_port
 from serving_fixtures import make_package
 from traffic_fixtures import CHAMPION_HOST, HOST, TOKEN, body, metrics, plan, route, settings, until
 
+pytestmark = pytest.mark.process
+
 QUICK = HttpSettings(drain_grace_seconds=0.0, drain_limit_seconds=5.0)
 
 

@@ -21,6 +21,8 @@ from traffic_fixtures import (
     until,
 )
 
+pytestmark = pytest.mark.process
+
 
 async def answer_of_another_pool(bench: Bench, asked: InferRequest) -> Any:
     of = plan(pool="green", champion_host=CHAMPION_HOST)

@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from podium_crds.plan import PlannedSticky
 from podium_serving.exchange import Fallback
 from podium_serving.oip.codec import Codec
@@ -20,6 +22,8 @@ from traffic_fixtures import (
     serving,
 )
 from trouble_fixtures import hang
+
+pytestmark = pytest.mark.process
 
 
 async def test_without_routes_the_model_answers_and_no_task_is_made(bench: Bench) -> None:

@@ -24,6 +24,8 @@ from traffic_fixtures import (
 )
 from trouble_fixtures import TROUBLE, hang
 
+pytestmark = pytest.mark.process
+
 
 @pytest.mark.parametrize(("talk", "reason"), TROUBLE)
 async def test_a_challenger_that_misbehaves_costs_its_budget_and_nothing_more(

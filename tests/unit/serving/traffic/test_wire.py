@@ -12,6 +12,8 @@ from podium_serving.traffic.wire import AnswerTooLarge, BrokenExchange, Pool
 from ports import free_port
 from traffic_fixtures import HOST, until
 
+pytestmark = pytest.mark.process
+
 HEAD = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: %d\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nX-One: 1\r\ncontent-length: 2\r\n\r\nok"
 Script = Callable[["Server"], None]

@@ -11,6 +11,8 @@ from podium_crds.verification import VerificationReport
 from podium_serving.verify import command
 from swap_fixtures import FakeRegistry
 
+pytestmark = pytest.mark.process
+
 CHANGES_ANSWERS = "def after(outputs, inputs):\n    return {'score': outputs['score'] + 1}\n"
 KEEPS_ANSWERS = "def before(columns):\n    return columns\n"
 RAISES = "def before(columns):\n    raise ValueError('no such column')\n"

@@ -9,11 +9,14 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
+import pytest
 
 from ports import free_ports
 from serving_fixtures import make_package
 from swap_fixtures import eventually
 from workers_fixtures import Watch, children_of
+
+pytestmark = pytest.mark.process
 
 
 @contextlib.asynccontextmanager

@@ -8,11 +8,15 @@ import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
+
 from podium_crds.plan import Commit, Plan
 from podium_serving.processes import resident_bytes
 from serving_process_fixtures import Process, serving
 from swap_fixtures import KEY, FakeRegistry, abort, eventually, plan, prepare, shadow
 from workers_fixtures import Watch, children_of
+
+pytestmark = pytest.mark.process
 
 SWAPS = 10
 

@@ -22,6 +22,8 @@ from podium_serving.rpc.http2.frames import (
 from rpc_fixtures import http2_client, raw_request, raw_scores, rpc_site
 from serving_lane_fixtures import until
 
+pytestmark = pytest.mark.process
+
 WHOLE = Flag.END_HEADERS | Flag.END_STREAM
 MESSAGE = raw_request([1, 2]).SerializeToString()
 

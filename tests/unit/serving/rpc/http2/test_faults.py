@@ -8,6 +8,8 @@ import pytest
 from podium_serving.rpc.http2.frames import PREFACE, ErrorCode, Flag, Kind, Setting, frame, settings, window_update
 from rpc_fixtures import http2_client, raw_request, raw_scores, rpc_site
 
+pytestmark = pytest.mark.process
+
 WHOLE = Flag.END_HEADERS | Flag.END_STREAM
 MESSAGE = raw_request([1, 2]).SerializeToString()
 

@@ -17,6 +17,8 @@ from podium_serving.rpc.server import INFERENCE
 from rpc_fixtures import http2_client, raw_request, raw_scores, rpc_site
 from serving_lane_fixtures import until
 
+pytestmark = pytest.mark.process
+
 MESSAGE = raw_request([1, 2]).SerializeToString()
 
 

@@ -37,6 +37,7 @@ from podium_evaluation.documents import (
 )
 from podium_monitor.access import Identity
 from podium_monitor.dashboard.sources import Sources
+from podium_monitor.dashboard.views.glance import Glance, glance_of
 from podium_monitor.world import Watched, WatchedVersion
 
 NOW = datetime(2026, 11, 21, 17, 0, tzinfo=UTC)
@@ -484,8 +485,16 @@ def sources(stories: Sequence[Story], evaluated: bool = True) -> Sources:
     packed = {key: msgspec.json.encode(evaluation(story)) for key, story in by_name.items()} if evaluated else {}
     decode = msgspec.json.Decoder(DeploymentEvaluation).decode
 
+    def known(namespace: str, name: str) -> DeploymentEvaluation | None:
+        return decode(packed[namespace, name]) if (namespace, name) in packed else None
+
+    def glance(one: Watched) -> Glance | None:
+        found = known(one.namespace, one.name)
+        return glance_of(one, found, findings(one, found)) if found is not None else None
+
     return Sources(
-        evaluation=lambda namespace, name: decode(packed[namespace, name]) if (namespace, name) in packed else None,
+        evaluation=known,
+        glance=glance,
         evidence=lambda namespace, name: evidence(by_name[namespace, name]) if evaluated else None,
         findings=findings,
         card=lambda namespace, name, digest: card() if evaluated else None,

@@ -26,7 +26,6 @@ from podium_pages.report import Report
 _LEVELS = Levels(0.1, 0.25)
 _MOST_ROWS = 40
 _MOST_HISTOGRAMS = 9
-_METRICS = ("auc", "balanced_accuracy", "accuracy", "log_loss", "brier", "f1", "r_squared", "rmse", "mae")
 
 
 def page_of(
@@ -39,6 +38,7 @@ def page_of(
 ) -> Report:
     """`tables` are the windows' rows. `name` is what was judged, a file's name for instance."""
     alarming = [window for window in windows if window.alerts or any(one.alert for one in window.performance.values())]
+    leading = words.in_order(usual.performance)[:3]
     badge = Badge("Warning", f"{len(alarming)} of {len(windows)} windows alarm") if alarming else Badge("Good", "no alarm")
     return Report(
         title=f"Evaluation of {name}",
@@ -48,7 +48,7 @@ def page_of(
         facts=[
             Fact("Rows", words.count(sum(window.rows for window in windows))),
             Fact("Labelled", words.count(sum(window.labelled for window in windows))),
-            *(Fact(f"{words.named(key)}, reference", _said(usual.performance[key])) for key in _keys(usual.performance)[:3]),
+            *(Fact(f"{words.named(key)}, reference", _said(usual.performance[key])) for key in leading),
         ],
         sentences=list(diagnosis) or ["Nothing is alarming."],
         sections=[
@@ -61,16 +61,12 @@ def page_of(
     )
 
 
-def _keys(figures: Mapping[str, Figure]) -> list[str]:
-    return [key for key in _METRICS if key in figures] + sorted(key for key in figures if key not in _METRICS)
-
-
 def _name(window: Window) -> str:
     return window.start or f"chunk {window.index}"
 
 
 def _performance(usual: Reference, windows: Sequence[Window]) -> Section:
-    keys = _keys({key: one for window in windows for key, one in {**window.estimated, **window.performance}.items()})
+    keys = words.in_order(key for window in windows for key in (*window.estimated, *window.performance))
     return Section(
         "performance",
         "Performance",
@@ -117,7 +113,7 @@ def _segments(windows: Sequence[Window]) -> Section:
     if newest is None:
         empty = Empty("No segment was asked for.", "Name columns by --segment: a mean hides those for whom a model fails.")
         return Section("segments", "Performance by segment", empty=empty)
-    key = _keys({key: one for figures in newest.segments.values() for key, one in figures.items()})[0]
+    key = words.in_order(key for figures in newest.segments.values() for key in figures)[0]
     rows = [Row(name, _figure(figures.get(key))) for name, figures in list(newest.segments.items())[:_MOST_ROWS]]
     chart = whiskers(f"{words.named(key)} in the window of {_name(newest)}", rows, keys=_INTERVAL)
     return Section("segments", "Performance by segment", [Part(charts=[chart])])

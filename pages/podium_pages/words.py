@@ -4,6 +4,7 @@ A value that cannot be said is an en dash, never 0.
 """
 
 import math
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from podium_evaluation.documents import Figure
@@ -135,6 +136,17 @@ def named(key: str) -> str:
     return _NAMES.get(key) or key.replace("_", " ").capitalize()
 
 
+def in_order(keys: Iterable[str], first: Sequence[str] = ()) -> list[str]:
+    """Keys of metrics as pages show them: those of `first`, the usual ones, all others by name.
+
+    >>> in_order(["mae", "gini", "auc"], first=["brier", "mae"])
+    ['mae', 'auc', 'gini']
+    """
+    known = set(keys)
+    return [key for key in dict.fromkeys([*first, *_LEADING, *sorted(known)]) if key in known]
+
+
+_LEADING = ("auc", "balanced_accuracy", "accuracy", "log_loss", "brier", "f1", "r_squared", "rmse", "mae")
 _NAMES = {
     "auc": "AUC",
     "f1": "F1",

@@ -45,6 +45,8 @@ class Pages:
         self.files["podium.css"] = _static("podium.css", STYLES)
         self._templates = environment(ChoiceLoader([PackageLoader("podium_monitor.dashboard", "templates"), templates()]))
         self._templates.globals.update(static=self._address)
+        for name in self._templates.list_templates(["html"]):
+            self._templates.get_template(name)  # compiled now: it takes longer than a page
 
     def _address(self, name: str) -> str:
         return f"/static/{name}?v={self.files[name].version}"

@@ -1,4 +1,4 @@
-"""Rows of the overview, kept ready: an evaluation is a large document, its row a few lines.
+"""Rows of the overview, kept ready: each is made of a glance of two kilobytes.
 
 Nothing is read while nobody looks. Who looks gets what is there; what is older than a minute is read again behind their
 back. For what is missing or older than five minutes they wait a moment; then the page says how many are still to come.
@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 _FRESH_SECONDS = 60.0
 _USABLE_SECONDS = 300.0
 _PATIENCE_SECONDS = 0.15
+_AT_ONCE = 8
+"""Documents that are read at a time: of a bucket each takes a while."""
 
 _Key = tuple[str, str]
 
@@ -59,21 +61,22 @@ class Shelf:
         return kept is None or kept.watched is not one or self._clock() - kept.at > seconds
 
     async def _read(self) -> None:
-        """One after the other, so that pages are answered meanwhile. Ends when nothing is wanted any more."""
+        """A few at a time, so that pages are answered meanwhile. Ends when nothing is wanted any more."""
         while self._wanted:
-            key = next(iter(self._wanted))
-            one = self._wanted.pop(key)
-            try:
-                made = await asyncio.to_thread(self._made, one)
-            except Exception:  # one document that cannot be read, or shown, must not hide the others
-                log.exception("%s/%s cannot be shown", *key)
-                continue
-            self._kept[key] = _Kept(one, made, self._clock())
+            await asyncio.gather(*(self._read_one(key) for key in list(self._wanted)[:_AT_ONCE]))
+
+    async def _read_one(self, key: _Key) -> None:
+        one = self._wanted.pop(key)
+        try:
+            made = await asyncio.to_thread(self._made, one)
+        except Exception:  # one document that cannot be read, or shown, must not hide the others
+            log.exception("%s/%s cannot be shown", *key)
+            return
+        self._kept[key] = _Kept(one, made, self._clock())
 
     def _made(self, one: Watched) -> Row:
-        evaluation = self._sources.evaluation(one.namespace, one.name)
-        evidence = self._sources.evidence(one.namespace, one.name)
-        return row(one, evaluation, evidence, self._sources.findings(one, evaluation))
+        evidence = self._sources.evidence(one.namespace, one.name) if one.spec.challengers else None
+        return row(one, self._sources.glance(one), evidence)
 
 
 def _key(one: Watched) -> _Key:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from podium_crds.evidence import DeploymentEvidence, Finding
 from podium_crds.package import Descriptor
 from podium_evaluation.documents import DeploymentEvaluation
+from podium_monitor.dashboard.views.glance import Glance
 from podium_monitor.world import Watched
 
 
@@ -13,6 +14,8 @@ from podium_monitor.world import Watched
 class Sources:
     evaluation: Callable[[str, str], DeploymentEvaluation | None]
     """By namespace and name."""
+    glance: Callable[[Watched], Glance | None]
+    """As much of it as the overview shows."""
     evidence: Callable[[str, str], DeploymentEvidence | None]
     findings: Callable[[Watched, DeploymentEvaluation | None], Sequence[Finding]]
     card: Callable[[str, str, str], Descriptor | None]

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from podium_monitor.dashboard.glances import Glances
 from podium_monitor.evaluations.evaluating import Evaluations
 from podium_monitor.evaluations.findings import findings
 from podium_monitor.evaluator.figures_of import DeploymentFigures
@@ -27,12 +28,15 @@ class Looking:
     notifier: Notifier
     weekly: WeeklyReports
     figures: DeploymentFigures
+    glances: Glances
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def __call__(self, watched: Watched) -> None:
         """Raises OSError when the store fails."""
         evaluation = self.evaluations.evaluate(watched)
         found = findings(watched, evaluation)
+        if evaluation is not None:
+            self.glances.note(watched, evaluation, found)
         if evaluation is None and not watched.spec.challengers:
             self.figures.note(watched, None, found, None)
             return

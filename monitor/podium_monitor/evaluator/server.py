@@ -16,6 +16,7 @@ from podium_crds.package import Descriptor
 from podium_monitor.access import NoReviews, RememberedReviews, Reviews
 from podium_monitor.bearers import Bearers
 from podium_monitor.cluster import Cluster
+from podium_monitor.dashboard.glances import Glances
 from podium_monitor.dashboard.routes import dashboard
 from podium_monitor.dashboard.sources import Sources
 from podium_monitor.evaluations.evaluating import Evaluations
@@ -68,13 +69,14 @@ async def _run(settings: EvaluatorSettings, lake: LakeSettings, sign_in: SignInS
     async with contextlib.AsyncExitStack() as stack:
         world, reviews, following = await _world(settings, stack)
         metrics.follow(world)
-        sources = _sources(store)
+        glances = Glances(store)
+        sources = _sources(store, glances)
         evaluations = Evaluations(store, settings.days, settings.threads, settings.memory_bytes, sources.evidence)
         stack.callback(evaluations.close)
         notifier = Notifier(store, settings.receivers, settings.pages, metrics.notified)
         figures = DeploymentFigures(world)
         metrics.registry.register(figures)
-        looking = Looking(store, evaluations, notifier, WeeklyReports(store), figures)
+        looking = Looking(store, evaluations, notifier, WeeklyReports(store), figures, glances)
         rounds = Rounds(world, looking, metrics, settings.round_seconds)
         evaluations.stopping = lambda: rounds.stopping
         bearers = Bearers(settings.collector_key, reviews)
@@ -128,12 +130,12 @@ async def _world(
     return watching, RememberedReviews(cluster), watching.run()
 
 
-def _sources(store: Store) -> Sources:
+def _sources(store: Store, glances: Glances) -> Sources:
     def card(namespace: str, deployment: str, digest: str) -> Descriptor | None:
         found = reference_of(store, namespace, deployment, digest)
         return found.descriptor if found else None
 
-    return Sources(partial(latest, store), partial(evidence_of, store), findings, card)
+    return Sources(partial(latest, store), glances.of, partial(evidence_of, store), findings, card)
 
 
 @contextlib.asynccontextmanager

@@ -14,9 +14,11 @@ from fastapi import FastAPI, Request, Response
 
 from podium_evaluation.documents import DeploymentEvaluation, evaluation_path
 from podium_monitor.access import NoReviews
+from podium_monitor.dashboard.glances import Glances
 from podium_monitor.dashboard.pages import Pages, answer
 from podium_monitor.dashboard.routes import dashboard, overview_content, query_of
 from podium_monitor.dashboard.sources import Sources
+from podium_monitor.dashboard.views.glance import glance_of
 from podium_monitor.dashboard.views.overview import row
 from podium_monitor.evaluations.findings import findings
 from podium_monitor.evaluations.reading import latest
@@ -29,7 +31,7 @@ from podium_monitor.sign_in.visitors import Visitor
 
 def application(folder: Path) -> FastAPI:
     store, world, pages = FolderStore(folder / "lake"), Manifests(folder / "manifests"), Pages()
-    sources = Sources(partial(latest, store), lambda *_: None, findings, lambda *_: None)
+    sources = Sources(partial(latest, store), Glances(store).of, lambda *_: None, findings, lambda *_: None)
     app = FastAPI()
     app.include_router(dashboard(reception(Open()), world, sources, NoReviews()))
 
@@ -39,7 +41,7 @@ def application(folder: Path) -> FastAPI:
         for one in world.deployments():
             parsed = json.loads(store.read(evaluation_path(one.namespace, one.name)))
             document = msgspec.convert(parsed, DeploymentEvaluation)
-            rows.append(row(one, document, None, findings(one, document)))
+            rows.append(row(one, glance_of(one, document, findings(one, document)), None))
         content = overview_content(rows, len(rows), query_of({}), Visitor(None))
         return answer(pages.rendered("overview.html", content), request)
 

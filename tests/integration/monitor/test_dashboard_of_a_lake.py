@@ -14,6 +14,7 @@ from dashboard_fixtures import StillWorld
 from evaluation_fixtures import HOUR, NAME, NAMESPACE, LakeFolder, evaluations_of, rows, watched
 from podium_crds.v1alpha1.model_deployment import ModelDeploymentSpec
 from podium_monitor.access import NoReviews
+from podium_monitor.dashboard.glances import Glances
 from podium_monitor.dashboard.routes import dashboard
 from podium_monitor.dashboard.sources import Sources
 from podium_monitor.evaluations.findings import findings
@@ -56,15 +57,18 @@ def fill(lake: LakeFolder) -> None:
 
 async def test_a_planted_unit_error_is_seen_on_every_part_of_the_page(tmp_path: Path) -> None:
     lake, one = LakeFolder(tmp_path / "lake"), deployment()
+    glances = Glances(lake.store)
     fill(lake)
     with evaluations_of(lake) as evaluate:
-        assert evaluate(one) is not None
+        document = evaluate(one)
+        assert document is not None
+        glances.note(one, document, findings(one, document))
 
     def card(namespace: str, name: str, digest: str) -> object:
         found = reference_of(lake.store, namespace, name, digest)
         return found.descriptor if found else None
 
-    sources = Sources(partial(latest, lake.store), lambda *_: None, findings, card)  # type: ignore[arg-type]
+    sources = Sources(partial(latest, lake.store), glances.of, lambda *_: None, findings, card)  # type: ignore[arg-type]
     app = FastAPI()
     app.include_router(dashboard(reception(Open()), StillWorld([one]), sources, NoReviews()))
     async with served(app) as url, chromium() as tab:

@@ -11,7 +11,6 @@ from podium_pages import words
 from podium_pages.charts.lines import Bound
 
 MOST_SHOWN = 5
-_LEADING = ("auc", "balanced_accuracy", "accuracy", "log_loss", "brier", "r_squared", "rmse", "mae")
 
 
 def shown(watched: Watched, evaluation: DeploymentEvaluation | None) -> list[Arm]:
@@ -39,9 +38,7 @@ def windows(arm: Arm, period: Period) -> Sequence[Window]:
 def metrics(arms: Sequence[Arm], monitoring: Monitoring) -> list[str]:
     """Keys of all metrics that some window knows: bounded ones first, then the usual order."""
     known = {key for arm in arms for window in (*arm.days, *arm.hours) for key in (*window.performance, *window.estimated)}
-    first = [METRIC_NAMES[bound.metric] for bound in monitoring.performance]
-    ranked = [*first, *_LEADING, *sorted(known)]
-    return [key for key in dict.fromkeys(ranked) if key in known]
+    return words.in_order(known, [METRIC_NAMES[bound.metric] for bound in monitoring.performance])
 
 
 def newest(arm: Arm | None, key: str) -> Figure | None:

@@ -13,6 +13,7 @@ from podium_monitor.dashboard.views.business import business
 from podium_monitor.dashboard.views.drift import drift
 from podium_monitor.dashboard.views.evidence import evidence_section
 from podium_monitor.dashboard.views.fairness import fairness
+from podium_monitor.dashboard.views.glance import glance_of
 from podium_monitor.dashboard.views.performance import performance, segments
 from podium_monitor.dashboard.views.quality import quality
 from podium_monitor.dashboard.views.traffic import pods, traffic
@@ -69,7 +70,7 @@ def deployment_page(
     champion = champion_of(watched, evaluation)
     shown = [(arm, arms.windows(arm, period)) for arm in arms.shown(watched, evaluation)]
     seen = arms.windows(champion, period) if champion else []
-    glance = overview.row(watched, evaluation, evidence, findings)
+    glance = overview.row(watched, glance_of(watched, evaluation, findings) if evaluation else None, evidence)
     return DeploymentPage(
         namespace=watched.namespace,
         name=watched.name,

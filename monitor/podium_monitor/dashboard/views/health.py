@@ -1,9 +1,11 @@
 """How a deployment fares, in one word, and why: the worst that is known of it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+
+import msgspec
 
 from podium_crds.evidence import Finding, FindingType
-from podium_evaluation.documents import DeploymentEvaluation
+from podium_evaluation.documents import Severity
 from podium_monitor.world import Watched
 from podium_pages.parts import Badge, Level
 
@@ -18,23 +20,31 @@ _WORDS: dict[FindingType, str] = {
 """The gravest first."""
 
 
-def health(watched: Watched, evaluation: DeploymentEvaluation | None, findings: Sequence[Finding]) -> tuple[Badge, str]:
+class Alarm(msgspec.Struct, omit_defaults=True):
+    """A finding that is so."""
+
+    type: FindingType
+    severity: Severity
+    message: str
+
+
+def gravest(findings: Iterable[Finding]) -> Alarm | None:
+    found = [Alarm(one.type, one.severity, one.message) for one in findings if one.status == "True"]
+    return min(found, key=lambda one: (one.severity != "Critical", list(_WORDS).index(one.type)), default=None)
+
+
+def health(watched: Watched, alarm: Alarm | None, evaluated: bool) -> tuple[Badge, str]:
     """The badge and the sentence behind it, empty where all is well. Serving comes before monitoring: what does not answer
     is worth nothing."""
     serving = _serving(watched)
     if serving is not None and serving[0].level == "Critical":
         return serving
-    found = sorted(
-        (finding for finding in findings if finding.status == "True"),
-        key=lambda finding: (finding.severity != "Critical", list(_WORDS).index(finding.type)),
-    )
-    if found:
-        worst = found[0]
-        level: Level = "Critical" if worst.severity == "Critical" else "Warning"
-        return Badge(level, _WORDS[worst.type]), worst.message
+    if alarm is not None:
+        level: Level = "Critical" if alarm.severity == "Critical" else "Warning"
+        return Badge(level, _WORDS[alarm.type]), alarm.message
     if serving is not None:
         return serving
-    if evaluation is None or not evaluation.arms:
+    if not evaluated:
         return Badge("Unknown", "No data yet"), "Nothing was evaluated yet."
     return Badge("Good", "Healthy"), ""
 

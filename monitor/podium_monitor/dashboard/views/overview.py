@@ -7,12 +7,10 @@ from typing import Literal
 
 from markupsafe import Markup
 
-from podium_crds.evidence import ChallengerEvidence, DeploymentEvidence, Finding
+from podium_crds.evidence import ChallengerEvidence, DeploymentEvidence
 from podium_crds.v1alpha1.monitoring import Monitoring
-from podium_evaluation.documents import Arm, ColumnDrift, DeploymentEvaluation, Figure
-from podium_monitor.dashboard.views import arms
+from podium_monitor.dashboard.views.glance import Course, Glance, Moved
 from podium_monitor.dashboard.views.health import ORDER, health
-from podium_monitor.evaluations.findings import champion_of
 from podium_monitor.world import Watched
 from podium_pages import words
 from podium_pages.charts.frame import NO_MARKUP
@@ -64,15 +62,8 @@ class Row:
     evaluated_at: datetime | None
 
 
-def row(
-    watched: Watched,
-    evaluation: DeploymentEvaluation | None,
-    evidence: DeploymentEvidence | None,
-    findings: Sequence[Finding],
-) -> Row:
-    monitoring = watched.spec.monitoring
-    badge, reason = health(watched, evaluation, findings)
-    champion = champion_of(watched, evaluation)
+def row(watched: Watched, glance: Glance | None, evidence: DeploymentEvidence | None) -> Row:
+    badge, reason = health(watched, glance.alarm if glance else None, glance is not None and glance.arms > 0)
     committed = watched.status.champion if watched.status else None
     return Row(
         namespace=watched.namespace,
@@ -81,11 +72,11 @@ def row(
         reason=reason,
         champion=committed.model_version if committed else watched.spec.champion.model_version_ref.name,
         contenders=_contenders(watched, evidence),
-        drift=_drift(champion),
-        performance=_performance(champion, monitoring),
-        value=_value(champion, monitoring),
-        labels=_labels(evaluation),
-        evaluated_at=evaluation.evaluated_at if evaluation else None,
+        drift=_drift(glance.drift if glance else None),
+        performance=_performance(glance),
+        value=_value(glance, watched.spec.monitoring),
+        labels=_labels(glance),
+        evaluated_at=glance.evaluated_at if glance else None,
     )
 
 
@@ -116,77 +107,54 @@ def _contenders(watched: Watched, evidence: DeploymentEvidence | None) -> list[C
     ]
 
 
-def _drift(champion: Arm | None) -> Measured:
-    if champion is None or not champion.days:
+def _drift(moved: Moved | None) -> Measured:
+    if moved is None:
         return Measured(words.NOTHING, "no day evaluated")
-    window = champion.current or champion.days[-1]
-    newest = {**window.drift, **window.prediction_drift}
-    alerts = {column: drift for column, drift in newest.items() if drift.alert}
-    trend = sparkline([_worst(window.drift.values()) for window in champion.days], _PSI_SPAN)
-    if not alerts:
-        return Measured("None", f"{len(newest)} columns", trend, rank=0.0)
-    worst = max(alerts, key=lambda column: alerts[column].psi or 0.0)
-    critical = any(drift.severity == "Critical" for drift in alerts.values())
+    trend = sparkline(moved.days, _PSI_SPAN)
+    if not moved.alerts:
+        return Measured("None", f"{moved.columns} columns", trend, rank=0.0)
     return Measured(
-        text=f"{len(alerts)} of {len(newest)}",
-        detail=f"{worst}: PSI {words.number(alerts[worst].psi)}",
+        text=f"{moved.alerts} of {moved.columns}",
+        detail=f"{moved.worst}: PSI {words.number(moved.psi)}",
         picture=trend,
-        badge=Badge("Critical" if critical else "Warning", "critical" if critical else "warning"),
-        rank=-(alerts[worst].psi or 0.0),
+        badge=Badge("Critical" if moved.critical else "Warning", "critical" if moved.critical else "warning"),
+        rank=-moved.psi,
     )
 
 
-def _worst(columns: Iterable[ColumnDrift]) -> float | None:
-    return max((drift.psi for drift in columns if drift.psi is not None), default=None)
+def _performance(glance: Glance | None) -> Measured:
+    course = glance.performance if glance else None
+    if course is None:
+        return Measured(words.NOTHING, "no labels yet" if glance and glance.drift else "")
+    if course.estimated:
+        return Measured(f"≈ {words.number(course.value)}", f"{words.named(course.name)}, estimated", rank=course.value)
+    alert = Badge("Critical", "out of its bounds") if course.alert else None
+    return Measured(words.number(course.value), words.named(course.name), _trend(course), alert, course.value)
 
 
-def _performance(champion: Arm | None, monitoring: Monitoring) -> Measured:
-    keys = arms.metrics([champion], monitoring) if champion else []
-    for key in keys:
-        figure = arms.newest(champion, key)
-        if figure is not None and champion is not None:
-            series = [window.performance[key].value if key in window.performance else None for window in champion.days]
-            alert = Badge("Critical", "out of its bounds") if figure.worse else None
-            rank = figure.value if figure.value is not None else None
-            return Measured(
-                words.number(figure.value),
-                words.named(key),
-                _trend(series, figure),
-                alert,
-                rank,
-            )
-    for key in keys:
-        figure = champion.days[-1].estimated.get(key) if champion and champion.days else None
-        if figure is not None and figure.value is not None:
-            return Measured(f"≈ {words.number(figure.value)}", f"{words.named(key)}, estimated", rank=figure.value)
-    return Measured(words.NOTHING, "no labels yet" if champion else "")
-
-
-def _value(champion: Arm | None, monitoring: Monitoring) -> Measured:
+def _value(glance: Glance | None, monitoring: Monitoring) -> Measured:
     if not monitoring.business:
         return Measured(words.NOTHING)
-    kpi = monitoring.business[0]
-    figure = arms.newest_business(champion, kpi.name)
-    if figure is None or champion is None:
+    kpi, course = monitoring.business[0], glance.value if glance else None
+    if course is None or course.name != kpi.name:
         return Measured(words.NOTHING, f"{kpi.name}: no outcomes yet")
-    series = [window.business[kpi.name].value if kpi.name in window.business else None for window in champion.days]
-    alert = Badge("Warning", "low") if figure.alert else None
-    text = f"{words.number(figure.value)} {kpi.unit}".rstrip()
-    return Measured(text, f"{kpi.name} per decision", _trend(series, figure), alert, rank=figure.value)
+    alert = Badge("Warning", "low") if course.alert else None
+    text = f"{words.number(course.value)} {kpi.unit}".rstrip()
+    return Measured(text, f"{kpi.name} per decision", _trend(course), alert, rank=course.value)
 
 
-def _trend(series: Sequence[float | None], newest: Figure) -> Markup:
-    return sparkline(series, abs(newest.value or 0.0) * _SPAN)
+def _trend(course: Course) -> Markup:
+    return sparkline(course.days, abs(course.value) * _SPAN)
 
 
-def _labels(evaluation: DeploymentEvaluation | None) -> Measured:
-    if evaluation is None or evaluation.label_coverage is None:
-        return Measured(words.NOTHING, "none yet" if evaluation else "")
-    delay = evaluation.label_delay_p50_seconds
+def _labels(glance: Glance | None) -> Measured:
+    if glance is None or glance.label_coverage is None:
+        return Measured(words.NOTHING, "none yet" if glance else "")
+    delay = glance.label_delay_p50_seconds
     return Measured(
-        words.percent(evaluation.label_coverage),
+        words.percent(glance.label_coverage),
         f"after {words.length(delay)}" if delay is not None else "",
-        rank=evaluation.label_coverage,
+        rank=glance.label_coverage,
     )
 
 

@@ -19,6 +19,9 @@ from bench.serving.judgement import Row
 from bench.serving.processes import Started, answers_http, cores, started, wait_until
 from dashboard_fixtures import Story, evaluation, fleet, watched
 from podium_evaluation.documents import evaluation_path
+from podium_monitor.dashboard.glances import Glances
+from podium_monitor.evaluations.findings import findings
+from podium_monitor.lake.store import FolderStore
 from ports import free_port
 
 MUST_MILLISECONDS = 300
@@ -70,9 +73,11 @@ def _written(folder: Path, story: Story) -> int:
     path = folder / "manifests" / f"{one.namespace}-{one.name}.json"
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(manifest))
-    document = folder / "lake" / evaluation_path(one.namespace, one.name)
-    document.parent.mkdir(parents=True)
-    return document.write_bytes(msgspec.json.encode(evaluation(story)))
+    store, document = FolderStore(folder / "lake"), evaluation(story)
+    Glances(store).note(one, document, findings(one, document))
+    whole = msgspec.json.encode(document)
+    store.replace(evaluation_path(one.namespace, one.name), whole)
+    return len(whole)
 
 
 @dataclass(frozen=True)

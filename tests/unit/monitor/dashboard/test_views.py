@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 import yaml
 
@@ -12,7 +13,8 @@ from podium_crds.v1alpha1.model_deployment import ModelDeploymentSpec
 from podium_monitor.dashboard.routes import query_of
 from podium_monitor.dashboard.views import arms
 from podium_monitor.dashboard.views.deployment import DeploymentPage, deployment_page
-from podium_monitor.dashboard.views.health import health
+from podium_monitor.dashboard.views.glance import Glance, glance_of
+from podium_monitor.dashboard.views.health import gravest, health
 from podium_monitor.dashboard.views.overview import Row, ordered, row, selected
 from podium_monitor.dashboard.views.version import version_page
 from podium_monitor.world import Watched
@@ -29,6 +31,13 @@ def page(told: Story, **changes: Any) -> DeploymentPage:
     one = replace(watched(told), **changes)
     found = evaluation(told)
     return deployment_page(one, found, evidence(told), findings(one, found), "Day")
+
+
+def glance(told: Story) -> Glance:
+    """As it is read: by way of its JSON."""
+    one, found = watched(told), evaluation(told)
+    made = glance_of(one, found, findings(one, found))
+    return msgspec.json.decode(msgspec.json.encode(made), type=Glance)
 
 
 def section(shown: DeploymentPage, identity: str) -> Section:
@@ -72,20 +81,19 @@ def test_health_is_the_worst_that_is_known(
     one = watched(story())
     for kind, status in changed.items():
         one = with_condition(one, kind, status, "why")
-    badge, _ = health(one, evaluation(story()), findings_now)
+    badge, _ = health(one, gravest(findings_now), evaluated=True)
     assert (badge.level, badge.text) == (level, word)
 
 
 def test_health_without_an_evaluation_or_a_status_is_unknown() -> None:
     one = watched(story())
-    assert health(one, None, [])[0].text == "No data yet"
-    assert health(replace(one, status=None), None, [])[0].text == "Starting"
+    assert health(one, None, evaluated=False)[0].text == "No data yet"
+    assert health(replace(one, status=None), None, evaluated=False)[0].text == "Starting"
 
 
 def test_a_row_tells_the_champion_its_challengers_and_the_newest_figures() -> None:
     told = story()
-    one = watched(told)
-    made = row(one, evaluation(told), evidence(told), findings(one, evaluation(told)))
+    made = row(watched(told), glance(told), evidence(told))
     assert (made.namespace, made.name, made.champion) == ("retention", "churn", "churn-3")
     assert [(each.name, each.mode, each.decision and each.decision.text) for each in made.contenders] == [
         ("gradient-boosting", "shadow", "Better"),
@@ -100,7 +108,7 @@ def test_a_row_tells_the_champion_its_challengers_and_the_newest_figures() -> No
 
 def test_without_labels_a_row_says_the_estimate_and_that_it_is_one() -> None:
     told = story(labelled=False)
-    made = row(watched(told), evaluation(told), None, [])
+    made = row(watched(told), glance(told), None)
     assert made.performance.text.startswith("≈ 0.87")
     assert made.performance.detail == "AUC, estimated"
     assert made.value.detail == "margin: no outcomes yet"
@@ -113,7 +121,7 @@ def rows() -> list[Row]:
         story(name="a"),
         story(name="c", namespace="payments", labelled=False, drifting=()),
     ]
-    return [row(watched(one), evaluation(one), None, findings(watched(one), evaluation(one))) for one in told]
+    return [row(watched(one), glance(one), None) for one in told]
 
 
 @pytest.mark.parametrize(

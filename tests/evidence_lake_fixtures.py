@@ -17,6 +17,7 @@ from podium_monitor.world import Watched
 START = datetime(2026, 11, 20, 8, tzinfo=UTC)
 CHAMPION, CHALLENGER = "sha256:" + "3" * 64, "sha256:" + "4" * 64
 HORIZON = 3600
+SPLIT = json.dumps({"champion": {"percent": 80, "digest": CHAMPION}, "boosted": {"percent": 20, "digest": CHALLENGER}})
 SHADOW = {"name": "boosted", "modelVersionRef": {"name": "churn-4"}, "mode": "Shadow"}
 CANARY = {"name": "boosted", "modelVersionRef": {"name": "churn-4"}, "mode": "Canary", "percent": 20}
 
@@ -129,7 +130,7 @@ class Lake(LakeFolder):
             "arm_assigned": np.where(arms, "boosted", "champion").tolist(),
             "arm_answered": np.where(arms, "boosted", "champion").tolist(),
             "digest": np.where(arms, CHALLENGER, CHAMPION).tolist(),
-            "epoch": 7,
+            "split": SPLIT,
             **changes,
         }
         self.put_captured(regions, outputs(scores), hour, **facts)

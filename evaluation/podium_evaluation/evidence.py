@@ -13,7 +13,17 @@ import numpy as np
 import numpy.typing as npt
 
 from podium_evaluation.losses import MINIMUM_DISCORDANT, MINIMUM_OF_EACH_CLASS, MINIMUM_UNITS
-from podium_evaluation.sequences import TUNED_FOR_UNITS, Decision, Floats, Running, Sequence, Verdict, advance, first_verdict
+from podium_evaluation.sequences import (
+    TUNED_FOR_UNITS,
+    Decision,
+    Floats,
+    Running,
+    Sequence,
+    Verdict,
+    advance,
+    first_verdict,
+    hidden_losses,
+)
 
 Truths = npt.NDArray[np.bool_]
 
@@ -76,11 +86,18 @@ class Differences:
     """Number of the arm, 0 where units are paired; else 1 is the challenger's."""
     classes: npt.NDArray[np.object_]
     """The unit's class as text; any one value where there are no classes."""
+    reach: Floats
+    """How far from 0 the value could have been, whatever had been true: at least its own size."""
 
 
-def paired(champion: Floats, challenger: Floats, classes: npt.NDArray[np.object_]) -> Differences:
-    """Both losses of each unit, shapes (n_units,)."""
-    return Differences(champion - challenger, np.zeros(len(champion), dtype=np.int64), classes)
+def paired(
+    champion: Floats, challenger: Floats, classes: npt.NDArray[np.object_], reach: Floats | None = None
+) -> Differences:
+    """Both losses of each unit, shapes (n_units,). `reach`: by how much they could have differed; NaN where it is
+    not known, which is taken for as much as they did."""
+    values = champion - challenger
+    possible = np.abs(values) if reach is None else np.fmax(reach, np.abs(values))
+    return Differences(values, np.zeros(len(champion), dtype=np.int64), classes, possible)
 
 
 def assigned(
@@ -106,7 +123,7 @@ def assigned(
     centred = losses - np.where(known > 0, before / np.maximum(known, 1), 0.0)
     values = np.where(challenger, -centred / share, centred / (1 - share))
     after = Pool(int(counts[-1]), float(totals[-1])) if len(losses) else pool
-    return after, Differences(values, challenger.astype(np.int64), classes)
+    return after, Differences(values, challenger.astype(np.int64), classes, np.abs(values))
 
 
 @dataclass(frozen=True)
@@ -117,6 +134,8 @@ class Standing:
     tally: Tally = field(default_factory=Tally)
     verdict: Verdict | None = None
     """The first decision. It stays, whatever comes after."""
+    reach: float = 0.0
+    """The largest difference that was possible so far."""
 
 
 @dataclass(frozen=True)
@@ -129,16 +148,35 @@ class Question:
     tuned_for: int = TUNED_FOR_UNITS
 
 
-def continued(standing: Standing, differences: Differences, question: Question) -> tuple[Standing, Sequence]:
-    """Where the evidence stands after these units, and its sequence over them. One looks after each of them."""
+def continued(
+    standing: Standing, differences: Differences, question: Question, held: Truths | None = None
+) -> tuple[Standing, Sequence]:
+    """Where the evidence stands after these units, and its sequence over them. One looks after each of them, but for those
+    where `held`, shape (n_units,), says that no verdict may be taken: bounds that hold at all times hold at fewer looks,
+    whatever these are chosen by."""
     running, sequence = advance(standing.running, differences.values, question.alpha, question.tuned_for)
     tally, enough = _enough(standing.tally, differences, question.thresholds)
+    reach = np.maximum.accumulate(np.concatenate([[standing.reach], differences.reach]))
     verdict = standing.verdict
     if verdict is None and len(differences.values):
+        if held is not None:
+            enough &= ~held
+        units = standing.running.units + np.arange(1, len(differences.values) + 1)
+        enough &= _survives(sequence, hidden_losses(reach[1:], units, question.alpha), question.minimum_improvement)
         first = first_verdict(sequence, enough, question.minimum_improvement)
         if first.decision not in (Decision.NOT_ENOUGH, Decision.UNDECIDED):
             verdict = replace(first, units=first.units + standing.running.units)
-    return Standing(running, tally, verdict), sequence
+    return Standing(running, tally, verdict, float(reach[-1])), sequence
+
+
+def _survives(sequence: Sequence, hidden: Floats, minimum: float) -> Truths:
+    """Whether a verdict would be the same if losses that have not been seen yet came."""
+    return np.asarray((sequence.lower - hidden > minimum) | (sequence.upper + hidden < minimum))
+
+
+def hidden(standing: Standing, alpha: float) -> float:
+    """What could still turn up among units like those so far, per unit."""
+    return float(hidden_losses(standing.reach, max(1, standing.running.units), alpha))
 
 
 def is_enough(tally: Tally, thresholds: Thresholds) -> bool:

@@ -159,10 +159,14 @@ def p99(champion: Latencies, challenger: Latencies, alpha: float, maximum_increa
 
 
 def selection_rate_ratio(groups: Mapping[str, tuple[int, int]], alpha: float, minimum: float) -> Judgement:
-    """The lowest over the highest selection rate of the groups, each as (selected, units); alpha is shared by the groups."""
+    """The lowest over the highest selection rate of the groups, each as (selected, units), in the order of their first unit.
+
+    The k-th group to come has alpha / (k (k + 1)), which adds up to alpha however many come: a share by their number would
+    have been larger as long as they were few, and a bound that was wrong then stays wrong.
+    """
     if not 2 <= len(groups) <= MAX_GROUPS:
         return Judgement("NotEnoughData", message=f"{len(groups)} groups; there must be 2 to {MAX_GROUPS}")
-    bounds = {name: rate_bounds(*counts, alpha / len(groups)) for name, counts in groups.items()}
+    bounds = {name: rate_bounds(*counts, alpha / (k * (k + 1))) for k, (name, counts) in enumerate(groups.items(), 1)}
     rates = {name: selected / units for name, (selected, units) in groups.items() if units}
     lowest, highest = min(low for low, _ in bounds.values()), max(high for _, high in bounds.values())
     low = lowest / highest
@@ -176,13 +180,21 @@ def selection_rate_ratio(groups: Mapping[str, tuple[int, int]], alpha: float, mi
 
 
 def loss_increase(
-    running: Running, alpha: float, maximum_increase: float, *, enough: bool, tuned_for: float = TUNED_FOR_UNITS
+    running: Running,
+    alpha: float,
+    maximum_increase: float,
+    *,
+    enough: bool,
+    hidden: float = 0.0,
+    tuned_for: float = TUNED_FOR_UNITS,
 ) -> Judgement:
-    """The increase of a mean loss, by its differences loss(champion) - loss(challenger)."""
+    """The increase of a mean loss, by its differences loss(champion) - loss(challenger). `hidden`: what the units have not
+    shown yet could add to it (sequences.hidden_losses)."""
     if not running.units:
         return Judgement("NotEnoughData", message="no labelled unit yet")
     variance = max(0.0, running.squares / running.units - (running.total / running.units) ** 2)
     half = float(half_widths(np.sqrt(variance), running.units, alpha, tuned_for))
+    half += hidden
     judged = _at_most(-running.mean, -running.mean - half, -running.mean + half, maximum_increase, "")
     return judged if enough else Judgement("NotEnoughData", judged.value, judged.low, judged.high, "too few labelled units")
 

@@ -39,7 +39,8 @@ def differences(loss: LossType, target: npt.ArrayLike, champion: npt.ArrayLike, 
 
     A unit is a row; for Rank it is a pair: the k-th positive row with the k-th negative one, known when both are. The
     mean of the Rank loss is 1 - AUC, and disjoint pairs of independent rows are independent, which pairs of all with all
-    are not. ZeroOne decides at 0.5. Raises ValueError when shapes differ or a target is neither 0 nor 1,
+    are not. ZeroOne decides at 0.5. Its differences and those of Rank are 0 on most units: a verdict needs 30 that are not.
+    Raises ValueError when shapes differ or a target is neither 0 nor 1,
     NotProbabilities when Brier or LogLoss get a score outside [0, 1].
     """
     truth, old, new = (np.asarray(values, dtype=np.float64) for values in (target, champion, challenger))
@@ -49,7 +50,9 @@ def differences(loss: LossType, target: npt.ArrayLike, champion: npt.ArrayLike, 
         raise ValueError("a target is neither 0 nor 1")
     if loss == "Rank":
         values = _rank_losses(truth, old) - _rank_losses(truth, new)
-        return Differences(values, np.arange(1, len(values) + 1) >= MINIMUM_OF_EACH_CLASS)
+        pairs = np.arange(1, len(values) + 1)
+        last = np.maximum(np.flatnonzero(truth == 1)[: len(values)], np.flatnonzero(truth == 0)[: len(values)])
+        return Differences(values, (last + 1 >= MINIMUM_UNITS) & (pairs >= MINIMUM_OF_EACH_CLASS) & _discordant(values))
     for scores in (old, new):
         _check_scores(loss, scores)
     values = _row_losses(loss, truth, old) - _row_losses(loss, truth, new)
@@ -57,8 +60,12 @@ def differences(loss: LossType, target: npt.ArrayLike, champion: npt.ArrayLike, 
     enough = (units >= MINIMUM_UNITS) & (np.cumsum(truth) >= MINIMUM_OF_EACH_CLASS)
     enough &= units - np.cumsum(truth) >= MINIMUM_OF_EACH_CLASS
     if loss == "ZeroOne":
-        enough &= np.cumsum(values != 0) >= MINIMUM_DISCORDANT
+        enough &= _discordant(values)
     return Differences(values, enough)
+
+
+def _discordant(values: Floats) -> npt.NDArray[np.bool_]:
+    return np.asarray(np.cumsum(values != 0) >= MINIMUM_DISCORDANT)
 
 
 def _row_losses(loss: LossType, truth: Floats, scores: Floats) -> Floats:
@@ -95,6 +102,18 @@ def class_losses(loss: ClassLoss, truth: Codes, said: Codes, probabilities: Floa
     if loss == "LogLoss":
         return np.where(known, -np.log(np.clip(given, LOG_LOSS_FLOOR, 1 - LOG_LOSS_FLOOR)), np.nan)
     return np.where(known, ((probabilities**2).sum(axis=1) - 2 * given + 1) / 2, np.nan)
+
+
+def possible_differences(loss: Literal["Brier", "LogLoss"], champion: Floats, challenger: Floats) -> Floats:
+    """The most by which two losses of a unit can differ, whatever is true, shape (n,). Known before its label is.
+
+    Probabilities of either model, shapes (n, n_classes), NaN where missing.
+    """
+    if loss == "LogLoss":
+        old, new = (np.log(np.clip(found, LOG_LOSS_FLOOR, 1 - LOG_LOSS_FLOOR)) for found in (champion, challenger))
+        return np.asarray(np.abs(old - new).max(axis=1))
+    squares = ((champion**2).sum(axis=1) - (challenger**2).sum(axis=1)) / 2
+    return np.asarray(np.abs(squares[:, np.newaxis] - (champion - challenger)).max(axis=1))
 
 
 def number_losses(loss: NumberLoss, truth: Floats, prediction: Floats) -> Floats:

@@ -114,6 +114,26 @@ def confidence_sequence(differences: npt.ArrayLike, alpha: float, tuned_for: flo
     return advance(Running(), differences, alpha, tuned_for)[1]
 
 
+def hidden_losses(reach: npt.ArrayLike, units: npt.ArrayLike, alpha: float) -> Floats:
+    """By how much what `units` units have not shown yet could move their mean difference, but for a chance of `alpha`.
+
+    `reach` is the largest difference that was possible so far, whether or not it came. The running deviation knows only what
+    came: where a model is a little better on nearly all units and much worse on very few, it is small until the first of
+    those. If the chance of such a unit is p_i, none comes in n units with the product of (1 - p_i); so it is below alpha
+    by the time the p_i add up to ln(1 / alpha), at all times together, and until then they add at most
+    reach * ln(1 / alpha) / n to the mean. Arguments broadcast; raises ValueError for an alpha outside (0, 1).
+
+    Source: Ville (1939) for the nonnegative martingale 1{none yet} / prod(1 - p_i); at a fixed n the rule of three of
+    Hanley, Lippman-Hand (1983), JAMA 249, 1743-1745, for 1 - alpha in place of 95 %.
+
+    >>> hidden_losses(1.0, [1000, 10_000], 0.05).round(4).tolist()
+    [0.003, 0.0003]
+    """
+    _check_alpha(alpha)
+    hidden: Floats = np.asarray(reach, dtype=np.float64) * -np.log(alpha) / np.asarray(units, dtype=np.float64)
+    return hidden
+
+
 class Decision(StrEnum):
     """What the evidence says of a challenger. NOT_ENOUGH and UNDECIDED both mean: go on."""
 

@@ -12,12 +12,12 @@ from podium_evaluation.expressions import Expression
 from podium_evaluation.guardrails import MAX_GROUPS
 from podium_evaluation.sequences import Floats
 from podium_monitor.evaluations.subject import Outputs
-from podium_monitor.evidence.ledger import CHAMPION, Splits, Trial
-from podium_monitor.evidence.standing import Covered, State
+from podium_monitor.evidence.holding import Covered
+from podium_monitor.evidence.ledger import CHAMPION, Trial
+from podium_monitor.evidence.standing import CLASS_LOSSES, State
 from podium_monitor.evidence.units import Answers, Objects, Rows, fingerprint, plain, truth_codes
 
 CHALLENGER = "challenger"
-CLASS_LOSSES = ("ZeroOne", "Brier", "LogLoss")
 _MOST_GROUPS = 2 * MAX_GROUPS
 """Kept of a column: with more than MAX_GROUPS nothing is judged, and a column of names must not fill the state."""
 
@@ -32,13 +32,12 @@ class Measure:
     challenger: Outputs
     expression: Expression | None
     guardrails: Sequence[Guardrail]
-    splits: Splits
 
-    def needs_inputs(self, trial: Trial) -> bool:
+    @property
+    def needs_inputs(self) -> bool:
         """They are the largest part of a row."""
         by_group = any(rail.type == "SelectionRateRatio" for rail in self.guardrails)
-        read = self.expression is not None and any(column.table == "input" for column in self.expression.references)
-        return by_group or read or trial.question.unit == "StickyInput"
+        return by_group or (self.expression is not None and any(one.table == "input" for one in self.expression.references))
 
 
 @dataclass(frozen=True)

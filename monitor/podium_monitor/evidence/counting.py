@@ -14,7 +14,6 @@ from podium_evaluation.sample_ratio import Segment, is_mismatch
 from podium_evaluation.sequences import Floats
 from podium_monitor.evidence.counted import (
     CHALLENGER,
-    CLASS_LOSSES,
     Counted,
     Measure,
     Truths,
@@ -24,12 +23,15 @@ from podium_monitor.evidence.counted import (
     latencies,
     remember,
 )
+from podium_monitor.evidence.holding import Batch, held, watch_length
 from podium_monitor.evidence.ledger import CHAMPION, Trial
+from podium_monitor.evidence.reading import LATE, horizon_of
+from podium_monitor.evidence.splits import shares as shares_of
 from podium_monitor.evidence.standing import GuardLoss, State, empty_tally, thresholds, with_coverage, with_units
-from podium_monitor.evidence.units import Answers, Hashes, Rows, counts_by_row, first_of_each, losses_of, units_of
+from podium_monitor.evidence.units import Answers, Hashes, Rows, counts_by_row, first_of_each, losses_of, reach_of, units_of
 
 _NONE: Hashes = np.zeros(0, dtype=np.uint64)
-UNKNOWN_SPLIT = "they were assigned to the challenger under a plan whose split is not known"
+UNKNOWN_SPLIT = "they were assigned to the challenger and do not say by which split"
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ def count(state: State, trial: Trial, measure: Measure, rows: Rows, keys: Keys) 
     question = trial.question
     chosen, shares = counts_by_row(rows, question), np.zeros(len(rows))
     if question.mode == "Canary":
-        shares = _shares(state, trial, measure, rows)
+        shares = _shares(state, trial, rows)
         chosen &= ~np.isnan(shares)
     state.rows += int((~rows.late).sum())
     rows, shares = rows.chosen(chosen), shares[chosen]
@@ -55,29 +57,37 @@ def count(state: State, trial: Trial, measure: Measure, rows: Rows, keys: Keys) 
     losses = arms.losses(question.metric)
     valued = _all_there(losses) & ~arms.counted_before(question.metric)
     ripe = first_of_each(units, ~rows.late, keys.ripe)
+    first = first_of_each(units, valued, keys.valued)
+    found = counted(trial, measure, rows.chosen(first), shares[first])
+    stays = _held(state, trial, rows, ripe & ~arms.failed, first, found)
     count_ripe = _count_ripe_shadowed if question.mode == "Shadow" else _count_ripe_assigned
     count_ripe(state, arms.of(ripe), counted(trial, measure, rows.chosen(ripe), shares[ripe]), valued[ripe])
-    first = first_of_each(units, valued, keys.valued)
-    state.late_units += int(rows.late[first].sum())
-    _count_losses(state, arms.of(first), counted(trial, measure, rows.chosen(first), shares[first]), losses[:, first])
+    _count_losses(state, arms.of(first), found, losses[:, first], stays)
     if question.unit in ("Row", "Request"):
         return keys
     return Keys(np.union1d(keys.ripe, units[ripe]), np.union1d(keys.valued, units[first]))
 
 
-def _shares(state: State, trial: Trial, measure: Measure, rows: Rows) -> Floats:
-    """By row; NaN where champion and challenger were not split between then, or nobody knows how."""
-    epochs = np.asarray(rows.table["epoch"].fill_null(-1).to_numpy(), dtype=np.int64)
-    found, unknown = np.full(len(rows), np.nan), np.zeros(len(rows), dtype=np.bool_)
-    for epoch in np.unique(epochs).tolist():
-        share = measure.splits.share(epoch, trial.question)
-        found[epochs == epoch] = np.nan if share is None else share
-        unknown |= (epochs == epoch) & (not measure.splits.is_known(epoch))
-    unknown &= ~rows.late & (np.array(rows.texts("arm_assigned"), dtype=object) == trial.question.name)
-    if unknown.any():
-        lost = state.left_out.get(UNKNOWN_SPLIT, 0) + int(unknown.sum())
-        state.left_out = {**state.left_out, UNKNOWN_SPLIT: lost}
-    return found
+def _shares(state: State, trial: Trial, rows: Rows) -> Floats:
+    """By row; NaN where champion and challenger were not split between."""
+    splits: list[str | None] = rows.texts("split")
+    silent = np.array([split is None for split in splits], dtype=np.bool_) & ~rows.late
+    unknown = int((silent & (np.array(rows.texts("arm_assigned"), dtype=object) == trial.question.name)).sum())
+    if unknown:
+        state.left_out = {**state.left_out, UNKNOWN_SPLIT: state.left_out.get(UNKNOWN_SPLIT, 0) + unknown}
+    return shares_of(splits, trial.question)
+
+
+def _held(state: State, trial: Trial, rows: Rows, ripe: Truths, first: Truths, found: Counted) -> Truths:
+    """By unit that now has a loss, whether no verdict may be taken at it. Moves what is known of labels on."""
+    challenger = np.array(rows.texts("arm_assigned"), dtype=object) != CHAMPION
+    canary = trial.question.mode == "Canary"
+    arms = {CHAMPION: ~challenger, CHALLENGER: challenger} if canary else {CHAMPION: np.ones(len(rows), dtype=np.bool_)}
+    batch = Batch(rows.moments, ripe, first, rows.late, found.classes.tolist(), arms)
+    length = watch_length(horizon_of(trial), LATE)
+    state.watch, stays = held(state.watch, state.coverage, batch, trial.question.minimum_coverage, length)
+    state.delays = state.delays.plus(found.rows.label_delays)
+    return stays
 
 
 @dataclass(frozen=True)
@@ -118,6 +128,12 @@ class _Arms:
     def failed(self) -> Truths:
         """Of a shadow."""
         return np.array([error != "" for error in self.rows.texts("error")], dtype=np.bool_)
+
+    def reach(self, metric: str) -> Floats | None:
+        """By how much the losses of each row could have differed. None: units are not paired."""
+        if self.trial.question.mode != "Shadow":
+            return None
+        return reach_of(metric, self._champion(), self.shadow())
 
     def _champion(self) -> Answers:
         return Answers(self.rows.objects("outputs"), self.measure.champion, latencies(self.rows))
@@ -165,20 +181,20 @@ def segments_of(state: State) -> list[Segment]:
     return [Segment(counts, (1 - float(share), float(share))) for share, counts in state.segments.items()]
 
 
-def _count_losses(state: State, arms: _Arms, found: Counted, losses: Floats) -> None:
+def _count_losses(state: State, arms: _Arms, found: Counted, losses: Floats, held: Truths) -> None:
     """All of the units have a loss by the metric; `losses` as _Arms gives them."""
     trial, metric = arms.trial, arms.trial.question.metric
     everywhere = np.ones(len(found), dtype=np.bool_)
     for name, of_arm in ((CHAMPION, ~found.challenger), (CHALLENGER, found.challenger)):
         cover(state, name, labelled=len(found) if trial.question.mode == "Shadow" else int(of_arm.sum()))
-    state.pool, differences = _differences(state.pool, losses, metric, found, everywhere)
-    with_units(state, trial, differences, found.times, classes=metric in CLASS_LOSSES)
+    state.pool, differences = _differences(state.pool, losses, arms.reach(metric), metric, found, everywhere)
+    with_units(state, trial, differences, found.times, held)
     remember(state, found.rows)
     for loss in sorted({rail.loss for rail in arms.measure.guardrails if rail.type == "Loss" and rail.loss}):
         losses = arms.losses(loss)
         before = state.losses.get(loss) or GuardLoss(Standing(tally=empty_tally(trial)))
-        pool, differences = _differences(before.pool, losses, loss, found, _all_there(losses))
-        question = Question(trial.alpha, 0.0, thresholds(trial, classes=loss in CLASS_LOSSES))
+        pool, differences = _differences(before.pool, losses, arms.reach(loss), loss, found, _all_there(losses))
+        question = Question(trial.alpha, 0.0, thresholds(trial, loss))
         standing, _ = continued(before.standing, differences, question)
         state.losses = {**state.losses, loss: GuardLoss(standing, pool)}
 
@@ -187,9 +203,11 @@ def _all_there(losses: Floats) -> Truths:
     return np.asarray(~np.isnan(losses).any(axis=0))
 
 
-def _differences(pool: Pool, losses: Floats, metric: str, found: Counted, chosen: Truths) -> tuple[Pool, Differences]:
-    """`losses` as _Arms gives them."""
+def _differences(
+    pool: Pool, losses: Floats, reach: Floats | None, metric: str, found: Counted, chosen: Truths
+) -> tuple[Pool, Differences]:
+    """`losses` and `reach` as _Arms gives them."""
     classes = found.classes_of(metric, chosen)
-    if len(losses) == 2:
-        return pool, paired(losses[0][chosen], losses[1][chosen], classes)
+    if reach is not None:
+        return pool, paired(losses[0][chosen], losses[1][chosen], classes, reach[chosen])
     return assigned(pool, losses[0][chosen], found.challenger[chosen], found.shares[chosen], classes)

@@ -14,21 +14,19 @@ from podium_crds.evidence import ChallengerEvidence, Decision, GuardrailState, L
 from podium_crds.v1alpha1.model_deployment import ModelDeploymentSpec
 from podium_crds.v1alpha1.monitoring import Guardrail
 from podium_evaluation import guardrails as rails
-from podium_evaluation.evidence import assigned_thresholds, is_enough, missing_units
+from podium_evaluation.evidence import assigned_thresholds, hidden, is_enough, missing_units
 from podium_evaluation.sample_ratio import log_e_value
 from podium_evaluation.sequences import half_widths
-from podium_monitor.evidence.counted import CHALLENGER, CLASS_LOSSES
+from podium_monitor.evidence.counted import CHALLENGER
 from podium_monitor.evidence.counting import segments_of
+from podium_monitor.evidence.holding import Covered
 from podium_monitor.evidence.ledger import CHAMPION, Trial
 from podium_monitor.evidence.reading import LATE
-from podium_monitor.evidence.standing import COVERAGE_ALPHA, Covered, Point, State, thresholds
+from podium_monitor.evidence.standing import COVERAGE_ALPHA, Point, State, thresholds
+from podium_monitor.evidence.waiting import low_coverage, not_yet, too_late
 
 COVERAGE_TOLERANCE = 0.01
 """Arms whose label coverage differs by more than this beyond doubt are not compared."""
-MOST_LATE = 0.05
-"""Of the labels that count, after the horizon."""
-FEWEST_JUDGED_LATE = 100
-"""Units."""
 _MOST_LOG = 700.0
 
 
@@ -88,14 +86,13 @@ def _decision(
     invalid = _invalid(trial, state)
     if invalid:
         return "Invalid", invalid
-    least = float(spec.monitoring.labels.minimum_coverage)
-    low = _low_coverage(trial, state, least)
+    low = low_coverage(trial, state)
     if low:
         return "NotEnoughData", low
     if verdict is None:
-        asked = thresholds(trial, classes=question.metric in CLASS_LOSSES)
-        lacks = missing_units(state.standing.tally, asked)
-        return ("NotEnoughData", [f"there are {', '.join(lacks)}"]) if lacks else ("Undecided", [])
+        lacks = missing_units(state.standing.tally, thresholds(trial, question.metric))
+        held = [*([f"there are {', '.join(lacks)}"] if lacks else []), *not_yet(trial, state)]
+        return ("NotEnoughData", held) if held else ("Undecided", _hidden(trial, state))
     selective = spec.monitoring.labels.selective == "DecisionHidesOutcome"
     partial = selective and not (question.mode == "Canary" and question.metric == "Value")
     if verdict.decision.value != "Better":
@@ -113,18 +110,14 @@ def _decision(
 
 
 def _invalid(trial: Trial, state: State) -> list[str]:
-    question, reasons = trial.question, _too_late(trial, state)
-    if question.mode == "Shadow":
+    reasons = too_late(trial, state)
+    if trial.question.mode == "Shadow":
         return reasons
-    if question.unit == "Unknown":
-        reasons.append(
-            "units cannot be told apart: the header of stickyBy is not captured; set capture.joinKey.type to Sticky"
-        )
     if state.mismatch:
         old, new = (sum(counts[arm] for counts in state.segments.values()) for arm in (0, 1))
         reasons.append(
-            f"sample-ratio mismatch: {old} units at the champion and {new} at the challenger are not as the plan split "
-            "them; look for requests that name a version (they are not split) and for clients that give up on one arm"
+            f"sample-ratio mismatch: {old} units at the champion and {new} at the challenger are not as plans split "
+            "them; look for clients that give up on one arm, and for rows of one arm that were lost on their way"
         )
     tally = state.labelled.tally
     if is_enough(tally, assigned_thresholds(classes=False)):
@@ -139,25 +132,17 @@ def _invalid(trial: Trial, state: State) -> list[str]:
     return reasons
 
 
-def _too_late(trial: Trial, state: State) -> list[str]:
-    """Where labels of one class take longer than the horizon, units of the other are counted first: false verdicts are then
-    the rule, not the exception (docs/guide/evidence.md has the numbers)."""
-    units, late = state.standing.running.units, state.late_units
-    if units < FEWEST_JUDGED_LATE or late <= MOST_LATE * units:
+def _hidden(trial: Trial, state: State) -> list[str]:
+    """Bounds that exclude the minimum are no verdict while losses that nobody has seen yet could bring it back."""
+    last, least = state.last, trial.question.minimum_improvement
+    if last is None or last.low <= least <= last.high:
         return []
-    said = f"{100 * late / units:.1f} % of the labels came after the horizon of {trial.question.horizon_seconds} s"
-    why = "what is known early may be of one kind only"
-    return [f"{said}: {why}; set monitoring.labels.horizonSeconds to when labels of every kind have come"]
-
-
-def _low_coverage(trial: Trial, state: State, least: float) -> list[str]:
-    """Below `monitoring.labels.minimumCoverage` those with a label may be anybody."""
-    units, labelled = (sum(getattr(found, name) for found in state.coverage.values()) for name in ("units", "labelled"))
-    if not units or labelled / units >= least:
-        return []
-    share = 100 * labelled / units
-    asked = f"monitoring.labels.minimumCoverage ({100 * least:g} %)"
-    return [f"{share:.1f} % of the units that are older than the horizon have a label, fewer than {asked}"]
+    reach, gap = state.standing.reach, max(last.low - least, least - last.high)
+    units = int(np.ceil(reach * -np.log(trial.alpha) / gap))
+    if units <= last.units:
+        return ["the next unit that counts decides"]
+    few = f"a unit may differ by up to {reach:.3g}, and a few such units that have not come yet could turn it"
+    return [f"the bounds are beyond the minimum improvement, but {few}; as things stand, {units} units settle that"]
 
 
 def guardrail_state(rail: Guardrail, trial: Trial, state: State, count: int) -> GuardrailState:
@@ -182,9 +167,11 @@ def _judged(rail: Guardrail, trial: Trial, state: State, alpha: float, bound: fl
     kept = state.losses.get(rail.loss or "")
     if kept is None:
         return rails.Judgement("NotEnoughData", message="no labelled unit yet")
-    asked = thresholds(trial, classes=rail.loss in CLASS_LOSSES)
-    enough = is_enough(kept.standing.tally, asked)
-    return rails.loss_increase(kept.standing.running, alpha, bound, enough=enough, tuned_for=trial.tuned_for_units)
+    enough = is_enough(kept.standing.tally, thresholds(trial, rail.loss or ""))
+    enough = enough and not low_coverage(trial, state) and not not_yet(trial, state)
+    unseen = hidden(kept.standing, alpha)
+    running, tuned_for = kept.standing.running, trial.tuned_for_units
+    return rails.loss_increase(running, alpha, bound, enough=enough, hidden=unseen, tuned_for=tuned_for)
 
 
 def _finite(value: float | None) -> float | None:

@@ -34,8 +34,6 @@ _HOUR = timedelta(hours=1)
 _NEXT = timedelta(microseconds=1)
 _MEMORY = "384MB"
 _PART_ROWS = 50_000
-_NOT_SPLIT = ("MixedKeys", "MissingKey")
-"""Fallbacks of requests that were given to nobody by chance."""
 
 _HOURS = """
     SELECT DISTINCT epoch_us(date_trunc('hour', time)) FROM read_parquet($predictions, union_by_name = true)
@@ -43,12 +41,13 @@ _HOURS = """
 _NEWLY_LABELLED = """join_key IN (SELECT join_key FROM read_parquet($labels, union_by_name = true)
     WHERE received_at > $start AND received_at <= $end)"""
 _PREDICTIONS = """
-    SELECT event_id, time, received_at, join_key, arm_assigned, coalesce(fallback, '') AS fallback, epoch, digest,
+    SELECT event_id, time, received_at, join_key, unit_key, arm_assigned, coalesce(fallback, '') AS fallback, split, digest,
            latency_seconds, CASE WHEN $inputs THEN inputs END AS inputs, outputs
     FROM (FROM read_parquet($predictions, union_by_name = true)
-          UNION ALL BY NAME SELECT CAST(NULL AS BOOLEAN) AS sampled WHERE false)
+          UNION ALL BY NAME SELECT CAST(NULL AS BOOLEAN) AS sampled, CAST(NULL AS VARCHAR) AS split,
+                                   CAST(NULL AS VARCHAR) AS unit_key WHERE false)
     WHERE time > $first AND time <= $last AND sampled IS DISTINCT FROM false AND list_contains($arms, arm_assigned)
-          AND NOT list_contains($not_split, coalesce(fallback, ''))
+          AND (split IS NOT NULL OR NOT $by_split OR arm_assigned <> $champion_arm)
     QUALIFY row_number() OVER (PARTITION BY event_id ORDER BY received_at) = 1"""
 _SHADOWED = """
     SELECT p.*, s.outputs AS other, s.error, greatest(p.time + to_microseconds($wait), p.received_at, s.received_at) AS ripe
@@ -70,12 +69,16 @@ _ROWS = """
     WITH p AS ({predictions}), r AS (SELECT * FROM ({answered}) WHERE ripe <= $end), l AS ({labels}),
     j AS (SELECT r.event_id AS event, r.ripe, l.* FROM r JOIN l ON l.join_key = r.join_key
           AND l.time >= r.time - to_microseconds($early)),
-    k AS (SELECT event, greatest(any_value(ripe), min(received_at) FILTER (label <> 'null')) AS known FROM j GROUP BY event),
-    n AS (SELECT j.event, any_value(k.known) AS known, arg_max({{'label': j.label, 'outcomes': j.outcomes}},
-                                                              {{'t': j.time, 'r': j.received_at, 'e': j.event_id}}) AS newest
+    k AS (SELECT event, min(received_at) FILTER (label <> 'null') AS came, greatest(any_value(ripe), came) AS known
+          FROM j GROUP BY event),
+    n AS (SELECT j.event, any_value(k.known) AS known, any_value(k.came) AS came,
+                 arg_max({{'label': j.label, 'outcomes': j.outcomes}},
+                         {{'t': j.time, 'r': j.received_at, 'e': j.event_id}}) AS newest
           FROM j JOIN k ON k.event = j.event WHERE j.received_at <= k.known GROUP BY j.event)
-    SELECT r.event_id, r.time, r.join_key, r.arm_assigned, r.fallback, r.epoch, r.digest, r.latency_seconds, r.inputs,
-           r.outputs, r.other, r.error, late, CASE WHEN late OR n.known = r.ripe THEN n.newest.label END AS label,
+    SELECT r.event_id, r.time, r.join_key, r.unit_key, r.arm_assigned, r.fallback, r.split, r.digest, r.latency_seconds,
+           r.inputs, r.outputs, r.other, r.error, late, CASE WHEN late THEN n.known ELSE r.ripe END AS known_at,
+           epoch_us(n.came - r.time) / 1e6 AS label_delay,
+           CASE WHEN late OR n.known = r.ripe THEN n.newest.label END AS label,
            CASE WHEN late OR n.known = r.ripe THEN n.newest.outcomes END AS outcomes
     FROM r LEFT JOIN n ON n.event = r.event_id CROSS JOIN (VALUES (false), (true)) AS once(late)
     WHERE (NOT late OR n.known > r.ripe) AND CASE WHEN late THEN n.known ELSE r.ripe END > $start
@@ -154,7 +157,8 @@ def rows(base: duckdb.DuckDBPyConnection, at: Place, trial: Trial, window: Windo
         "start": window.start,
         "end": window.end,
         "arms": [CHAMPION] if question.mode == "Shadow" else [CHAMPION, question.name],
-        "not_split": [] if question.mode == "Shadow" else list(_NOT_SPLIT),
+        "by_split": question.mode == "Canary",
+        "champion_arm": CHAMPION,
         "wait": horizon // _NEXT,
         "late": LATE // _NEXT,
         "early": LABEL_EARLY // _NEXT,

@@ -22,12 +22,14 @@ from podium_evaluation.evidence import (
 )
 from podium_evaluation.guardrails import Latencies
 from podium_evaluation.sequences import Floats, Sequence
+from podium_monitor.evidence.holding import Covered, Truths, Watch
 from podium_monitor.evidence.ledger import Trial
 
 MAX_UNITS = 2_000_000
 """Of a trial: their keys take 16 MB. What is undecided then stays so: its interval is a thousandth of a deviation wide."""
 LOOKS = frozenset(int(np.ceil(10 * 1.0415**step)) for step in range(300) if 10 * 1.0415**step <= MAX_UNITS)
 """Numbers of units after which a point of the path is kept: 294, spaced by their logarithm."""
+CLASS_LOSSES = ("ZeroOne", "Brier", "LogLoss")
 COVERAGE_ALPHA = 0.001
 """Chance that arms of equal label coverage are ever called unequal."""
 
@@ -40,13 +42,6 @@ class Point(msgspec.Struct, frozen=True):
     improvement: float
     low: float
     high: float
-
-
-class Covered(msgspec.Struct, frozen=True):
-    """Units of an arm that are older than the horizon, and those of them with a label."""
-
-    units: int = 0
-    labelled: int = 0
 
 
 class GuardLoss(msgspec.Struct, frozen=True):
@@ -76,8 +71,9 @@ class State(msgspec.Struct):
     """Units of champion and challenger by the challenger's planned share."""
     mismatch: bool = False
     """The sample ratio was wrong once: then it stays so."""
-    late_units: int = 0
-    """Of those that count: their label came after the horizon."""
+    watch: Watch = Watch()
+    delays: Latencies = Latencies()
+    """From predictions to the first labels of the units that count."""
     failures: tuple[int, int] = (0, 0)
     """Of the challenger: failed, all."""
     latencies: dict[str, Latencies] = {}
@@ -104,22 +100,25 @@ def empty_tally(trial: Trial) -> Tally:
     return Tally() if trial.question.mode == "Shadow" else Tally(({}, {}))
 
 
-def thresholds(trial: Trial, *, classes: bool) -> Thresholds:
+def thresholds(trial: Trial, loss: str) -> Thresholds:
+    """What a verdict by this loss needs: the metric's, or a guardrail's."""
+    classes = loss in CLASS_LOSSES
     if trial.question.mode == "Shadow":
-        return paired_thresholds(classes=classes, zero_one=trial.question.metric == "ZeroOne")
+        return paired_thresholds(classes=classes, zero_one=loss == "ZeroOne")
     return assigned_thresholds(classes=classes)
 
 
-def asked(trial: Trial, *, classes: bool) -> Question:
+def asked(trial: Trial) -> Question:
     """Of the statistics."""
     question = trial.question
-    return Question(trial.alpha, question.minimum_improvement, thresholds(trial, classes=classes), trial.tuned_for_units)
+    needs = thresholds(trial, question.metric)
+    return Question(trial.alpha, question.minimum_improvement, needs, trial.tuned_for_units)
 
 
-def with_units(state: State, trial: Trial, differences: Differences, times: Any, *, classes: bool) -> None:
-    """Goes on by these units; `times` are their datetimes."""
+def with_units(state: State, trial: Trial, differences: Differences, times: Any, held: Truths) -> None:
+    """Goes on by these units; `times` are their datetimes, `held` says where no verdict may be taken."""
     before = state.standing.running.units
-    state.standing, sequence = continued(state.standing, differences, asked(trial, classes=classes))
+    state.standing, sequence = continued(state.standing, differences, asked(trial), held)
     count = len(differences.values)
     if count:
         chosen = [index for index in range(count) if before + index + 1 in LOOKS]

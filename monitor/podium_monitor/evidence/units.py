@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from podium_evaluation.expressions import Expression
-from podium_evaluation.losses import ClassLoss, NumberLoss, class_losses, number_losses
+from podium_evaluation.losses import ClassLoss, NumberLoss, class_losses, number_losses, possible_differences
 from podium_evaluation.sequences import Floats
 from podium_monitor.evaluations.answers import coded
 from podium_monitor.evaluations.subject import Outputs
@@ -52,6 +52,17 @@ class Rows:
         """Those that were taken before, when they had no label."""
         return np.asarray(self.table["late"].to_numpy(), dtype=np.bool_)
 
+    @property
+    def moments(self) -> npt.NDArray[np.datetime64]:
+        """When each became known, UTC."""
+        found: npt.NDArray[np.datetime64] = self.table["known_at"].to_numpy()
+        return found.astype("datetime64[us]")
+
+    @property
+    def label_delays(self) -> Floats:
+        """Seconds from the prediction to its first label, below 0 where that was there before; NaN where there is none."""
+        return np.asarray(self.table["label_delay"].to_numpy(), dtype=np.float64)
+
     def without_labels(self) -> "Rows":
         nothing = pa.array([None] * len(self), pa.string())
         names = self.table.column_names
@@ -69,11 +80,9 @@ def units_of(rows: Rows, question: Question) -> Hashes:
     events = rows.texts("event_id")
     if question.unit in ("Row", "Request"):
         keys: list[Any] = events
-    elif question.unit == "StickyInput":
-        given = [one.get(question.sticky_input) for one in rows.objects("inputs")]
-        keys = [_key(value) or stem(event) for value, event in zip(given, events, strict=True)]
     else:
-        keys = [key or stem(event) for key, event in zip(rows.texts("join_key"), events, strict=True)]
+        given = rows.texts("unit_key" if question.unit == "UnitKey" else "join_key")
+        keys = [key or stem(event) for key, event in zip(given, events, strict=True)]
     return np.array([_hash(key) for key in keys], dtype=np.uint64)
 
 
@@ -149,6 +158,20 @@ def losses_of(metric: str, answers: Answers, rows: Rows, expression: Expression 
     return np.where(np.isfinite(losses), losses, np.nan)
 
 
+def reach_of(metric: str, champion: Answers, challenger: Answers) -> Floats:
+    """By how much the losses of a unit could have differed, whatever had been true, shape (n,); NaN where that is not known:
+    its label may be anything."""
+    if metric == "ZeroOne":
+        decided = [_names(one)[one.decided()] for one in (champion, challenger)]
+        return np.asarray(decided[0] != decided[1], dtype=np.float64)
+    if metric == "AbsoluteError":
+        return np.abs(champion.numbers() - challenger.numbers())
+    if metric in ("Brier", "LogLoss") and champion.outputs.classes == challenger.outputs.classes:
+        probabilities = champion.probabilities(), challenger.probabilities()
+        return possible_differences("Brier" if metric == "Brier" else "LogLoss", *probabilities)
+    return np.full(len(champion.said), np.nan)
+
+
 def _losses(metric: str, answers: Answers, rows: Rows, expression: Expression | None) -> Floats:
     if metric == "Value":
         if expression is None:
@@ -196,8 +219,12 @@ def _prediction(answers: Answers) -> npt.NDArray[Any]:
     """The decided class's name, or the number."""
     if not answers.outputs.classes:
         return answers.numbers()
-    names = _objects([*answers.outputs.classes, None])
-    return names[answers.decided()]
+    return _names(answers)[answers.decided()]
+
+
+def _names(answers: Answers) -> Objects:
+    """Of the classes, by their codes; None by -1."""
+    return _objects([*answers.outputs.classes, None])
 
 
 def _nothing(rows: Rows) -> Floats:
@@ -247,17 +274,6 @@ def _float(value: Any) -> float:
     except (TypeError, ValueError):
         return float("nan")
     return number if np.isfinite(number) else float("nan")
-
-
-def _key(value: Any) -> str:
-    """As pods compare keys: 7, 7.0 and "7" are one."""
-    if value is None or isinstance(value, list | dict):
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value)
 
 
 def _hash(key: str) -> int:

@@ -24,7 +24,7 @@ from podium_monitor.evidence import standing
 from podium_monitor.evidence.counted import Measure
 from podium_monitor.evidence.counting import Keys, count
 from podium_monitor.evidence.judging import told
-from podium_monitor.evidence.ledger import Ledger, Trial, enrolled, questions, splits_of
+from podium_monitor.evidence.ledger import Ledger, Trial, enrolled, questions
 from podium_monitor.evidence.reading import Place, Window, connection, rows
 from podium_monitor.evidence.standing import MAX_UNITS, State, begun
 from podium_monitor.evidence.units import Rows
@@ -79,7 +79,7 @@ def update(
     at = _Place(store, watched.namespace, watched.name)
     before = at.ledger()
     ledger = enrolled(before, watched, now)
-    if ledger != before and (ledger.trials or ledger.splits):
+    if ledger != before and ledger.trials:
         at.keep_ledger(ledger)
     challengers = [
         _advanced(at, ledger, trial, watched, now)
@@ -106,7 +106,7 @@ def recomputed(store: Store, watched: Watched, evidence: ChallengerEvidence) -> 
     at = _Place(store, watched.namespace, watched.name)
     trial = msgspec.convert(evidence.data["trial"], Trial)
     until = datetime.fromisoformat(evidence.data["watermark"])
-    measure = _measure(at, at.ledger() or Ledger(watched.uid), trial, watched)
+    measure = _measure(at, trial, watched)
     with connection() as base:
         state, _ = _take(base, at, trial, measure, begun(trial), Keys(), until, float("inf"))
     return told(trial, state, watched.spec, [])
@@ -188,7 +188,7 @@ def _advanced(at: _Place, ledger: Ledger, trial: Trial, watched: Watched, now: d
         notes.append(f"{MAX_UNITS} units are counted; more are not")
     elif (until - state.watermark).total_seconds() >= _REST * state.cost_seconds:
         try:
-            measure = _measure(at, ledger, trial, watched)
+            measure = _measure(at, trial, watched)
             with connection() as base:
                 moved, keys = _take(base, at, trial, measure, state, keys, until, _BUDGET_SECONDS)
             # An hour in which nothing came is looked through again, and costs no write.
@@ -204,7 +204,7 @@ def _says_more(moved: State, state: State) -> bool:
     return (moved.rows, moved.fingerprint) != (state.rows, state.fingerprint)
 
 
-def _measure(at: _Place, ledger: Ledger, trial: Trial, watched: Watched) -> Measure:
+def _measure(at: _Place, trial: Trial, watched: Watched) -> Measure:
     """Raises CannotMeasure."""
     question, spec = trial.question, watched.spec
     try:
@@ -221,7 +221,7 @@ def _measure(at: _Place, ledger: Ledger, trial: Trial, watched: Watched) -> Meas
             )
         found.append(outputs_of(spec, reference.descriptor if reference else None))
     _check_outputs(question.metric, spec, found)
-    return Measure(found[0], found[1], expression, spec.promotion.guardrails, splits_of(ledger, watched))
+    return Measure(found[0], found[1], expression, spec.promotion.guardrails)
 
 
 def _check_outputs(metric: str, spec: ModelDeploymentSpec, found: Iterable[Outputs]) -> None:
@@ -261,7 +261,7 @@ def _take(
         window, began = Window(state.watermark, min(until, state.watermark + _STEP)), time.monotonic()
         moved, seen = msgspec.structs.replace(state), keys
         try:
-            for part in rows(base, tables, trial, window, inputs=measure.needs_inputs(trial)):
+            for part in rows(base, tables, trial, window, inputs=measure.needs_inputs):
                 seen = count(moved, trial, measure, Rows(part), seen)
         except (FileNotFoundError, duckdb.IOException):
             logger.info("%s/%s: files of the lake were compacted while they were read; later again", *at.key)

@@ -1,4 +1,4 @@
-"""Which trial a challenger is, what begins another one, and how a plan split traffic."""
+"""Which trial a challenger is, what begins another one, and what a unit is."""
 
 from datetime import timedelta
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from evidence_lake_fixtures import CANARY, CHALLENGER, CHAMPION, SHADOW, START, watched
-from podium_monitor.evidence.ledger import Ledger, Split, Splits, enrolled, questions, unit_rule
+from podium_monitor.evidence.ledger import Ledger, enrolled, questions, unit_rule
 from podium_monitor.world import Watched
 
 LATER = START + timedelta(days=1)
@@ -34,6 +34,7 @@ def test_the_first_trial_of_a_version_counts_from_the_deployments_beginning() ->
         pytest.param({"promotion": {"metric": {"type": "LogLoss", "minimumImprovement": "0.01"}}}, id="minimum"),
         pytest.param({"promotion": {"metric": {"type": "LogLoss", "alpha": "0.1"}}}, id="alpha"),
         pytest.param({"monitoring": {"labels": {"horizonSeconds": 60}}}, id="horizon"),
+        pytest.param({"monitoring": {"labels": {"horizonSeconds": 3600, "minimumCoverage": "0.8"}}}, id="coverage"),
         pytest.param({"stickyBy": {"type": "Input", "input": "customer"}}, id="unit"),
     ],
 )
@@ -68,34 +69,11 @@ def test_a_challenger_whose_package_is_unknown_is_not_asked_about_yet() -> None:
     assert list(questions(bare)) == []
 
 
-def test_splits_are_remembered_by_plan() -> None:
-    ledger = enrolled_in_turn(watched(CANARY), watched(CANARY, percent=50, epoch=8))
-    question = ledger.trials[0].question
-    splits = Splits(ledger.splits)
-    assert splits.share(7, question) == pytest.approx(0.2)
-    assert splits.share(8, question) == pytest.approx(0.5)
-    assert splits.share(9, question) is None
-
-
 def with_status(one: Watched, **changed: Any) -> Watched:
     assert one.status is not None
     shown = [entry.model_copy(update=changed) for entry in one.status.challengers]
     status = one.status.model_copy(update={"challengers": shown if changed else []})
     return Watched(one.namespace, one.name, one.uid, one.created_at, one.spec, status)
-
-
-def test_what_status_forgets_of_a_plan_is_still_known() -> None:
-    """The challenger is not wished any more, or a new version of it starts: the plan that is committed still splits."""
-    one = watched(CANARY)
-    question = enrolled(None, one, START).trials[0].question
-    for later in (with_status(one), with_status(one, digest="sha256:9", state="Starting")):
-        assert Splits(enrolled_in_turn(one, later).splits).share(7, question) == pytest.approx(0.2)
-
-
-def test_a_canary_that_is_being_replaced_is_not_what_replaces_it() -> None:
-    starting = with_status(watched(CANARY), state="Starting")
-    [question] = questions(starting)
-    assert Splits(enrolled(None, starting, START).splits).share(7, question) is None
 
 
 def test_a_challenger_is_asked_about_once_it_serves_and_never_against_itself() -> None:
@@ -116,30 +94,16 @@ def test_against_another_champion_a_version_counts_from_the_beginning() -> None:
     assert ledger.trials[1].begins_at.isoformat() == "2026-11-20T00:00:00+00:00"
 
 
-def test_a_share_is_that_of_the_challenger_among_the_two() -> None:
-    [question] = questions(watched(CANARY))
-    both = {"boosted": (CHALLENGER, 20), "other": ("sha256:5", 40)}
-    assert Split(CHAMPION, both).share(question) == pytest.approx(20 / 60)
-    assert Split("sha256:9", both).share(question) is None
-    assert Split(CHAMPION, {"boosted": ("sha256:9", 20)}).share(question) is None
-    assert Split(CHAMPION, {"boosted": (CHALLENGER, 0)}).share(question) is None
-    assert Split(CHAMPION, {"boosted": (CHALLENGER, 100)}).share(question) is None
-
-
 @pytest.mark.parametrize(
     ("sticky", "join", "shadow", "canary"),
     [
-        ({}, {}, ("Row", ""), ("Request", "")),
-        ({}, {"type": "Input", "input": "customer"}, ("JoinKey", ""), ("JoinKey", "")),
-        ({"type": "Input", "input": "customer"}, {}, ("JoinKey", ""), ("JoinKey", "")),
-        (
-            {"type": "Input", "input": "customer"},
-            {"type": "Request"},
-            ("StickyInput", "customer"),
-            ("StickyInput", "customer"),
-        ),
-        ({"type": "Header", "header": "X-A"}, {"type": "Header", "header": "x-a"}, ("JoinKey", ""), ("JoinKey", "")),
-        ({"type": "Header", "header": "X-A"}, {"type": "Request"}, ("Unknown", ""), ("Unknown", "")),
+        ({}, {}, "Row", "Request"),
+        ({}, {"type": "Input", "input": "customer"}, "JoinKey", "JoinKey"),
+        ({"type": "Input", "input": "customer"}, {}, "JoinKey", "JoinKey"),
+        ({"type": "Input", "input": "customer"}, {"type": "Request"}, "UnitKey", "UnitKey"),
+        ({"type": "Input", "input": "customer"}, {"type": "Input", "input": "customer"}, "JoinKey", "JoinKey"),
+        ({"type": "Header", "header": "X-A"}, {"type": "Header", "header": "x-a"}, "JoinKey", "JoinKey"),
+        ({"type": "Header", "header": "X-A"}, {"type": "Request"}, "UnitKey", "UnitKey"),
     ],
 )
 def test_what_a_unit_is(sticky: Any, join: Any, shadow: Any, canary: Any) -> None:

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
-from evidence_lake_fixtures import CANARY, CHALLENGER, HORIZON, SHADOW, START, Lake, Traffic, traffic, watched
+from evidence_lake_fixtures import CANARY, CHALLENGER, HORIZON, SHADOW, SPLIT, START, Lake, Traffic, traffic, watched
 from podium_crds.evidence import ChallengerEvidence
 from podium_evaluation.evidence import Question, Standing, continued, paired, paired_thresholds
 from podium_evaluation.losses import surprises
@@ -73,13 +74,16 @@ def test_what_was_told_is_read_again_and_unchanged_evidence_is_not_written_again
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "evidence").rglob("*.json")} == before
 
 
-def hours(lake: Lake, count: int, rows: int = 800) -> None:
+def hours(lake: Lake, count: int, rows: int = 800, labelled: int | None = None) -> None:
+    """Labels come after half an hour, in each hour to so many rows."""
     for index in range(count):
         found = traffic(rows, index)
         hour = START + timedelta(hours=index)
         keys = lake.shadowed(found, hour)
-        seen = [hour + timedelta(minutes=30) + timedelta(hours=1) / (rows + 1) * row for row in range(rows)]
-        lake.labelled(keys, found, hour + timedelta(hours=1), time=seen, received_at=seen)
+        chosen = np.sort(np.random.default_rng(index).permutation(rows)[: labelled or rows])
+        kept = Traffic(found.truth[chosen], found.champion[chosen], found.challenger[chosen])
+        seen = [hour + timedelta(minutes=30) + timedelta(hours=1) / (rows + 1) * int(row) for row in chosen]
+        lake.labelled([keys[row] for row in chosen], kept, hour + timedelta(hours=1), time=seen, received_at=seen)
 
 
 @pytest.mark.parametrize("minutes", [7, 60, 1000])
@@ -141,21 +145,47 @@ def test_a_label_counts_when_it_comes_and_a_later_correction_changes_nothing(lak
     assert "33.3 % of the units that are older than the horizon have a label" in evidence.reasons[0]
     assert same(recomputed(lake.store, watched(), after), after)
     assert after.decision == "Invalid"
-    assert after.reasons[0].startswith("50.0 % of the labels came after the horizon of 3600 s")
+    assert after.reasons[0].startswith("51.4 % of the labels 'no' came after the horizon of 3600 s")
+    assert after.reasons[0].endswith("(99 % of those that count so far came within 2.7 hours)")
 
 
-def test_better_on_labels_that_came_too_late_is_no_verdict_until_they_are_few(lake: Lake) -> None:
+def parted(keys: list[str], found: Traffic, chosen: Any) -> tuple[list[str], Traffic]:
+    return [keys[row] for row in chosen], Traffic(found.truth[chosen], found.champion[chosen], found.challenger[chosen])
+
+
+def test_while_labels_that_are_not_there_may_come_late_there_is_no_verdict(lake: Lake) -> None:
+    """The horizon is an hour. What has no label by then may have one later: for another hour that is waited for."""
     found = traffic(1500)
     keys = lake.shadowed(found)
-    early, late = [
-        Traffic(found.truth[a:b], found.champion[a:b], found.challenger[a:b]) for a, b in ((0, 1400), (1400, 1500))
-    ]
-    lake.labelled(keys[:1400], early, START + timedelta(minutes=59))
-    lake.labelled(keys[1400:1500], late, LATER + timedelta(minutes=1))
-    assert told(lake, watched(), LATER).decision == "Better"
+    late = np.arange(0, 1500, 15)
+    lake.labelled(*parted(keys, found, np.setdiff1d(np.arange(1500), late)), START + timedelta(minutes=59))
+    first = told(lake, watched(), START + timedelta(hours=2, seconds=10))
+    assert (first.units, first.decision) == (1400, "NotEnoughData")
+    missing = "100 units that are older than the horizon have no label"
+    assert first.reasons == [f"{missing}: whether theirs only come late is seen until 2026-11-20 10:03 UTC"]
+    lake.labelled(*parted(keys, found, late), LATER + timedelta(minutes=1))
     after = told(lake, watched(), LATER + timedelta(hours=1))
-    assert (after.units, after.decision) == (1500, "Invalid")
+    assert (after.units, after.decision, after.decided_at_units) == (1500, "Invalid", None)
     assert "set monitoring.labels.horizonSeconds to when labels of every kind have come" in after.reasons[0]
+
+
+def test_labels_that_never_come_hold_a_verdict_back_only_until_they_might_have_come(lake: Lake) -> None:
+    hours(lake, 2, 2000, labelled=1600)
+    evidence = told(lake, watched(), START + timedelta(hours=6))
+    assert (evidence.units, evidence.decision) == (3200, "Better")
+    assert evidence.decided_at_units is not None
+    assert 1600 < evidence.decided_at_units < 1760  # the 100th unit came 3 minutes after START; two hours later
+    assert same(recomputed(lake.store, watched(), evidence), evidence)
+
+
+def test_below_the_least_coverage_no_verdict_is_taken_however_clear_it_is(lake: Lake) -> None:
+    hours(lake, 4, 1000, labelled=450)
+    evidence = told(lake, watched(), START + timedelta(hours=6))
+    assert (evidence.units, evidence.decision, evidence.decided_at_units) == (1800, "NotEnoughData", None)
+    assert "45.0 % of the units that are older than the horizon have a label, fewer than" in evidence.reasons[0]
+    one = watched(monitoring={"labels": {"horizonSeconds": HORIZON, "minimumCoverage": "0.4"}})
+    lower = told(lake, one, START + timedelta(hours=6))
+    assert (lower.nth, lower.units) == (2, 0), "whoever lowers it asks another question"
 
 
 def test_a_label_that_comes_a_week_after_the_horizon_is_too_late(lake: Lake) -> None:
@@ -362,13 +392,65 @@ def test_a_split_that_is_not_the_planned_one_makes_the_evidence_invalid(lake: La
     assert "sample-ratio mismatch" in evidence.reasons[0]
 
 
-def test_rows_of_a_plan_whose_split_is_unknown_do_not_count(lake: Lake) -> None:
+def test_rows_that_do_not_say_by_which_split_do_not_count(lake: Lake) -> None:
     found, given = traffic(500), arms(500)
-    lake.labelled(lake.split(found, given, epoch=6), found, SOON)
+    lake.labelled(lake.split(found, given, split=None), found, SOON)
     evidence = told(lake, watched(CANARY))
     assert evidence.units == 0
-    why = "they were assigned to the challenger under a plan whose split is not known"
+    why = "they were assigned to the challenger and do not say by which split"
     assert f"{given.sum()} rows do not count: {why}" in evidence.reasons
+
+
+def test_requests_that_name_a_version_are_no_units_of_a_canary_and_no_mismatch(lake: Lake) -> None:
+    found, given = traffic(4000), arms(4000)
+    pinned = np.random.default_rng(4).random(4000) < 0.5
+    given &= ~pinned
+    lake.labelled(lake.split(found, given, split=[None if one else SPLIT for one in pinned]), found, SOON)
+    evidence = told(lake, watched(CANARY))
+    assert evidence.units == int((~pinned).sum())
+    assert evidence.sample_ratio is not None
+    assert not evidence.sample_ratio.mismatch
+    assert evidence.decision in ("Undecided", "Better")
+    assert evidence.reasons == []
+
+
+def test_a_lake_of_an_older_podium_has_no_splits_and_is_read(lake: Lake) -> None:
+    found = traffic(300)
+    keys = lake.shadowed(found)
+    lake.labelled(keys, found, SOON)
+    [path] = (lake.path / "predictions").rglob("*.parquet")
+    older = pq.ParquetFile(path).read().drop_columns(["split", "unit_key", "sampled"])
+    path.unlink()
+    pq.write_table(older, path)
+    assert told(lake, watched()).units == 300
+
+
+@pytest.mark.parametrize("mode", [SHADOW, CANARY])
+def test_what_a_rule_kept_beyond_the_sample_changes_no_figure(tmp_path: Path, mode: Any) -> None:
+    """Rows that failed, of one group, slow, labelled, of one arm: none of them is in any part of the evidence."""
+    rails = [
+        {"name": "errors", "type": "ErrorRate", "maximumIncrease": "0.01"},
+        {"name": "equal", "type": "SelectionRateRatio", "minimum": "0.8", "column": "region"},
+        {"name": "time", "type": "P99", "maximumIncrease": "0.1"},
+        {"name": "brier", "type": "Loss", "loss": "Brier", "maximumIncrease": "0.1"},
+    ]
+    one = watched(mode, promotion={"metric": {"type": "LogLoss"}, "guardrails": rails})
+
+    def seen(lake: Lake, *, extra: bool) -> ChallengerEvidence:
+        lake.describe()
+        put = lake.shadowed if mode is SHADOW else lambda found, **changes: lake.split(found, arms(len(found)), **changes)
+        found = traffic(2000)
+        lake.labelled(put(found), found, SOON)
+        if extra:
+            more = traffic(400, 5, challenger_noise=4.0)
+            ids = [f"beyond-{index:x}-0" for index in range(400)]
+            beyond: Any = {"event_id": ids, "join_key": ids, "sampled": False, "fallback": "Timeout", "latency_seconds": 9.0}
+            lake.labelled(put(more, **beyond), more, SOON)
+        return told(lake, one)
+
+    without = seen(Lake(tmp_path / "a"), extra=False)
+    assert without.units == 2000
+    assert same(seen(Lake(tmp_path / "b"), extra=True), without)
 
 
 def test_labels_that_come_by_arm_make_the_evidence_invalid(lake: Lake) -> None:
@@ -393,13 +475,14 @@ def test_times_of_canary_arms_are_compared(lake: Lake) -> None:
     assert evidence.guardrails[0].state == "Broken"
 
 
-def test_a_header_that_is_not_captured_tells_no_units(lake: Lake) -> None:
+def test_a_sticky_key_beside_the_join_key_is_the_unit(lake: Lake) -> None:
+    """Joined by the request, split by a header: whoever comes twice is one unit, and without the header a request is one."""
     found = traffic(500)
-    lake.labelled(lake.split(found, arms(500)), found, SOON)
+    customers = [f"customer-{row // 2}" if row < 400 else None for row in range(500)]
+    keys = lake.split(found, np.repeat(arms(250), 2), unit_key=customers)
+    lake.labelled(keys, found, SOON)
     spec: Any = {"stickyBy": {"type": "Header", "header": "X-Customer"}, "capture": {"joinKey": {"type": "Request"}}}
-    evidence = told(lake, watched(CANARY, **spec))
-    assert evidence.decision == "Invalid"
-    assert "set capture.joinKey.type to Sticky" in evidence.reasons[0]
+    assert told(lake, watched(CANARY, **spec)).units == 300
 
 
 def test_a_challenger_of_another_digest_is_another_trial_and_counts_its_own_rows_only(lake: Lake) -> None:

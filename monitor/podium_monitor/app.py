@@ -112,7 +112,8 @@ class Routes:
     async def ready(self) -> Response:
         if not self._collector.is_ready():
             return refusal(503, "the lake is not open yet, the collector's log says why")
-        return JSONResponse({"ready": True})
+        kafka = self._collector.kafka
+        return JSONResponse({"ready": True} | ({"kafka": kafka.state()} if kafka is not None else {}))
 
     async def metrics(self) -> Response:
         return Response(generate_latest(self._collector.metrics.registry), media_type="text/plain; version=0.0.4")

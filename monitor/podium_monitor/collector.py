@@ -11,7 +11,8 @@ from functools import partial
 from podium_crds.capture import capture_source, capture_token, hash_key, hashed
 from podium_monitor.committer import Committer
 from podium_monitor.credentials import Source
-from podium_monitor.doors import Lookups
+from podium_monitor.doors import Lookups, Readings
+from podium_monitor.kafka.running import Kafka
 from podium_monitor.known import KnownEvents, keys_of
 from podium_monitor.lake.lock import LakeInUse
 from podium_monitor.lake.store import Store
@@ -39,8 +40,12 @@ class Collector:
         self._task: asyncio.Task[None] | None = None
         self.metrics = Metrics()
         self.metrics.known_events.set_function(lambda: len(self._known))
+        self.readings = Readings(self.metrics)
         self.lookups = Lookups(self.metrics)
-        self.committer = Committer(self._lake, self._known, limits, self.metrics)
+        key, registry = settings.collector_key, self.metrics.registry
+        self.kafka = Kafka(settings.kafka, key, limits, store, registry) if settings.kafka is not None else None
+        outbox = self.kafka.outbox if self.kafka is not None else None
+        self.committer = Committer(self._lake, self._known, limits, self.metrics, outbox)
         self.metrics.oldest_seconds.set_function(self.committer.oldest_seconds)
         as_hashed = partial(_as_pods_hash, settings.collector_key)
         self.maintenance = Maintenance(store, self.metrics.registry, settings.retention_days, settings.pace, as_hashed)
@@ -61,11 +66,15 @@ class Collector:
         try:
             yield
         finally:
+            if self.kafka is not None:
+                await self.kafka.stop_source()
             self.committer.stop()
             self.maintenance.stop()
             if not self._opened:
                 self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+            if self.kafka is not None:
+                await self.kafka.stop_sink()
             if self._upkeep.is_alive():
                 await asyncio.to_thread(self._upkeep.join, _UPKEEP_ENDS_SECONDS)  # if not by then: it survives a crash
             self.lookups.close()
@@ -76,6 +85,8 @@ class Collector:
         self._opened = True
         logger.info("the lake is open, %d recent events are known", len(self._known))
         self._upkeep.start()
+        if self.kafka is not None:
+            self.kafka.start(self.committer)
         await self.committer.run()
 
     async def _open(self) -> None:

@@ -7,13 +7,15 @@ arrive together are written once, and the second is acknowledged after the first
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import compress
 
+from podium_monitor.kafka.outbox import Outbox, part_of
 from podium_monitor.known import KnownEvents, keys_of
 from podium_monitor.lake.tables import Place, Rows, joined
-from podium_monitor.lake.writer import Lake
+from podium_monitor.lake.writer import Lake, name_for
 from podium_monitor.metrics import Metrics
 from podium_monitor.settings import Limits
 from podium_monitor.shares import Shares
@@ -49,12 +51,24 @@ class _Pending:
         return sum(len(rows) for rows in self.batch)
 
 
+@dataclass(frozen=True, slots=True)
+class _File:
+    """What one place gets of a group. No keys: nothing of it is new."""
+
+    rows: Rows
+    name: str
+    keys: list[bytes]
+
+
 class Committer:
-    def __init__(self, lake: Lake, known: KnownEvents, limits: Limits, metrics: Metrics) -> None:
+    def __init__(
+        self, lake: Lake, known: KnownEvents, limits: Limits, metrics: Metrics, outbox: Outbox | None = None
+    ) -> None:
         self._lake = lake
         self._known = known
         self._limits = limits
         self._metrics = metrics
+        self._outbox = outbox
         self._pending: list[_Pending] = []
         self._waiting = Shares(limits.max_pending_bytes)
         self._arrived = asyncio.Event()
@@ -146,25 +160,41 @@ class Committer:
             pending.fresh = 0
             for rows in pending.batch:
                 places.setdefault(rows.place, []).append((pending, rows))
-        for place, parts in places.items():
-            keys: list[bytes] = []
-            fresh: list[Rows] = []
-            for pending, rows in parts:
-                new = self._fresh(rows, keys)
-                pending.fresh += len(new)
-                fresh.append(new)
-            if keys:
-                self._lake.write(joined(place, fresh))
-                self._known.add(keys, time.monotonic())
+        taken: set[bytes] = set()
+        files = [self._file(place, parts, taken) for place, parts in places.items()]
+        new = [file for file in files if file.keys]
+        with self._noted(new):
+            for file in new:
+                self._lake.write(file.rows, file.name)
+                self._known.add(file.keys, time.monotonic())
                 self._metrics.files.inc()
 
-    def _fresh(self, rows: Rows, taken: list[bytes]) -> Rows:
-        """The rows that are neither known nor among `taken`, to which their keys are added."""
-        keys = keys_of(rows.place.event_scope, rows.event_ids)
-        seen = self._known.among(set(keys)) | set(taken)
-        chosen = [not (key in seen or seen.add(key)) for key in keys]  # type: ignore[func-returns-value]
-        taken += compress(keys, chosen)
-        return rows.where(chosen)
+    def _file(self, place: Place, parts: Sequence[tuple[_Pending, Rows]], taken: set[bytes]) -> _File:
+        """Of the rows that are neither known nor among `taken`, to which their keys are added."""
+        keys: list[bytes] = []
+        fresh: list[Rows] = []
+        for pending, rows in parts:
+            theirs = keys_of(place.event_scope, rows.event_ids)
+            seen = self._known.among(set(theirs))
+            chosen = [not (key in seen or key in taken or taken.add(key)) for key in theirs]  # type: ignore[func-returns-value]
+            new = rows.where(chosen)
+            keys += compress(theirs, chosen)
+            pending.fresh += len(new)
+            fresh.append(new)
+        whole = joined(place, fresh)
+        return _File(whole, name_for(whole) if keys else "", keys)
+
+    @contextmanager
+    def _noted(self, new: Sequence[_File]) -> Iterator[None]:
+        """The outbox knows of the files before they are made, and may publish them when they are."""
+        if self._outbox is None or not new:
+            yield
+            return
+        note = self._outbox.note([part_of(file.rows, file.name) for file in new])
+        try:
+            yield
+        finally:
+            self._outbox.written(note)
 
     def stop(self) -> None:
         """Takes nothing more; `run` returns after the last commit."""

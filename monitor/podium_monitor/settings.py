@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from podium_crds.names import COLLECTOR_PORT
+from podium_monitor.kafka.settings import InvalidKafka, KafkaSettings, kafka_settings
 from podium_monitor.lake.opening import InvalidLake, LakeSettings, lake_settings
 from podium_monitor.maintenance import Pace
 
@@ -66,6 +67,8 @@ class Settings:
     bind: str = "0.0.0.0"  # noqa: S104  a pod is reached by its address; NetworkPolicy limits who
     retention_days: int | None = None
     """Days after which what was captured and labelled goes. None: never."""
+    kafka: KafkaSettings | None = None
+    """None: events and labels come over HTTP alone, and stay here."""
     limits: Limits = Limits()
     pace: Pace = field(default_factory=Pace)
 
@@ -81,6 +84,7 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
         port=int(port),
         retention_days=_days(environment.get("PODIUM_RETENTION_DAYS", "")),
         bind=environment.get("PODIUM_BIND") or "0.0.0.0",  # noqa: S104
+        kafka=_kafka(environment),
     )
 
 
@@ -94,6 +98,13 @@ def _lake(environment: Mapping[str, str]) -> LakeSettings:
     try:
         return lake_settings(environment)
     except InvalidLake as error:
+        raise InvalidSettings(str(error)) from error
+
+
+def _kafka(environment: Mapping[str, str]) -> KafkaSettings | None:
+    try:
+        return kafka_settings(environment)
+    except InvalidKafka as error:
         raise InvalidSettings(str(error)) from error
 
 

@@ -35,9 +35,9 @@ class Lake:
         if self._lock is not None:
             self._lock.release()
 
-    def write(self, rows: Rows) -> None:
-        """Adds the rows as one durable file. Raises OSError: then none is there."""
-        name = new_name(max(rows.columns["received_at"]))
+    def write(self, rows: Rows, name: str | None = None) -> None:
+        """Adds the rows as one durable file; no name: `name_for` them. Raises OSError: then none is there."""
+        name = name or name_for(rows)
         try:
             content = _parquet(rows)
         except pa.ArrowException as error:
@@ -83,6 +83,11 @@ class Lake:
     def _rows_of(self, path: str) -> int:
         with self._store.open(path) as file:
             return int(pq.read_metadata(file).num_rows)
+
+
+def name_for(rows: Rows) -> str:
+    """Of a file for these rows; another one each time."""
+    return new_name(max(rows.columns["received_at"]))
 
 
 def _parquet(rows: Rows) -> bytes:

@@ -1,0 +1,72 @@
+"""Rows of the lake as the CloudEvents that they are published as: JSON, structured mode. Pure.
+
+What was captured as a hash, or left out, is so in the lake, and so it is here. A collector elsewhere reads these events as
+they are (`podium_monitor.kafka.records`).
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from podium_crds.capture import LABEL, PREDICTION, SHADOW
+from podium_monitor.credentials import Source
+from podium_monitor.lake.tables import Place, Table
+
+HEADERS: list[tuple[str, str | bytes | None]] = [("content-type", b"application/cloudevents+json; charset=UTF-8")]
+
+_TYPES: Mapping[Table, str] = {"predictions": PREDICTION, "shadows": SHADOW, "labels": LABEL}
+_ATTRIBUTES = ("event_id", "time", "received_at", "deployment_uid", "labelled_by")
+"""Columns that are attributes of the event. All others are its data."""
+_OF_JSON = ("inputs", "outputs", "split", "label", "outcomes")
+"""Columns that hold JSON text, which is put into the event as it is."""
+_NULL = msgspec.Raw(b"null")
+
+_json = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A message for a topic."""
+
+    key: bytes
+    """The join key, so that what is known of a customer lies in one partition; of rows without one, the event's id."""
+    value: bytes
+    event_id: str
+
+
+def events_of(place: Place, columns: Mapping[str, list[Any]]) -> Iterator[Published]:
+    """One per row. `columns`: those of the table's schema that its files have."""
+    names = [name for name in columns if name not in _ATTRIBUTES]
+    values = [_as_json(columns[name]) if name in _OF_JSON else columns[name] for name in names]
+    nothing = [""] * len(columns["event_id"])
+    keys = columns.get("join_key", nothing)
+    fixed = {
+        "specversion": "1.0",
+        "type": _TYPES[place.table],
+        "source": Source(place.namespace, place.deployment, "").event_source,
+        "datacontenttype": "application/json",
+    }
+    rows = zip(
+        columns["event_id"],
+        columns["time"],
+        columns["received_at"],
+        columns["deployment_uid"],
+        columns.get("labelled_by", nothing),
+        keys,
+        zip(*values, strict=True),
+        strict=True,
+    )
+    for event_id, time, received_at, uid, labelled_by, key, row in rows:
+        event = {**fixed, "id": event_id, "time": time, "receivedat": received_at}
+        if uid:
+            event["deploymentuid"] = uid
+        if labelled_by:
+            event["labelledby"] = labelled_by
+        event["data"] = dict(zip(names, row, strict=True))
+        yield Published((key or event_id).encode(), _json(event), event_id)
+
+
+def _as_json(texts: list[str | None]) -> list[msgspec.Raw]:
+    return [_NULL if text is None else msgspec.Raw(text.encode()) for text in texts]

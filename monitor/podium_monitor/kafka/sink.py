@@ -1,0 +1,215 @@
+"""Publishes what the lake took, in a thread of its own: from the outbox's notes, and a note goes when brokers confirmed it.
+
+HTTP never waits for it, and a broker that is away costs nothing but notes. At least once: a crash between the confirmation
+and the note's end publishes the rows again.
+"""
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from podium_monitor.kafka.client import MAX_MESSAGE_BYTES, Gone, Link, reason
+from podium_monitor.kafka.metrics import KafkaMetrics
+from podium_monitor.kafka.noted_rows import noted_rows, place_of
+from podium_monitor.kafka.outbox import Note, Outbox, Part
+from podium_monitor.kafka.published import HEADERS, Published, events_of
+from podium_monitor.kafka.settings import InvalidKafka, KafkaSettings
+from podium_monitor.kafka.topics import HOLDING_OF
+from podium_monitor.lake.store import Store
+
+logger = logging.getLogger(__name__)
+
+DIRECTION = "Sink"
+
+_NICE = 10
+_NOTES_AT_ONCE = 100
+_ROWS_AT_ONCE = 10_000
+_FRESH = timedelta(seconds=30)
+"""Compaction leaves a file alone for longer."""
+_ADOPT_SECONDS = 60.0
+_IDLE_SECONDS = 0.2
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 30.0
+_ANSWER_SECONDS = 5.0
+
+
+class Stopped(Exception):
+    """The collector ends."""
+
+
+class Sink:
+    def __init__(self, settings: KafkaSettings, store: Store, outbox: Outbox, metrics: KafkaMetrics) -> None:
+        self._settings = settings
+        self._store = store
+        self._outbox = outbox
+        self._metrics = metrics
+        self._stopping = threading.Event()
+        self._adopted_at: float | None = None
+        self.link = Link(DIRECTION)
+        metrics.follow(DIRECTION, lambda: self.link.connected, self.link.stalled_seconds)
+        metrics.waiting.set_function(lambda: len(outbox))
+
+    def stop(self) -> None:
+        """`run` returns soon: what is not confirmed is published after the next start."""
+        self._stopping.set()
+        self._outbox.arrived.set()
+
+    def run(self) -> None:
+        """Publishes until `stop`. Blocks."""
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+        pause = _FIRST_PAUSE_SECONDS
+        while not self._stopping.is_set():
+            started = time.monotonic()
+            try:
+                self._session()
+            except Stopped:
+                return
+            except (KafkaException, Gone, InvalidKafka, OSError) as error:
+                self._metrics.failures.labels(DIRECTION).inc()
+                self.link.lost(reason(error))
+            except Exception:  # a row that cannot be made an event must not end the thread unheard
+                logger.exception("publishing ended early and is tried again")
+                self._metrics.failures.labels(DIRECTION).inc()
+            pause = _FIRST_PAUSE_SECONDS if time.monotonic() - started > _LONGEST_PAUSE_SECONDS else 2 * pause
+            pause = min(pause, _LONGEST_PAUSE_SECONDS)
+            self._join()
+            self._stopping.wait(pause)
+
+    def _join(self) -> None:
+        try:
+            self._outbox.join()
+        except OSError as error:
+            logger.warning("notes of the outbox stay many: %s", error)
+
+    def _session(self) -> None:
+        """The life of one client."""
+        producer = Producer(
+            {
+                **self.link.configuration(self._settings.access),
+                "enable.idempotence": True,
+                "compression.type": "lz4",
+                "linger.ms": 20,
+                "message.max.bytes": MAX_MESSAGE_BYTES,
+                "queue.buffering.max.kbytes": 64 * 1024,
+                "message.timeout.ms": 60_000,
+            }
+        )
+        try:
+            producer.list_topics(timeout=_ANSWER_SECONDS)
+            self.link.answered()
+            while not self._stopping.is_set():
+                self.link.check()
+                self._adopt()
+                self._pass(producer)
+        finally:
+            producer.purge()
+            producer.poll(0)
+
+    def _adopt(self) -> None:
+        if self._adopted_at is None or time.monotonic() - self._adopted_at > _ADOPT_SECONDS:
+            self._outbox.adopt()
+            self._adopted_at = time.monotonic()
+
+    def _pass(self, producer: Producer) -> None:
+        self._outbox.arrived.clear()
+        producer.poll(0)
+        if not self.link.connected:
+            self._join()
+            self._stopping.wait(_IDLE_SECONDS)
+            return
+        notes = self._outbox.oldest(_NOTES_AT_ONCE, _ROWS_AT_ONCE)
+        if notes:
+            self._publish(producer, notes)
+            self._outbox.done(notes)
+        self.link.step()
+        if not notes:
+            self._outbox.arrived.wait(_IDLE_SECONDS)
+
+    def _publish(self, producer: Producer, notes: Mapping[str, Note]) -> None:
+        """Returns when all rows are confirmed. Raises KafkaException, Gone, Stopped, OSError."""
+        fresh = min(note.at for note in notes.values()) > datetime.now(UTC) - _FRESH
+        sending = Sending(producer, self.link, self._stopping, self._metrics)
+        for topic, event in self._events(_by_folder(notes.values()), fresh):
+            sending.send(topic, event)
+        sending.finish()
+
+    def _events(self, folders: Mapping[str, list[Part]], fresh: bool) -> Iterator[tuple[str, Published]]:
+        for folder, parts in folders.items():
+            place = place_of(folder)
+            topics = [
+                topic.topic
+                for topic in self._settings.sinks
+                if HOLDING_OF[place.table] in topic.holds and topic.covers(place.namespace, place.deployment)
+            ]
+            if not topics:
+                continue
+            for table in noted_rows(self._store, folder, parts, fresh):
+                for event in events_of(place, table.to_pydict()):
+                    yield from ((topic, event) for topic in topics)
+
+
+class Sending:
+    """Messages on their way: each is confirmed, too large, or fails all."""
+
+    def __init__(self, producer: Producer, link: Link, stopping: threading.Event, metrics: KafkaMetrics) -> None:
+        self._producer = producer
+        self._link = link
+        self._stopping = stopping
+        self._metrics = metrics
+        self._failure: KafkaError | None = None
+        self._refused: list[tuple[str, Published]] = []
+
+    def send(self, topic: str, event: Published) -> None:
+        """Waits where the client's buffer is full. Raises Gone, Stopped."""
+
+        def told(error: KafkaError | None, message: Message) -> None:
+            if error is None:
+                self._metrics.published.labels(topic).inc()
+            elif error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+                self._refused.append((topic, event))
+            else:
+                self._failure = error
+
+        while True:
+            try:
+                self._producer.produce(topic, event.value, event.key, headers=HEADERS, on_delivery=told)
+            except BufferError:
+                self._wait(0.1)
+            else:
+                self._producer.poll(0)
+                return
+
+    def finish(self) -> None:
+        """Returns when all is confirmed. Raises KafkaException, Gone, Stopped."""
+        self._flush()
+        alone, self._refused = self._refused, []
+        for topic, event in alone:  # a batch may be too large where each of its messages is not
+            self.send(topic, event)
+            self._flush()
+        for topic, event in self._refused:
+            self._metrics.unpublishable.labels(topic).inc()
+            logger.error("the topic %s takes no message of %d bytes: %s", topic, len(event.value), event.event_id)
+
+    def _flush(self) -> None:
+        while len(self._producer):
+            self._wait(_IDLE_SECONDS)
+        if self._failure is not None:
+            raise KafkaException(self._failure)
+
+    def _wait(self, seconds: float) -> None:
+        self._producer.poll(seconds)
+        if self._stopping.is_set():
+            raise Stopped
+        self._link.check()
+
+
+def _by_folder(notes: Iterable[Note]) -> dict[str, list[Part]]:
+    found: dict[str, list[Part]] = {}
+    for note in notes:
+        for part in note.parts:
+            found.setdefault(part.folder, []).append(part)
+    return found

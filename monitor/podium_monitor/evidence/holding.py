@@ -124,7 +124,9 @@ def held(
     unwatched = may_mislead((units - labelled)[places], rarest)
     if begins_at is not None:
         unwatched &= batch.moments[places] < np.datetime64((begins_at + length).replace(tzinfo=None), "us")
-    return Watch(classes, begins_at), lacks | unwatched | behind
+    moments = batch.moments[places]
+    together = np.append(moments[1:] == moments[:-1], False)[: len(moments)]  # labels that were posted at once are one look
+    return Watch(classes, begins_at), lacks | unwatched | behind | together
 
 
 def _moment(moments: npt.NDArray[np.datetime64], chosen: Truths) -> datetime | None:

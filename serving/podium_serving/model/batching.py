@@ -1,4 +1,4 @@
-"""Zero-wait batching: whatever arrived in this turn of the loop is one run of the model.
+"""Zero-wait batching: whatever has arrived is one run of the model: in this turn of the loop, and at its sockets meanwhile.
 
 Nobody waits for company: a window of even 1 ms lowers throughput. While a run is under way in the
 thread, requests gather and become the next run, so load makes its own batches. A run that is expected to be shorter than
@@ -68,7 +68,7 @@ class Batcher:
         self._running: asyncio.Future[Any] | None = None
         self._closed = False
         self._loop = asyncio.get_running_loop()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
+        self._runner = ThreadPoolExecutor(1, thread_name_prefix="model")
 
     def submit(self, entry: Inference) -> None:
         """Finishes `entry` when it has run, or fails it: DeadlineExceeded, or what the run raised.
@@ -112,15 +112,17 @@ class Batcher:
             if self._running is not None:
                 await asyncio.wait([self._running])
             await asyncio.sleep(0)
-        self._thread.shutdown(wait=False)
+        self._runner.shutdown(wait=False)
 
     def forget_run(self) -> None:
         """After close: keeps no reference to what the run needs, so that its owner decides where that is freed."""
         self._run = _nothing
 
     def _schedule(self) -> None:
+        # Not the next turn but the one after: what the loop finds at its sockets in between has come already, and joins
+        # this run. With 16 clients a run has half as many rows again, and what a run costs is shared by them.
         self._scheduled = True
-        self._loop.call_soon(self._start)
+        self._loop.call_soon(self._loop.call_soon, self._start)
 
     def _expire_later(self, entry: Inference) -> None:
         # time.monotonic is the clock of the loop too.
@@ -164,7 +166,7 @@ class Batcher:
         for entry in (*batch, *self._waiting):  # and those of this turn for whom there was no room
             self._expire_later(entry)
         # Joining is done over there too: it copies.
-        self._running = running = self._loop.run_in_executor(self._thread, self._timed, batch, rows)
+        self._running = running = self._loop.run_in_executor(self._runner, self._timed, batch, rows)
         running.add_done_callback(lambda done: self._ran(batch, rows, done))
 
     def _ran(self, batch: list[Inference], rows: int, done: asyncio.Future[_Ran]) -> None:

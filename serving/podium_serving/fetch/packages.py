@@ -10,6 +10,7 @@ from pathlib import Path
 
 from podium_crds.package import DESCRIPTOR_FILE, FileEntry
 from podium_crds.plan import RegistryCredential
+from podium_serving.background import in_background
 from podium_serving.fetch.cache import Cache
 from podium_serving.fetch.contents import Contents, read_contents
 from podium_serving.fetch.errors import FetchFailed
@@ -61,7 +62,7 @@ class Packages:
         A fetch links its files at its end, and files without a link are what pruning removes.
         """
         if not self._running:
-            self._pruning = asyncio.ensure_future(asyncio.to_thread(self.cache.prune, keep))
+            self._pruning = asyncio.ensure_future(in_background(self.cache.prune, keep))
             await self._pruning
 
     async def close(self) -> None:
@@ -113,5 +114,5 @@ class Packages:
                     group.create_task(one(entry))
         except ExceptionGroup as failures:
             raise failures.exceptions[0] from None
-        await asyncio.to_thread(self.cache.link, contents)
+        await in_background(self.cache.link, contents)
         return contents

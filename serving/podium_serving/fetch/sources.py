@@ -3,11 +3,11 @@
 A wrong answer of a peer is a missing answer: only the registry can prove that a version is not what its digest says.
 """
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator
 
 from podium_crds.package import FileEntry, sha256_digest
+from podium_serving.background import in_background
 from podium_serving.fetch.cache import Cache
 from podium_serving.fetch.contents import MAX_MANIFEST_BYTES
 from podium_serving.fetch.errors import DigestMismatch, FetchFailed, PackageError
@@ -46,12 +46,12 @@ class Sources:
                 content = await self._manifest_from(self._rest, digest)
                 if content is None:
                     raise
-        await asyncio.to_thread(self._cache.write, digest, content)
+        await in_background(self._cache.write, digest, content)
         return content
 
     async def file(self, entry: FileEntry) -> None:
         """Brings a file into the cache, checked."""
-        if await asyncio.to_thread(self._cache.holds, entry):
+        if await in_background(self._cache.holds, entry):
             return
         await self._resolve()
         if await self._file_from(self._first, entry):
@@ -111,7 +111,7 @@ class Sources:
         with self._cache.receive(entry.digest, entry.size) as arriving:
             async for chunk in chunks:
                 # In a thread: hashing 256 KiB takes longer than a request may be delayed.
-                await asyncio.to_thread(arriving.write, chunk)
+                await in_background(arriving.write, chunk)
 
 
 def _give_up(addresses: list[str], address: str, digest: str, error: Exception) -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Self
 
 from podium_crds.package import GoldenRow
+from podium_serving.background import in_background
 from podium_serving.exchange import Columns, HookFailed, InvalidRequest, ServingError
 from podium_serving.inference import Inference, Tasks
 from podium_serving.model.aside import Aside
-from podium_serving.model.background import in_background
 from podium_serving.model.batching import Batcher
 from podium_serving.model.golden import GoldenResult, compare, golden_columns
 from podium_serving.model.hooks import Hooks

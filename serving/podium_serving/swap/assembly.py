@@ -11,6 +11,7 @@ from typing import Protocol
 
 from podium_crds.package import MODEL_FILE, Descriptor
 from podium_crds.plan import Plan, PlannedVersion, RegistryCredential
+from podium_serving.background import in_background
 from podium_serving.fetch.packages import Packages
 from podium_serving.state import Model, Responder, Serving
 from podium_serving.swap.decisions import Need, need
@@ -71,12 +72,12 @@ class Assembler:
                 return self.reuse(plan, current)
             case Need.DESCRIPTOR:
                 content = await self.packages.descriptor(version.uri, version.digest, credential)
-                descriptor = await asyncio.to_thread(self.read_descriptor, content)
+                descriptor = await in_background(self.read_descriptor, content)
                 return Assembled(plan, None, descriptor, self.make_responder(plan, None, descriptor))
             case Need.MODEL:
                 folder = await self.packages.folder(version.uri, version.digest, credential)
                 if current is not None and current.model is not None:
-                    needed = await asyncio.to_thread(loading_bytes, folder / MODEL_FILE)
+                    needed = await in_background(loading_bytes, folder / MODEL_FILE)
                     check_fits(resident_bytes(), needed, memory_limit_bytes or self.memory_limit_bytes)
                 model = await self._loaded(folder, version)
                 return Assembled(plan, model, model.descriptor, self.make_responder(plan, model, model.descriptor))

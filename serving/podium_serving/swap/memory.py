@@ -4,7 +4,6 @@ The operator decided by measured peaks already; this is the last look, with the 
 """
 
 import ctypes
-import mmap
 from pathlib import Path
 
 from podium_serving import processes
@@ -17,6 +16,7 @@ WEIGHTS_FACTOR = 3
 """Matrices lie in the file as in memory, and are there twice while loading: 36 MB take 81 MB."""
 _BASE_BYTES = 16 * 1024 * 1024
 _TREES = b"TreeEnsemble"
+_PIECE_BYTES = 256 * 1024
 
 
 def resident_bytes() -> int:
@@ -27,11 +27,18 @@ def resident_bytes() -> int:
 def loading_bytes(model_file: Path) -> int:
     """About what loading the model takes at its worst moment. Blocks: it reads the file."""
     size = model_file.stat().st_size
-    if size == 0:
-        return _BASE_BYTES
-    with model_file.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        factor = TREES_FACTOR if content.find(_TREES) >= 0 else WEIGHTS_FACTOR
-    return _BASE_BYTES + factor * size
+    return _BASE_BYTES + (TREES_FACTOR if _has_trees(model_file) else WEIGHTS_FACTOR) * size
+
+
+def _has_trees(model_file: Path) -> bool:
+    """In pieces: searching a mapped file holds the interpreter until its end, 27 ms per 100 MB."""
+    end = b""
+    with model_file.open("rb", buffering=0) as file:
+        while piece := file.read(_PIECE_BYTES):
+            if _TREES in end + piece:
+                return True
+            end = piece[1 - len(_TREES) :]
+    return False
 
 
 def check_fits(resident: int, needed: int, limit: int) -> None:

@@ -10,6 +10,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterable
 
+from podium_serving.background import in_background
 from podium_serving.state import Model, Responder, Serving, ServingState
 from podium_serving.swap.memory import return_free_pages
 from podium_serving.swap.tasks import TaskSet
@@ -63,7 +64,7 @@ class Retirement:
             return
         self._closed_models.add(model)
         await _closed(model)
-        await asyncio.to_thread(return_free_pages)
+        await in_background(return_free_pages)
 
 
 async def _closed(thing: Responder | Model) -> None:

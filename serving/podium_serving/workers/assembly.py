@@ -1,6 +1,5 @@
 """Assembling in all workers at once, for the supervisor's swapper: what is prepared here is prepared in each of them."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import cast
 
 from podium_crds.package import DESCRIPTOR_FILE, MODEL_FILE, Descriptor
 from podium_crds.plan import Plan, RegistryCredential
+from podium_serving.background import in_background
 from podium_serving.fetch.packages import Packages
 from podium_serving.state import Model, Responder, Serving, ServingState
 from podium_serving.swap.assembly import Assembled, ReadDescriptor
@@ -81,7 +81,7 @@ class FleetAssembler:
             hold, descriptor = Hold(plan.model_dump_json()), current.descriptor
         else:
             hold = await provide()
-            descriptor = await asyncio.to_thread(self._descriptor, hold)
+            descriptor = await in_background(self._descriptor, hold)
             if hold.folder and current is not None and current.model is not None:
                 await self._check_memory(Path(hold.folder), memory_limit_bytes or self.memory_limit_bytes)
         await self.fleet.hold(Wanted(plan, provide), hold)
@@ -104,7 +104,7 @@ class FleetAssembler:
         return self.read_descriptor(hold.descriptor or (Path(hold.folder) / DESCRIPTOR_FILE).read_bytes())
 
     async def _check_memory(self, folder: Path, limit: int) -> None:
-        needed = await asyncio.to_thread(loading_bytes, folder / MODEL_FILE)
+        needed = await in_background(loading_bytes, folder / MODEL_FILE)
         check_fits(await self.resident_bytes(), needed * self.workers, limit)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from podium_crds.package import Descriptor
 from podium_crds.plan import Envelope, Plan
+from podium_serving.background import in_background
 from podium_serving.metrics import Metrics
 from podium_serving.processes import children, private_bytes, resident_bytes
 from podium_serving.state import Model, Serving, ServingState
@@ -170,7 +171,7 @@ class Follower:
             model = await self._loaded(Path(folder), plan)
             descriptor = model.descriptor
         if descriptor is None:
-            descriptor = await asyncio.to_thread(self._read_descriptor, content)
+            descriptor = await in_background(self._read_descriptor, content)
         serving = Serving(plan, _UNSIGNED, model, descriptor, self._make_responder(plan, model, descriptor))
         # In this turn: a model that is used is not closed.
         if self._holding.get(plan.epoch) is asyncio.current_task():

@@ -3,14 +3,19 @@
 import asyncio
 import json
 import logging
+import os
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from podium_crds.package import FileEntry
 from podium_crds.plan import RegistryCredential
+from podium_serving.background import NICENESS
 from podium_serving.fetch import command
 from podium_serving.fetch.cache import Cache
+from podium_serving.fetch.contents import Contents
 from podium_serving.fetch.errors import DigestMismatch, FetchFailed, PackageNotFound
 from podium_serving.fetch.packages import Packages
 from podium_serving.model.package import read_package
@@ -38,6 +43,32 @@ async def test_a_package_arrives_whole_and_checked(registry: FakeRegistry, packa
     digest = registry.add_made(tmp_path / "p")
     folder = await packages.folder(registry.uri, digest)
     assert read_package(folder).digest == digest
+
+
+class Watched(Cache):
+    """Writes down how much its threads stand back."""
+
+    niceness: set[int]
+
+    def holds(self, entry: FileEntry) -> bool:
+        self.niceness.add(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        return super().holds(entry)
+
+    def link(self, contents: Contents) -> Path:
+        self.niceness.add(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        return super().link(contents)
+
+
+async def test_whatever_hashes_or_walks_stands_back_behind_requests(registry: FakeRegistry, tmp_path: Path) -> None:
+    cache = Watched(tmp_path / "cache")
+    cache.niceness = set()
+    digest = registry.add_made(tmp_path / "p")
+    async with Client() as client:
+        packages = Packages(cache, client, [registry.address])
+        for _ in range(2):  # from the registry, and from the cache
+            await packages.folder(registry.uri, digest)
+        await packages.close()
+    assert cache.niceness == {min(19, os.getpriority(os.PRIO_PROCESS, 0) + NICENESS)}
 
 
 async def test_a_second_fetch_asks_nobody(registry: FakeRegistry, packages: Packages, tmp_path: Path) -> None:

@@ -36,6 +36,15 @@ def test_trees_take_more_than_their_file(tmp_path: Path) -> None:
     assert loading_bytes(tmp_path / "trees.onnx") - loading_bytes(tmp_path / "weights.onnx") > 9_000_000
 
 
+@pytest.mark.parametrize("before", [0, 256 * 1024 - 5, 256 * 1024, 3 * 256 * 1024 - 11])
+def test_trees_are_found_wherever_they_stand(tmp_path: Path, before: int) -> None:
+    file = tmp_path / "model.onnx"
+    file.write_bytes(bytes(before) + b"TreeEnsembleClassifier" + bytes(300_000))
+    assert loading_bytes(file) == 16 * MIB + 13 * file.stat().st_size
+    file.write_bytes(bytes(before) + b"TreeEnsembl" + bytes(300_000))
+    assert loading_bytes(file) == 16 * MIB + 3 * file.stat().st_size
+
+
 def test_this_process_knows_its_size() -> None:
     return_free_pages()
     assert resident_bytes() > 10 * MIB

@@ -1,6 +1,8 @@
-"""Work that requests should not feel: reading, loading and warming a version, in a thread that the kernel serves last.
+"""Work that requests should not feel: fetching, checking, loading and putting away a version, in threads that the kernel
+serves last.
 
-On one core a thread that loads 100 MB takes every other slice of time from the loop, and requests wait for it.
+On one core a thread that loads 100 MB takes every other slice of time from the loop, and requests wait for it. Not for work
+that holds the interpreter: the loop would wait for a thread that waits for everybody else.
 """
 
 import asyncio
@@ -10,10 +12,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
-NICENESS = 10
-"""Added to the thread's: beside the loop it gets a tenth of a core that both want, and all of one that nobody wants."""
+NICENESS = 19
+"""Added to the thread's: beside the loop it gets a sixtieth of a core that both want, and all of one that nobody wants.
+
+With 10 it got a tenth, in slices of up to a tick of the kernel's clock (4 ms), and requests waited for them.
+"""
 _AT_ONCE = 4
-"""Loads, at most: a prepared version beside one that nobody waits for any more, and on a laptop several models."""
+"""Pieces of work, at most: a prepared version beside one that nobody waits for any more, and on a laptop several models."""
 
 P = ParamSpec("P")
 R = TypeVar("R")

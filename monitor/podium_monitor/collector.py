@@ -2,11 +2,14 @@
 
 import asyncio
 import logging
+import socket
 import threading
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+
+from prometheus_client import CollectorRegistry
 
 from podium_crds.capture import capture_source, capture_token, hash_key, hashed
 from podium_monitor.committer import Committer
@@ -42,13 +45,12 @@ class Collector:
         self.metrics.known_events.set_function(lambda: len(self._known))
         self.readings = Readings(self.metrics)
         self.lookups = Lookups(self.metrics)
-        key, registry = settings.collector_key, self.metrics.registry
-        self.kafka = Kafka(settings.kafka, key, limits, store, registry) if settings.kafka is not None else None
+        self.kafka = _kafka(settings, store, self.metrics.registry)
         outbox = self.kafka.outbox if self.kafka is not None else None
         self.committer = Committer(self._lake, self._known, limits, self.metrics, outbox)
         self.metrics.oldest_seconds.set_function(self.committer.oldest_seconds)
         as_hashed = partial(_as_pods_hash, settings.collector_key)
-        self.maintenance = Maintenance(store, self.metrics.registry, settings.retention_days, settings.pace, as_hashed)
+        self.maintenance = Maintenance(store, self.metrics.registry, settings.retention, settings.pace, as_hashed)
         self._upkeep = threading.Thread(target=self.maintenance.run, name="maintenance", daemon=True)
         self._trouble = ""
 
@@ -116,6 +118,13 @@ class Collector:
             return {table: self._lake.count(table, source.namespace, source.name) for table in tables}
 
         return await self.lookups.ask(source, counted)
+
+
+def _kafka(settings: Settings, store: Store, registry: CollectorRegistry) -> Kafka | None:
+    if settings.kafka is None:
+        return None
+    member = f"{socket.gethostname()}-{settings.port}"  # a pod of a StatefulSet keeps its name
+    return Kafka(settings.kafka, member, settings.collector_key, settings.limits, store, registry)
 
 
 def _as_pods_hash(collector_key: bytes, namespace: str, deployment: str, uid: str, key: str) -> str:

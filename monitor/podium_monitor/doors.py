@@ -16,12 +16,13 @@ from podium_monitor.events import TooLarge
 from podium_monitor.metrics import Metrics
 from podium_monitor.shares import Shares, Taken
 
-Kind = Literal["Batches", "Labels", "SmallLabels", "References", "Lookups"]
+Kind = Literal["Batches", "Labels", "SmallLabels", "References", "Readings", "Lookups"]
 
 _LEAST_BYTES = 64 * 1024
 """What a request counts as at least: so a bound on bytes is one on their number, too."""
 
 
+_READINGS = 4
 _LOOKUPS = 64
 _LOOKING = 4
 """Threads."""
@@ -52,6 +53,20 @@ class Door:
             yield
         finally:
             self._shares.give_back(deployment, amount)
+
+
+class Readings:
+    """What takes much memory and seconds is read in a thread, one at a time, in the order of arrival."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._door = Door("Readings", _READINGS, metrics)
+        self._turn = asyncio.Lock()
+
+    async def read(self, source: Source, reader: Callable[[], _T]) -> _T:
+        """Raises Taken, and what `reader` raises."""
+        with self._door.let_in(source, 1):
+            async with self._turn:
+                return await asyncio.to_thread(reader)
 
 
 class Lookups:

@@ -11,6 +11,7 @@ from podium_monitor.answers import BROKEN_SECONDS, body_of, or_error, refusal
 from podium_monitor.collector import Collector
 from podium_monitor.credentials import Source, authenticated_source
 from podium_monitor.doors import Door, announced_bytes
+from podium_monitor.reference_checks import check_apart
 from podium_monitor.references import MAX_BYTES, Differs, InvalidReference, folder_of_reference, is_there, keep
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -56,6 +57,7 @@ class ReferenceRoutes:
         try:
             with self._door.let_in(source, announced_bytes(request, MAX_BYTES[name])):
                 content = await body_of(request, MAX_BYTES[name], _BODY_SECONDS)
+                await self._collector.readings.read(source, partial(check_apart, name, content))
                 new = await asyncio.to_thread(keep, self._collector.store, folder, name, content)
         except InvalidReference as error:
             return refusal(400, str(error))

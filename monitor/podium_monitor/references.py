@@ -28,7 +28,8 @@ MAX_BYTES = {DESCRIPTOR_FILE: 8 * 1024 * 1024, PROFILE_FILE: 64 * 1024 * 1024, R
 _MAX_ROWS = 100_000
 """The packager writes 10,000."""
 _MAX_COLUMNS = 10_000
-_MAX_UNPACKED_BYTES = 1024 * 1024 * 1024
+_MAX_UNPACKED_BYTES = 128 * 1024 * 1024
+"""10,000 rows of 1,500 numbers."""
 _KEPT = 64
 _MAX_DEPTH = 50
 _MAX_DIGITS = 100
@@ -87,8 +88,7 @@ def is_there(store: Store, folder: str, name: str) -> bool:
 
 
 def keep(store: Store, folder: str, name: str, content: bytes) -> bool:
-    """Whether it is new; durable when it returns. Raises InvalidReference, Differs, or OSError. Blocking."""
-    check(name, content)
+    """Whether it is new; durable when it returns. `content` was checked. Raises Differs, or OSError. Blocking."""
     path = f"{folder}/{name}"
     if name != DESCRIPTOR_FILE and not is_there(store, folder, name) and is_there(store, folder, DESCRIPTOR_FILE):
         raise Differs(f"the reference is whole without {name}: {DESCRIPTOR_FILE} is the last file")
@@ -102,7 +102,9 @@ def keep(store: Store, folder: str, name: str, content: bytes) -> bool:
 
 
 def check(name: str, content: bytes) -> None:
-    """Raises InvalidReference if the content is not what the name says. `name` is one of MAX_BYTES."""
+    """Raises InvalidReference if the content is not what the name says. `name` is one of MAX_BYTES.
+
+    It may take any memory: podium_monitor.reference_checks bounds it."""
     if name == DESCRIPTOR_FILE:
         _descriptor(content)
     elif name == PROFILE_FILE:
@@ -155,15 +157,32 @@ def _profile(content: bytes) -> Profile:
 
 
 def _check_table(content: bytes) -> None:
+    """Reads all of it: a footer may say anything."""
     try:
-        found = pq.ParquetFile(pa.BufferReader(content)).metadata
+        file = pq.ParquetFile(pa.BufferReader(content))
+        _check_size(file.metadata)
+        unpacked = 0
+        for group in range(file.num_row_groups):
+            unpacked += file.read_row_group(group, use_threads=False).nbytes
+            _check_unpacked(unpacked)
+    except MemoryError:
+        raise
     except (pa.ArrowException, OSError, ValueError) as error:
+        if isinstance(error, InvalidReference):
+            raise
         raise InvalidReference(f"{REFERENCE_FILE} is not Parquet: {error}") from error
+
+
+def _check_size(found: Any) -> None:
+    """What the footer says: an honest one is refused with a better sentence."""
     if found.num_rows > _MAX_ROWS or found.num_columns > _MAX_COLUMNS:
         raise InvalidReference(
             f"{REFERENCE_FILE} has {found.num_rows} rows of {found.num_columns} columns, "
             f"may have {_MAX_ROWS} of {_MAX_COLUMNS}"
         )
-    unpacked = sum(found.row_group(index).total_byte_size for index in range(found.num_row_groups))
+    _check_unpacked(sum(found.row_group(index).total_byte_size for index in range(found.num_row_groups)))
+
+
+def _check_unpacked(unpacked: int) -> None:
     if unpacked > _MAX_UNPACKED_BYTES:
         raise InvalidReference(f"{REFERENCE_FILE} unpacks to {unpacked} bytes, may have {_MAX_UNPACKED_BYTES}")

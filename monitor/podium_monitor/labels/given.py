@@ -50,9 +50,9 @@ def refusal_of(error: Exception, row: int | None = None, rows: int = 1) -> Inval
     return InvalidLabels(text, row, rows)
 
 
-def converted(rows: list[dict[str, Any]]) -> list[Given]:
-    """Raises InvalidLabels."""
+def converted(row: dict[str, Any], number: int, rows: int) -> Given:
+    """The row of that number, of so many. Raises InvalidLabels."""
     try:
-        return msgspec.convert(rows, list[Given])
+        return msgspec.convert(row, Given)
     except msgspec.ValidationError as error:
-        raise refusal_of(error, rows=len(rows)) from error
+        raise refusal_of(error, number, rows) from error

@@ -1,5 +1,8 @@
 """Labels as a Parquet table: columns join_key and label; time and id if there are any; outcomes. Pure.
 
+A footer may say less than follows it, so this runs in a process with bounds (podium_monitor.labels.confined). What an honest
+footer says is looked at first, for a better sentence.
+
 Outcomes are the fields of a struct column `outcomes`, or else all further columns, by their names.
 """
 
@@ -23,8 +26,8 @@ _MAX_UNPACKED_BYTES = 64 * 1024 * 1024
 _MICROSECONDS = pa.timestamp("us", tz="UTC")
 
 
-def of_parquet(content: bytes) -> list[Given]:
-    """Raises InvalidLabels, TooLarge."""
+def labels_in(content: bytes) -> Iterator[Given]:
+    """One after the other, so that not all are in memory. Raises InvalidLabels, TooLarge."""
     table = _table(content)
     names = [name for name in table.column_names if not name.startswith(_INDEX)]
     for needed in ("join_key", "label"):
@@ -35,7 +38,8 @@ def of_parquet(content: bytes) -> list[Given]:
         raise InvalidLabels(f"column {further[0]}: where there is a column outcomes, all outcomes are in it")
     fields = {name: _values(table, name) for name in names if name not in further}
     outcomes = {name: _values(table, name) for name in further}
-    return converted(list(_rows(fields, outcomes, table.num_rows)))
+    for number, row in enumerate(_rows(fields, outcomes, table.num_rows), start=1):
+        yield converted(row, number, table.num_rows)
 
 
 def _table(content: bytes) -> Any:
@@ -49,9 +53,9 @@ def _table(content: bytes) -> Any:
         leaves = [file.schema.column(index) for index in range(file.metadata.num_columns)]
         _check_size(file.metadata, leaves)
         texts = [leaf.path for leaf in leaves if leaf.physical_type == "BYTE_ARRAY"]
-        table = pq.ParquetFile(pa.BufferReader(content), read_dictionary=texts).read()
+        table = pq.ParquetFile(pa.BufferReader(content), read_dictionary=texts).read(use_threads=False)
     except (pa.ArrowException, OSError, ValueError) as error:
-        if isinstance(error, InvalidLabels | TooLarge):
+        if isinstance(error, InvalidLabels | TooLarge | MemoryError):
             raise
         raise InvalidLabels(f"the body is not Parquet: {error}") from error
     for column in table.columns:

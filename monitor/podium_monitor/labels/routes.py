@@ -1,8 +1,8 @@
 """`POST /v1/labels` on the collector's port: what is acknowledged is durable, all of a request or nothing."""
 
-import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
@@ -13,9 +13,9 @@ from podium_monitor.collector import Collector
 from podium_monitor.credentials import Source, labelling_source
 from podium_monitor.doors import Door, announced_bytes
 from podium_monitor.events import unpacked
+from podium_monitor.labels.confined import of_parquet
 from podium_monitor.labels.given import Given, InvalidLabels
 from podium_monitor.labels.json_bodies import of_json, of_lines
-from podium_monitor.labels.parquet import of_parquet
 from podium_monitor.labels.rows import Posted, rows_of_labels
 from podium_monitor.lake.tables import Rows
 
@@ -44,7 +44,6 @@ class LabelRoutes:
         self._collector = collector
         self._large = Door("Labels", _MOST_LARGE, collector.metrics)
         self._small = Door("SmallLabels", _MOST_SMALL, collector.metrics)
-        self._reading = asyncio.Lock()
         self.router = APIRouter()
         self.router.add_api_route("/v1/labels", self._post, methods=["POST"])
 
@@ -79,13 +78,9 @@ class LabelRoutes:
         announced_bytes(request, _MAX_BODY_BYTES)
         with (self._small if small else self._large).let_in(source, 1):
             body = await body_of(request, _MAX_BODY_BYTES, _BODY_SECONDS)
-            rows = rows_of(body) if small else await self._read(rows_of, body)
+            rows = rows_of(body) if small else await self._collector.readings.read(source, partial(rows_of, body))
         committed = await self._collector.committer.commit([rows] if len(rows) else [], len(rows) * _ROW_BYTES)
         return JSONResponse({"accepted": committed.accepted, "duplicates": committed.duplicates})
-
-    async def _read(self, rows_of: Callable[[bytes], Rows], body: bytes) -> Rows:
-        async with self._reading:
-            return await asyncio.to_thread(rows_of, body)
 
     def _stored_key(self, source: Source, request: Request) -> Callable[[str], str]:
         """`?join_key_hashing=apply`: keys come as they are, predictions have their hashes. Raises InvalidLabels."""

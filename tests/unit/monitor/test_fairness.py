@@ -23,6 +23,8 @@ from podium_monitor.metrics import Metrics
 from podium_monitor.settings import Limits
 from podium_monitor.shares import Taken
 
+pytestmark = pytest.mark.process
+
 OTHER = "shop/fraud/uid-2"
 GREEDY = Source("shop", "churn", "uid-1")
 MODEST = Source("shop", "fraud", "uid-2")
@@ -115,7 +117,7 @@ async def test_a_slow_reference_of_one_deployment_leaves_room_for_the_reference_
 
 
 @pytest.mark.parametrize(
-    "path, most",
+    ("path", "most"),
     [("/v1/events", 8 * 2**20), ("/v1/labels", 32 * 2**20), (f"/v1/references/sha256:{'0' * 64}/podium.yaml", 8 * 2**20)],
 )
 async def test_a_body_that_says_it_is_too_large_is_refused_before_it_comes(

@@ -11,9 +11,13 @@ from label_fixtures import label, lines, parquet
 from podium_monitor.events import TooLarge
 from podium_monitor.labels.given import Given, InvalidLabels
 from podium_monitor.labels.json_bodies import of_json, of_lines
-from podium_monitor.labels.parquet import of_parquet
+from podium_monitor.labels.parquet import labels_in
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def of_parquet(content: bytes) -> list[Given]:
+    return list(labels_in(content))
 
 
 def test_json_is_one_label_or_a_list_of_them() -> None:

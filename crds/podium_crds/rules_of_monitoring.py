@@ -33,6 +33,15 @@ def _not_redacted(used: str, there: str, field: str, what: str) -> Rule:
     )
 
 
+def _kept_for(seconds: str, compared: str, must: str, there: str = "") -> Rule:
+    """Rows live as long as something is asked of them."""
+    return Rule(
+        rule=f"!(has(self.retentionDays){there}) || self.retentionDays * 86400 {compared} self.{seconds}",
+        message=f"after retentionDays predictions are deleted: {seconds} must {must}",
+        field=".retentionDays",
+    )
+
+
 _PROMISED = "has(self.monitoring.fairness)"
 
 SPEC_RULES: tuple[Rule, ...] = (
@@ -97,6 +106,16 @@ MONITORING_RULES: Mapping[type[Kubernetes], tuple[Rule, ...]] = {
             "the pod: put it into hash",
             field=".redact",
         ),
+    ),
+    mo.Monitoring: (
+        _kept_for("labels.horizonSeconds", ">", "be shorter, or no evidence ever counts"),
+        _kept_for(
+            "labels.lateAfterSeconds",
+            ">",
+            "be shorter, or late labels are never told",
+            there=" && has(self.labels.lateAfterSeconds)",
+        ),
+        _kept_for("drift.windowSeconds", ">=", "not be longer, or no window is ever whole"),
     ),
     mo.Drift: (
         _ordered(

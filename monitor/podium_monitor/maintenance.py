@@ -22,6 +22,7 @@ from podium_monitor.lake.erasing import Aliases, Eraser
 from podium_monitor.lake.erasure import Times, advance, erasures
 from podium_monitor.lake.lease import Lease
 from podium_monitor.lake.replacing import finish
+from podium_monitor.lake.retention import Retention
 from podium_monitor.lake.store import FolderStore, Store
 from podium_monitor.lake.tables import Table
 from podium_monitor.lake.upkeep import Seen, compact, delete_expired, look
@@ -81,13 +82,13 @@ class Maintenance:
         self,
         store: Store,
         registry: CollectorRegistry,
-        retention_days: int | None,
+        retention: Retention,
         pace: Pace,
         aliases: Aliases,
     ) -> None:
         self._store = store
         self._lease = None if isinstance(store, FolderStore) else Lease(store, pace.lease_seconds)  # a folder is locked
-        self._retention_days = retention_days
+        self._retention = retention
         self._pace = pace
         self._aliases = aliases
         self._stopping = threading.Event()
@@ -143,8 +144,7 @@ class Maintenance:
         self.metrics.waiting.set(finish(self._store, datetime.now(UTC), self._pace.readers).waiting)
 
     def _expire(self) -> None:
-        if self._retention_days is not None:
-            self.metrics.expired.inc(delete_expired(self._store, datetime.now(UTC), self._retention_days))
+        self.metrics.expired.inc(delete_expired(self._store, datetime.now(UTC), self._retention))
 
     def _erase(self) -> None:
         active = erasures(self._store)

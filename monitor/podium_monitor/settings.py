@@ -9,6 +9,7 @@ from pathlib import Path
 from podium_crds.names import COLLECTOR_PORT
 from podium_monitor.kafka.settings import InvalidKafka, KafkaSettings, kafka_settings
 from podium_monitor.lake.opening import InvalidLake, LakeSettings, lake_settings
+from podium_monitor.lake.retention import Retention
 from podium_monitor.maintenance import Pace
 
 
@@ -65,8 +66,8 @@ class Settings:
     """Shared with the operator. Never logged."""
     port: int = COLLECTOR_PORT
     bind: str = "0.0.0.0"  # noqa: S104  a pod is reached by its address; NetworkPolicy limits who
-    retention_days: int | None = None
-    """Days after which what was captured and labelled goes. None: never."""
+    retention: Retention = field(default_factory=Retention)
+    """Days after which what was captured and labelled goes."""
     kafka: KafkaSettings | None = None
     """None: events and labels come over HTTP alone, and stay here."""
     limits: Limits = Limits()
@@ -82,15 +83,18 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
         lake=_lake(environment),
         collector_key=key_in(Path(required(environment, "PODIUM_COLLECTOR_KEY_FILE"))),
         port=int(port),
-        retention_days=_days(environment.get("PODIUM_RETENTION_DAYS", "")),
+        retention=Retention(
+            days=_days(environment, "PODIUM_RETENTION_DAYS"), most=_days(environment, "PODIUM_MAXIMUM_RETENTION_DAYS")
+        ),
         bind=environment.get("PODIUM_BIND") or "0.0.0.0",  # noqa: S104
         kafka=_kafka(environment),
     )
 
 
-def _days(text: str) -> int | None:
+def _days(environment: Mapping[str, str], name: str) -> int | None:
+    text = environment.get(name, "")
     if text and not (text.isascii() and text.isdigit() and 0 < int(text) < 100_000):
-        raise InvalidSettings(f"PODIUM_RETENTION_DAYS is {text!r}, must be a number of days, or empty to keep everything")
+        raise InvalidSettings(f"{name} is {text!r}, must be a number of days, or empty to keep everything")
     return int(text) if text else None
 
 

@@ -69,11 +69,13 @@ class Prediction(Kubernetes):
 class Labels(Kubernetes):
     """What is known of the truth, and when."""
 
-    horizon_seconds: Annotated[int, Field(ge=0, le=31_536_000)] = 0
-    """Evidence counts predictions older than this only: by then a label that comes has come, whatever it says."""
+    horizon_seconds: Annotated[int, Field(ge=0, le=31_536_000)] = 86_400
+    """Evidence counts predictions older than this only: by then a label that comes has come, whatever it says. A day: labels
+    that are sooner lose nothing but the wait, and those that are later are noticed before there is a verdict."""
     late_after_seconds: Annotated[int, Field(ge=60, le=31_536_000)] | None = None
     """LabelsLate is told when predictions of this age lack labels more than `minimumCoverage` allows. Absent: never."""
     minimum_coverage: Fraction = "0.5"
+    """Share of an arm's predictions older than the horizon that must have a label before evidence decides anything."""
     selective: Literal["Never", "DecisionHidesOutcome"] = "Never"
     """DecisionHidesOutcome: a rejected loan has no outcome. Then shadows recommend and never decide."""
 
@@ -126,6 +128,9 @@ class Monitoring(Kubernetes):
     """Inputs by whose values performance is told apart; numbers in the reference's quarters."""
     fairness: Fairness | None = None
     business: Annotated[list[Kpi], Field(max_length=10)] = []
+    retention_days: Annotated[int, Field(ge=1, le=36_500)] | None = None
+    """Whole days (UTC) after which the monitor deletes captured predictions and labels. Absent: as the installation has it,
+    whose maximum holds here too."""
 
 
 class PromotionMetric(Kubernetes):

@@ -78,7 +78,8 @@ class _Remembered:
 def wishes(watched: Watched) -> str:
     """What of a deployment's spec decides how it is measured and judged."""
     spec = watched.spec
-    return json.dumps([spec.monitoring.model_dump(mode="json"), spec.capture.redact, spec.capture.hash], sort_keys=True)
+    monitoring = spec.monitoring.model_dump(mode="json", exclude={"retention_days"})
+    return json.dumps([monitoring, spec.capture.redact, spec.capture.hash], sort_keys=True)
 
 
 def _columns(table: Any, reference: Reference) -> Mapping[str, Any]:

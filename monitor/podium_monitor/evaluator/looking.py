@@ -10,6 +10,7 @@ from podium_monitor.evaluations.evaluating import Evaluations
 from podium_monitor.evaluations.findings import findings
 from podium_monitor.evaluator.figures_of import DeploymentFigures
 from podium_monitor.evidence.updating import update
+from podium_monitor.lake.retention_wishes import RetentionWishes
 from podium_monitor.lake.store import Store
 from podium_monitor.notifications.notifier import Notifier
 from podium_monitor.reports.report import Known
@@ -29,10 +30,12 @@ class Looking:
     weekly: WeeklyReports
     figures: DeploymentFigures
     glances: Glances
+    retention: RetentionWishes
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def __call__(self, watched: Watched) -> None:
         """Raises OSError when the store fails."""
+        self.retention.note(watched.namespace, watched.name, watched.spec.monitoring.retention_days)
         evaluation = self.evaluations.evaluate(watched)
         found = findings(watched, evaluation)
         if evaluation is not None:

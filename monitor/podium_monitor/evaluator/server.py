@@ -32,6 +32,7 @@ from podium_monitor.evidence import routes as evidence
 from podium_monitor.evidence.updating import evidence_of
 from podium_monitor.heads import BoundedHeads
 from podium_monitor.lake.opening import LakeSettings, open_store
+from podium_monitor.lake.retention_wishes import RetentionWishes
 from podium_monitor.lake.store import Store
 from podium_monitor.manifests import Manifests
 from podium_monitor.notifications.notifier import Notifier
@@ -76,7 +77,7 @@ async def _run(settings: EvaluatorSettings, lake: LakeSettings, sign_in: SignInS
         notifier = Notifier(store, settings.receivers, settings.pages, metrics.notified)
         figures = DeploymentFigures(world)
         metrics.registry.register(figures)
-        looking = Looking(store, evaluations, notifier, WeeklyReports(store), figures, glances)
+        looking = Looking(store, evaluations, notifier, WeeklyReports(store), figures, glances, RetentionWishes(store))
         rounds = Rounds(world, looking, metrics, settings.round_seconds)
         evaluations.stopping = lambda: rounds.stopping
         bearers = Bearers(settings.collector_key, reviews)

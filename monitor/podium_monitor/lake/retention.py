@@ -1,7 +1,23 @@
 """What is kept no longer. Pure."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
+
+
+@dataclass(frozen=True)
+class Retention:
+    """What the installation says of whole days that are kept."""
+
+    days: int | None = None
+    """Of a deployment that does not say. None: all."""
+    most: int | None = None
+    """Of any deployment. None: as many as it says."""
+
+    def of(self, wished: int | None) -> int | None:
+        """Days of a deployment that wishes for so many. None: all."""
+        bounds = [bound for bound in (self.days if wished is None else wished, self.most) if bound is not None]
+        return min(bounds, default=None)
 
 
 def expired(dates: Sequence[str], today: date, days: int) -> list[str]:

@@ -16,7 +16,8 @@ from podium_monitor.lake.compaction import Policy, groups
 from podium_monitor.lake.merging import Unmergeable, merged
 from podium_monitor.lake.reading import dates, deployments, of_date
 from podium_monitor.lake.replacing import replace_files
-from podium_monitor.lake.retention import expired
+from podium_monitor.lake.retention import Retention, expired
+from podium_monitor.lake.retention_wishes import wished_days
 from podium_monitor.lake.store import Entry, Store
 from podium_monitor.lake.tables import SCHEMAS, Table, folder_of, hour_of_path, new_name, received_at
 
@@ -89,13 +90,25 @@ def compact(store: Store, job: Job, now: datetime, may_go_on: Callable[[], bool]
     return len(paths)
 
 
-def delete_expired(store: Store, now: datetime, days: int) -> int:
-    """Deletes the files of dates that are older than `days`. Returns their number."""
+def delete_expired(store: Store, now: datetime, retention: Retention) -> int:
+    """Deletes the files of dates that are older than each deployment's days. Returns their number. A deployment whose wish
+    cannot be read keeps what it has, as far as the installation's maximum allows."""
     deleted = 0
     for table in SCHEMAS:
         for namespace, deployment in deployments(store, table):
+            days = _days(store, namespace, deployment, retention)
+            if days is None:
+                continue
             for date in expired(dates(store, table, namespace, deployment), now.astimezone(UTC).date(), days):
                 for entry in store.list(f"{folder_of(table, namespace, deployment)}/date={date}"):
                     store.delete(entry.path)
                     deleted += 1
     return deleted
+
+
+def _days(store: Store, namespace: str, deployment: str, retention: Retention) -> int | None:
+    try:
+        return retention.of(wished_days(store, namespace, deployment))
+    except ValueError as error:
+        logger.error("%s", error)
+        return retention.most

@@ -35,7 +35,7 @@ def test_the_least_that_one_can_write_is_filled_with_defaults(custom_objects: cl
         },
         "capture": {"percent": 100, "joinKey": {"type": "Sticky"}},
         "monitoring": {
-            "labels": {"horizonSeconds": 0, "minimumCoverage": "0.5", "selective": "Never"},
+            "labels": {"horizonSeconds": 86_400, "minimumCoverage": "0.5", "selective": "Never"},
             "drift": {"warning": "0.1", "critical": "0.25", "windowSeconds": 86400, "falseAlertRate": "0.05"},
         },
         "promotion": {"metric": {"type": "LogLoss", "minimumImprovement": "0", "alpha": "0.05"}},
@@ -96,6 +96,7 @@ WATCHED: dict[str, Any] = {
         "segments": ["contract", "customer_id"],
         "fairness": {"protected": ["sex"], "minimumRatio": "0.8"},
         "business": [{"name": "profit", "expression": "if(output.label = 1, outcome.kept - 20, 0)", "unit": "EUR"}],
+        "retentionDays": 31,
     },
 }
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from podium_monitor.lake.retention import Retention
 from podium_monitor.settings import InvalidSettings, settings_from
 
 
@@ -29,11 +30,18 @@ def test_the_key_is_the_operators_in_base64(tmp_path: Path) -> None:
         ({"PODIUM_COLLECTOR_PORT": "x"}, "PODIUM_COLLECTOR_PORT is 'x'"),
         ({"PODIUM_COLLECTOR_PORT": "70000"}, "must be a port"),
         ({"PODIUM_RETENTION_DAYS": "90d"}, "PODIUM_RETENTION_DAYS is '90d', must be a number of days"),
+        ({"PODIUM_MAXIMUM_RETENTION_DAYS": "0"}, "PODIUM_MAXIMUM_RETENTION_DAYS is '0', must be a number of days"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, changes: dict[str, str], says: str) -> None:
     with pytest.raises(InvalidSettings, match=says):
         settings_from(environment(tmp_path, **changes))
+
+
+def test_days_of_retention_have_a_default_and_a_maximum(tmp_path: Path) -> None:
+    given = {"PODIUM_RETENTION_DAYS": "90", "PODIUM_MAXIMUM_RETENTION_DAYS": "400"}
+    assert settings_from(environment(tmp_path, **given)).retention == Retention(days=90, most=400)
+    assert settings_from(environment(tmp_path)).retention == Retention()
 
 
 @pytest.mark.parametrize(("content", "says"), [(b"not base64!", "is not base64"), (b"YWJj", "holds 3 bytes")])

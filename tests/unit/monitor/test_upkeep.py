@@ -13,9 +13,10 @@ from podium_monitor.credentials import Source
 from podium_monitor.events import Clock, rows_of
 from podium_monitor.lake.compaction import Policy
 from podium_monitor.lake.lease import FOLDER, Lease
-from podium_monitor.lake.reading import local_files
+from podium_monitor.lake.reading import dates, local_files
 from podium_monitor.lake.replacing import finish
-from podium_monitor.lake.retention import expired
+from podium_monitor.lake.retention import Retention, expired
+from podium_monitor.lake.retention_wishes import RetentionWishes, wished_days
 from podium_monitor.lake.store import FolderStore
 from podium_monitor.lake.upkeep import compact, delete_expired, look
 from podium_monitor.lake.writer import Lake
@@ -103,9 +104,85 @@ def test_whole_days_expire(days: int, gone: list[str]) -> None:
 def test_what_expired_is_deleted_with_its_folders(store: FolderStore) -> None:
     write(store, event("old", time="2026-11-19T13:45:00Z"))
     write(store, event("new"))
-    assert delete_expired(store, NOW, days=1) == 1
+    assert delete_expired(store, NOW, Retention(days=1)) == 1
     assert seen(store) == ["new"]
     assert [path.name for path in store.folder.glob("predictions/*/*/*")] == ["date=2026-11-21"]
+
+
+@pytest.mark.parametrize(
+    ("days", "most", "wished", "kept"),
+    [
+        pytest.param(None, None, None, None, id="everything"),
+        pytest.param(90, None, None, 90, id="the default"),
+        pytest.param(90, None, 400, 400, id="a wish for more"),
+        pytest.param(90, None, 7, 7, id="a wish for less"),
+        pytest.param(None, None, 7, 7, id="a wish where everything is kept"),
+        pytest.param(90, 365, 400, 365, id="no wish is above the maximum"),
+        pytest.param(90, 30, None, 30, id="nor is the default"),
+        pytest.param(None, 365, None, 365, id="nor is everything"),
+    ],
+)
+def test_days_that_are_kept(days: int | None, most: int | None, wished: int | None, kept: int | None) -> None:
+    assert Retention(days, most).of(wished) == kept
+
+
+def of_three_deployments(store: FolderStore) -> None:
+    """Rows of eleven and of two days ago, and of today."""
+    clock = Clock(NOW, timedelta(days=30), timedelta(hours=1))
+    for name in ("churn", "fraud", "risk"):
+        for day in ("10", "19", "21"):
+            source = Source("shop", name, "uid-1")
+            one = event(f"{name}-{day}", time=f"2026-11-{day}T10:00:00Z", source=source.event_source)
+            for group in rows_of(batch([one]), source, clock, 1000):
+                Lake(store).write(group)
+
+
+def days_left(store: FolderStore, name: str) -> list[str]:
+    return dates(store, "predictions", "shop", name)
+
+
+def test_each_deployment_keeps_its_rows_as_long_as_it_says(store: FolderStore) -> None:
+    of_three_deployments(store)
+    wishes = RetentionWishes(store)
+    wishes.note("shop", "churn", 1)
+    wishes.note("shop", "fraud", 400)
+    wishes.note("shop", "risk", None)
+    assert delete_expired(store, NOW, Retention(days=7)) == 3
+    assert days_left(store, "churn") == ["2026-11-21"]
+    assert days_left(store, "fraud") == ["2026-11-10", "2026-11-19", "2026-11-21"]
+    assert days_left(store, "risk") == ["2026-11-19", "2026-11-21"]
+    assert delete_expired(store, NOW, Retention(days=7, most=1)) == 3, "the installation's maximum holds for all"
+    assert days_left(store, "fraud") == days_left(store, "risk") == ["2026-11-21"]
+
+
+def test_a_wish_is_changed_withdrawn_and_outlives_its_writer(store: FolderStore) -> None:
+    for days in (30, 60, None):
+        RetentionWishes(store).note("shop", "churn", days)
+        assert wished_days(store, "shop", "churn") == days
+    wishes = RetentionWishes(store)
+    wishes.note("shop", "churn", 7)
+    written = [path.stat().st_mtime_ns for path in store.folder.glob("retention/*/*")]
+    wishes.note("shop", "churn", 7)
+    RetentionWishes(store).note("shop", "churn", 7)
+    assert [path.stat().st_mtime_ns for path in store.folder.glob("retention/*/*")] == written, "nothing new was said"
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"days": "7"}', '{"days": 0}', '{"days": -3}'])
+def test_a_wish_that_cannot_be_read_deletes_nothing(
+    store: FolderStore, content: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    of_three_deployments(store)
+    RetentionWishes(store).note("shop", "churn", 1)
+    [path] = store.folder.glob("retention/*/*")
+    path.write_text(content)
+    delete_expired(store, NOW, Retention(days=1))
+    assert len(days_left(store, "churn")) == 3
+    assert len(days_left(store, "fraud")) == 1, "the others go on"
+    assert "retention/namespace=shop/deployment=churn.json" in caplog.text
+    delete_expired(store, NOW, Retention(days=1, most=7))
+    assert len(days_left(store, "churn")) == 2, "beyond the maximum nothing is kept"
+    RetentionWishes(store).note("shop", "churn", 1)
+    assert wished_days(store, "shop", "churn") == 1
 
 
 def test_one_collector_at_a_time_keeps_a_lake(store: FolderStore) -> None:

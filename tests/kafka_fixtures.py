@@ -8,7 +8,6 @@ import aiohttp
 
 from kafka_server import KafkaServer
 from monitor_fixtures import CollectorProcess, event
-from ports import free_port
 
 STRUCTURED = [("content-type", b"application/cloudevents+json; charset=utf-8")]
 
@@ -49,16 +48,9 @@ async def metric(collector: CollectorProcess, name: str, **labels: str) -> float
     """Its value now; 0 if it is not there."""
     async with aiohttp.ClientSession() as session, session.get(f"{collector.url}/metrics") as response:
         text = await response.text()
+    wanted = [f'{key}="{one}"' for key, one in labels.items()]
+    wanted = [f'{key}="{one}"' for key, one in labels.items()]
     for line in text.splitlines():
-        if (
-            line.startswith(name)
-            and line[len(name)] in " {"
-            and all(f'{key}="{one}"' in line for key, one in labels.items())
-        ):
+        if line.startswith((f"{name} ", f"{name}{{")) and all(one in line for one in wanted):
             return float(line.rpartition(" ")[2])
     return 0.0
-
-
-def another_port(collector: CollectorProcess) -> CollectorProcess:
-    """The same collector, not started."""
-    return CollectorProcess(collector.lake, collector.folder, free_port(), environment=collector.environment)

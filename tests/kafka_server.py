@@ -1,4 +1,4 @@
-"""A real Kafka on this machine: one broker that is its own controller, its jars fetched once by Maven and kept in the cache."""
+"""A real Kafka on this machine: one broker, its own controller. Maven fetches its jars once; they are kept in the cache."""
 
 import json
 import os
@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, Message, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from cluster.build import exclusive
 from cluster.layout import paths
@@ -83,10 +84,9 @@ def jars() -> Path:
             shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir(parents=True)
             (partial / "pom.xml").write_text(_POM)
-            command = ["mvn", "--batch-mode", "--quiet", "--strict-checksums", "dependency:copy-dependencies"]
-            subprocess.run(
-                [*command, "-DoutputDirectory=jars"], cwd=partial, check=True, timeout=600, stdout=subprocess.DEVNULL
-            )
+            options = ["--batch-mode", "--quiet", "--strict-checksums", "-DoutputDirectory=jars"]
+            command = ["mvn", *options, "dependency:copy-dependencies"]
+            subprocess.run(command, cwd=partial, check=True, timeout=600, stdout=subprocess.DEVNULL)
             partial.rename(folder)
     return folder
 

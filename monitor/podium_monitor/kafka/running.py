@@ -29,9 +29,17 @@ _SINK_ENDS_SECONDS = 3.0
 
 class Kafka:
     def __init__(
-        self, settings: KafkaSettings, collector_key: bytes, limits: Limits, store: Store, registry: CollectorRegistry
+        self,
+        settings: KafkaSettings,
+        member: str,
+        collector_key: bytes,
+        limits: Limits,
+        store: Store,
+        registry: CollectorRegistry,
     ) -> None:
+        """`member`: this collector's name in the consumer group, the same after a restart."""
         self._settings = settings
+        self._member = member
         self._key = collector_key
         self._limits = limits
         self._store = store
@@ -53,7 +61,7 @@ class Kafka:
             return asyncio.run_coroutine_threadsafe(committer.commit(batch, size), loop)
 
         if self._settings.sources:
-            self._source = Source(self._settings, self._key, self._limits, submit, self._metrics)
+            self._source = Source(self._settings, self._member, self._key, self._limits, submit, self._metrics)
             self._run("source", self._source)
         if self.outbox is not None:
             self._sink = Sink(self._settings, self._store, self.outbox, self._metrics)

@@ -37,6 +37,8 @@ _CALL_SECONDS = 0.1
 _PAUSE_AFTER_SECONDS = 1.0
 """A commit usually takes less: pausing throws away what was fetched ahead."""
 _LAG_SECONDS = 1.0
+_SESSION_MILLISECONDS = 15_000
+"""After a collector is gone for so long, others get its partitions."""
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 10.0
 _ANSWER_SECONDS = 5.0
 _ENDS_SECONDS = 5.0
@@ -51,9 +53,17 @@ class Stopped(Exception):
 
 class Source:
     def __init__(
-        self, settings: KafkaSettings, collector_key: bytes, limits: Limits, submit: Submit, metrics: KafkaMetrics
+        self,
+        settings: KafkaSettings,
+        member: str,
+        collector_key: bytes,
+        limits: Limits,
+        submit: Submit,
+        metrics: KafkaMetrics,
     ) -> None:
+        """`member`: the same after a restart, and no other collector's."""
         self._settings = settings
+        self._member = member
         self._topics = {topic.topic: topic for topic in settings.sources}
         self._key = collector_key
         self._limits = limits
@@ -95,6 +105,8 @@ class Source:
             {
                 **self.link.configuration(self._settings.access),
                 "group.id": self._settings.group,
+                "group.instance.id": self._member,  # a restart gets its partitions back at once
+                "session.timeout.ms": _SESSION_MILLISECONDS,
                 "auto.offset.reset": self._settings.start.lower(),
                 "partition.assignment.strategy": "cooperative-sticky",
                 "enable.auto.offset.store": False,  # by us, once rows are durable; librdkafka commits what is stored

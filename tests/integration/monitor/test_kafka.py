@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from kafka_fixtures import binary, environment, metric, structured, topic
+from kafka_fixtures import STRUCTURED, binary, environment, metric, structured, topic
 from kafka_server import KafkaServer, value_of
 from monitor_fixtures import KEY, SOURCE, CollectorProcess, batch, event, headers, prediction, rows, shadow, until
 from podium_crds.capture import capture_token, hash_key, hashed, label_token
@@ -55,12 +55,10 @@ async def test_events_of_both_modes_and_labels_become_rows(kafka: KafkaServer, s
     collector = start(told)
     seen = event("s-0", type="dev.podium.shadow.v1", data=shadow(prediction_id="e-0"), deploymentuid="uid-1")
     kafka.produce(predictions, [structured("e-0"), binary("e-1"), structured("e-1"), {**binary("e-2"), "key": b"k"}])
-    kafka.produce(predictions, [{"value": json.dumps(seen), "headers": structured("x")["headers"]}])
+    kafka.produce(predictions, [{"value": json.dumps(seen), "headers": STRUCTURED}])
     plain = {"join_key": "customer-7", "label": "yes", "namespace": "shop", "deployment": "churn"}
     label = event("l-1", type="dev.podium.label.v1", data={"join_key": 8, "label": 1}, labelledby="nightly job")
-    kafka.produce(
-        labels, [{"value": json.dumps(plain)}, {"value": json.dumps(label), "headers": structured("x")["headers"]}]
-    )
+    kafka.produce(labels, [{"value": json.dumps(plain)}, {"value": json.dumps(label), "headers": STRUCTURED}])
     await until(lambda: len(rows(collector.lake, "labels")) == 2 and len(rows(collector.lake)) == 3, 30)
     await until(lambda: len(rows(collector.lake, "shadows")) == 1)
     found = {row["event_id"]: row for row in rows(collector.lake)}
@@ -110,6 +108,6 @@ async def test_keys_of_labels_are_hashed_where_the_topic_says_so(kafka: KafkaSer
         environment(kafka, [topic(labels, holds=["Labels"], joinKeyHashing="Apply")], PODIUM_KAFKA_GROUP=f"g-{labels}")
     )
     label = event("l-1", type="dev.podium.label.v1", data={"join_key": "c-1", "label": 1}, deploymentuid="uid-1")
-    kafka.produce(labels, [{"value": json.dumps(label), "headers": structured("x")["headers"]}])
+    kafka.produce(labels, [{"value": json.dumps(label), "headers": STRUCTURED}])
     await until(lambda: len(rows(collector.lake, "labels")) == 1, 20)
     assert rows(collector.lake, "labels")[0]["join_key"] == hashed(hash_key(capture_token(KEY, SOURCE)), b"c-1")

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from chart_fixtures import CHART, REPOSITORY
+from podium_monitor.kafka.settings import kafka_settings
 from podium_monitor.lake.opening import lake_settings
 
 Manifest = dict[str, Any]
@@ -91,7 +92,31 @@ def test_the_monitor_may_call_what_it_is_told_to_call(manifests: list[Manifest],
     called = [told[name] for name in ("PODIUM_LAKE_S3_ENDPOINT", "PODIUM_OIDC_ISSUER") if name in told]
     ports = {int(found[1]) for url in called if (found := re.search(r":([0-9]+)(/|$)", url))}
     webhooks = {443, 8080} if "PODIUM_RECEIVERS_FILE" in told else set()
-    assert open_ports == {53, 443, 6443} | ports | webhooks
+    kafka = kafka_settings(without_files(environment(containers(monitor)["collector"])))
+    brokers = {int(one.rpartition(":")[2]) for one in kafka.access.brokers.split(",")} | {8444} if kafka else set()
+    assert open_ports == {53, 443, 6443} | ports | webhooks | brokers
+
+
+def without_files(told: dict[str, str]) -> dict[str, str]:
+    """What the collector is told of Kafka, as far as it can be read without its pod's files."""
+    return {name: value for name, value in told.items() if not name.endswith(("_FILE", "_DIR", "_SASL"))}
+
+
+def test_what_the_chart_says_of_kafka_is_what_the_collector_reads(monitor: Manifest) -> None:
+    collector = containers(monitor)["collector"]
+    kafka = kafka_settings(without_files(environment(collector)))
+    if kafka is None:
+        assert not [name for name in environment(collector) if "KAFKA" in name]
+        return
+    assert kafka.access.tls
+    assert [(one.topic, one.deployments, one.holds) for one in kafka.sources] == [
+        ("churn-labels", ("retention/churn",), ("Labels",))
+    ]
+    assert [(one.topic, one.covers("retention", "churn")) for one in kafka.sinks] == [("podium-retention", True)]
+    assert (kafka.group, kafka.start, kafka.dead_letter_topic) == ("podium-collector", "Earliest", "podium-dead-letters")
+    folders = {mount["mountPath"] for mount in collector["volumeMounts"]}
+    assert {value for name, value in environment(collector).items() if name.endswith("_DIR") and "KAFKA" in name} <= folders
+    assert environment(collector)["PODIUM_KAFKA_TOKEN_URL"] == "https://id.example.com:8444/token"
 
 
 def test_each_alert_leads_to_its_runbook(manifests: list[Manifest]) -> None:

@@ -44,6 +44,19 @@ def test_helm_lint_finds_nothing(helm: Run, values: str) -> None:
             ["monitor.signIn.oidc.issuer=http://id.example.com"], "at '/monitor/signIn/oidc/issuer'", id="issuer-without-tls"
         ),
         pytest.param(["monitor.signIn.type=Proxy"], "at '/monitor/signIn/proxy/names'", id="proxy-without-a-name"),
+        pytest.param(["monitor.kafka.brokers[0]=b:9092"], "at '/monitor/kafka", id="kafka-without-a-topic"),
+        pytest.param(["monitor.kafka.brokers[0]=http://b:9092"], "at '/monitor/kafka/brokers/0'", id="broker-with-a-scheme"),
+        pytest.param(["monitor.kafka.sources[0].topic=t"], "at '/monitor/kafka", id="topic-of-no-deployment"),
+        pytest.param(
+            ["monitor.kafka.sasl.mechanism=PLAIN", "monitor.kafka.sasl.credentialsSecret=s"],
+            "at '/monitor/kafka/tls/enabled'",
+            id="kafka-password-in-the-clear",
+        ),
+        pytest.param(
+            ["monitor.kafka.sasl.mechanism=SCRAM-SHA-512"],
+            "at '/monitor/kafka/sasl/credentialsSecret'",
+            id="kafka-without-credentials",
+        ),
         pytest.param(["insecureRegistries[0]=http://r:5000"], "at '/insecureRegistries/0'", id="registry-with-a-scheme"),
     ],
 )

@@ -475,7 +475,7 @@ class Rights:
         self.asked.append((verb, resource, namespace))
         return any((who, namespace) in self.granted for who in (user, *groups))
 
-    async def who(self, token: str) -> Identity | None:
+    async def who(self, token: str, asker: str = "") -> Identity | None:
         return None
 
 

@@ -1,14 +1,17 @@
 """Who may ask the evaluator's API: the operator by its own token, and whoever the API server lets get ModelDeployments."""
 
 import hmac
+import logging
 
 from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 
 from podium_crds.evidence import monitor_token
-from podium_monitor.access import AccessUnknown, Reviews
+from podium_monitor.access import AccessUnknown, Reviews, TooManyQuestions
 
-_HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "5"}}
+logger = logging.getLogger(__name__)
+
+_HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 429: {"Retry-After": "10"}, 503: {"Retry-After": "5"}}
 
 
 class Bearers:
@@ -26,13 +29,17 @@ class Bearers:
         if hmac.compare_digest(token.strip().encode(), self._operator):
             return None
         try:
-            identity = await self._reviews.who(token.strip())
+            identity = await self._reviews.who(token.strip(), request.client.host if request.client else "")
             if identity is None:
                 return told(401, "the bearer token is neither the operator's nor one that the API server knows")
             if await self._reviews.may(identity.user, identity.groups, "get", "modeldeployments", namespace):
                 return None
-        except AccessUnknown as error:
-            return told(503, f"the API server cannot be asked who this is: {error}")
+        except TooManyQuestions as error:
+            logger.warning("the API server is not asked: %s", error)
+            return told(429, "too many tokens that are nobody's come from here, or too many namespaces are asked for")
+        except AccessUnknown as error:  # it names addresses inside
+            logger.warning("the API server could not be asked who shows a token: %s", error)
+            return told(503, "the API server cannot be asked who this is, the evaluator's log says why")
         return told(403, f"{identity.user} may not get modeldeployments in the namespace {namespace}")
 
 

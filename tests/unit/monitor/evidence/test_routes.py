@@ -24,7 +24,7 @@ OPERATOR = monitor_token(KEY)
 class Team:
     """Of the namespace shop."""
 
-    async def who(self, token: str) -> Identity | None:
+    async def who(self, token: str, asker: str = "") -> Identity | None:
         if token == "api-server-is-away":
             raise AccessUnknown("no answer")
         return Identity("ann", ("analysts",)) if token == "ann's" else None

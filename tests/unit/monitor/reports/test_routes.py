@@ -34,7 +34,7 @@ class Roles:
     def __init__(self, *, down: bool = False) -> None:
         self.down = down
 
-    async def who(self, token: str) -> Identity | None:
+    async def who(self, token: str, asker: str = "") -> Identity | None:
         if self.down:
             raise AccessUnknown("no route to host")
         return Identity(token) if token in ("ada", "bob") else None

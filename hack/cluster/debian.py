@@ -30,7 +30,7 @@ PACKAGE_OF = {
     "openssl": "openssl",
     "socat": "socat",
 }
-TESTED_WITH = {"promtool": "prometheus"}
+TESTED_WITH = {"promtool": "prometheus", "java": "default-jre-headless", "mvn": "maven"}
 """Programs that only tests start: the cluster goes without them."""
 TEST_PACKAGE_OF = {"chromium": "chromium"}
 """Programs of tests that are skipped without them. Ubuntu's archive has no Chromium that apt could install."""

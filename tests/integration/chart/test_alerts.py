@@ -14,6 +14,7 @@ import yaml
 from chart_fixtures import CHART, REPOSITORY
 from podium_monitor.evaluator.figures_of import DeploymentFigures
 from podium_monitor.evaluator.metrics import EvaluatorMetrics
+from podium_monitor.kafka.metrics import KafkaMetrics
 from podium_monitor.maintenance import MaintenanceMetrics
 from podium_monitor.metrics import Metrics as CollectorMetrics
 from podium_monitor.world import Watched
@@ -131,6 +132,15 @@ FIRES = [
     ),
     Fire("PodiumLakeStuck", 6, {"podium_monitor_oldest_unacknowledged_seconds{}": "0 70x20"}, ""),
     Fire("PodiumLakeNotKept", 4, {"podium_monitor_maintenance_failures_total{}": "0 2 4 6 8 8 8 8"}, ""),
+    Fire(
+        "PodiumKafkaStalled",
+        6,
+        {
+            'podium_monitor_kafka_stalled_seconds{direction="Sink"}': "0 301x20",
+            'podium_monitor_kafka_stalled_seconds{direction="Source"}': "0x21",
+        },
+        "",
+    ),
     Fire("PodiumEvaluationLate", 16, both("podium_monitor_evaluation_lag_seconds", "60 4000x30", "60x30")),
     Fire("PodiumEvaluationFails", 4, both("podium_monitor_evaluation_errors_total", "0 1 2 3 4x20", "0 1 1x20")),
     Fire("PodiumDriftDetected", 1, both("podium_monitor_finding", "0 2x5", "0x6", ', type="DriftDetected"')),
@@ -211,6 +221,7 @@ def metrics_told() -> set[str]:
     """By scoring pods, operator, collector and evaluator, as each of them makes its own."""
     collector, evaluator = CollectorMetrics(), EvaluatorMetrics()
     MaintenanceMetrics(collector.registry)
+    KafkaMetrics(collector.registry)
     figures = DeploymentFigures(Nothing())
     evaluator.registry.register(figures)
     registries = [OperatorMetrics().registry, collector.registry, evaluator.registry]

@@ -23,6 +23,8 @@ from serving_fixtures import make_package
 
 SCORING_IMAGE = "registry.test/podium/serving@sha256:" + "a" * 64
 OPERATOR_IMAGE = "registry.test/podium/operator@sha256:" + "b" * 64
+SHORT_LEASE_SECONDS = 8.0
+"""For an operator that is killed or frozen: so long the next one waits."""
 CRDS = sorted((Path(__file__).parents[2] / "crds").glob("podium.dev_*.yaml"))
 
 
@@ -119,11 +121,16 @@ class World:
     operators: list[OperatorProcess] = field(default_factory=list)
 
     def operator(
-        self, name: str = "operator-a", *, proxied: bool = True, scoring_image: str = SCORING_IMAGE, **variables: str
+        self, name: str = "operator-a", *, lease_seconds: float = 15.0, scoring_image: str = SCORING_IMAGE, **variables: str
     ) -> OperatorProcess:
-        """`variables` are of the operator's environment."""
-        kubeconfig = self.proxy.kubeconfig(self.folder / f"{name}.kubeconfig") if proxied else self.kubeconfig
-        environment = self.environment() | {"PODIUM_SCORING_IMAGE": scoring_image} | variables
+        """`variables` are of the operator's environment. Who renews late ends: short leases are for tests that wait for that."""
+        kubeconfig = self.proxy.kubeconfig(self.folder / f"{name}.kubeconfig")
+        lease = {
+            "PODIUM_LEASE_SECONDS": f"{lease_seconds:g}",
+            "PODIUM_LEASE_RENEW_SECONDS": f"{lease_seconds * 0.75:g}",
+            "PODIUM_LEASE_RETRY_SECONDS": "0.5",
+        }
+        environment = self.environment() | lease | {"PODIUM_SCORING_IMAGE": scoring_image} | variables
         made = OperatorProcess(name, kubeconfig, self.folder, environment)
         made.start()
         self.operators.append(made)
@@ -138,9 +145,6 @@ class World:
             "PODIUM_INSECURE_REGISTRIES": self.registry.host,
             "PODIUM_HEALTH_PORT": str(free_port()),
             "PODIUM_HEALTH_BIND": "127.0.0.1",
-            "PODIUM_LEASE_SECONDS": "4",
-            "PODIUM_LEASE_RENEW_SECONDS": "3",
-            "PODIUM_LEASE_RETRY_SECONDS": "0.5",
         }
 
     async def versions(self, *names: str) -> None:
@@ -163,7 +167,7 @@ class World:
         assert found is not None
         return found
 
-    async def ready(self, champion: str, name: str = "demo", seconds: float = 60.0) -> Manifest:
+    async def ready(self, champion: str, name: str = "demo", seconds: float = 120.0) -> Manifest:
         """Waits until the deployment says that `champion` serves and is Ready for its newest generation."""
 
         async def look() -> Manifest | None:
@@ -181,7 +185,7 @@ class World:
         except AssertionError as error:
             raise AssertionError(f"{error}\n{await self.report(name)}") from None
 
-    async def refused(self, reason: str, name: str = "demo", seconds: float = 60.0) -> Manifest:
+    async def refused(self, reason: str, name: str = "demo", seconds: float = 120.0) -> Manifest:
         async def look() -> Manifest | None:
             found = await self.deployment(name)
             return found if found.get("status", {}).get("reason") == reason else None

@@ -5,7 +5,7 @@ import pytest
 
 from harness.api import eventually
 from harness.questions import question
-from harness.world import World, condition, message, wait_for
+from harness.world import SHORT_LEASE_SECONDS, World, condition, message, wait_for
 
 pytestmark = pytest.mark.integration
 
@@ -22,7 +22,7 @@ async def ask(world: World, a: float, b: float) -> tuple[float, str]:
 
 
 async def test_a_verified_version_answers_and_then_nothing_is_written(world: World) -> None:
-    world.operator()
+    world.operator(lease_seconds=SHORT_LEASE_SECONDS)
     await world.versions("sum-1")
     await world.deploy("sum-1", serving={"replicas": 2})
     ready = await world.ready("sum-1")

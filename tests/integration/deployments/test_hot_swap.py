@@ -13,7 +13,7 @@ from demo.load import Load, Outcome, figures
 from harness.api import eventually
 from harness.api_proxy import Write
 from harness.questions import question
-from harness.world import World, condition, wait_for
+from harness.world import SHORT_LEASE_SECONDS, World, condition, wait_for
 
 pytestmark = pytest.mark.integration
 
@@ -95,7 +95,7 @@ async def test_all_replicas_flip_together_under_load_and_no_request_fails(world:
 async def test_an_operator_killed_in_a_gap_is_followed_by_one_that_finishes_the_swap(
     world: World, moment: str, matches: Callable[[Write], bool]
 ) -> None:
-    operator = world.operator()
+    operator = world.operator(lease_seconds=SHORT_LEASE_SECONDS)
     await start(world)
 
     async def die() -> None:
@@ -104,7 +104,7 @@ async def test_an_operator_killed_in_a_gap_is_followed_by_one_that_finishes_the_
     gap = Gap(world, moment, matches, die)
     async with Load(world.any_pod_url, [question()], rate=50) as load:
         await world.deploy("sum-2", serving={"replicas": 3})
-        await asyncio.wait_for(gap.reached.wait(), 30)
+        await asyncio.wait_for(gap.reached.wait(), 60)
         world.operator("operator-b")
         await world.ready("sum-2")
         await wait_for(0.5)
@@ -117,7 +117,7 @@ async def test_an_operator_killed_in_a_gap_is_followed_by_one_that_finishes_the_
 async def test_a_leader_frozen_in_a_gap_and_woken_later_changes_nothing(
     world: World, moment: str, matches: Callable[[Write], bool]
 ) -> None:
-    operator = world.operator()
+    operator = world.operator(lease_seconds=SHORT_LEASE_SECONDS)
     await start(world)
 
     async def freeze() -> None:
@@ -126,7 +126,7 @@ async def test_a_leader_frozen_in_a_gap_and_woken_later_changes_nothing(
     gap = Gap(world, moment, matches, freeze)
     async with Load(world.any_pod_url, [question()], rate=50) as load:
         await world.deploy("sum-2", serving={"replicas": 3})
-        await asyncio.wait_for(gap.reached.wait(), 30)
+        await asyncio.wait_for(gap.reached.wait(), 60)
         world.operator("operator-b")
         epoch = (await world.ready("sum-2"))["status"]["epoch"]
         operator.thaw()
@@ -143,7 +143,7 @@ async def test_a_leader_frozen_in_a_gap_and_woken_later_changes_nothing(
 
 
 async def test_a_write_that_an_old_leader_sent_before_it_froze_and_that_arrives_late_is_refused(world: World) -> None:
-    operator = world.operator()
+    operator = world.operator(lease_seconds=SHORT_LEASE_SECONDS)
     await start(world)
     done = asyncio.Event()
 
@@ -153,7 +153,7 @@ async def test_a_write_that_an_old_leader_sent_before_it_froze_and_that_arrives_
 
     gap = Gap(world, "before", is_commit, freeze_and_hold)
     await world.deploy("sum-2", serving={"replicas": 3})
-    await asyncio.wait_for(gap.reached.wait(), 30)
+    await asyncio.wait_for(gap.reached.wait(), 60)
     world.operator("operator-b")
     epoch = (await world.ready("sum-2"))["status"]["epoch"]
     record = await world.record()
@@ -187,7 +187,7 @@ async def test_a_pod_that_starts_in_a_gap_serves_the_committed_plan_only(
     gap = Gap(world, moment, matches, disturb)
     async with Load(world.any_pod_url, [question()], rate=50) as load:
         await world.deploy("sum-2", serving={"replicas": 3})
-        await asyncio.wait_for(gap.reached.wait(), 30)
+        await asyncio.wait_for(gap.reached.wait(), 60)
         await world.ready("sum-2")
 
         async def all_ready() -> bool:

@@ -104,16 +104,13 @@ def class_losses(loss: ClassLoss, truth: Codes, said: Codes, probabilities: Floa
     return np.where(known, ((probabilities**2).sum(axis=1) - 2 * given + 1) / 2, np.nan)
 
 
-def possible_differences(loss: Literal["Brier", "LogLoss"], champion: Floats, challenger: Floats) -> Floats:
-    """The most by which two losses of a unit can differ, whatever is true, shape (n,). Known before its label is.
+def possible_surprises(champion: Floats, challenger: Floats) -> Floats:
+    """The most by which the LogLoss of two models can differ on a unit, whatever is true, shape (n,).
 
-    Probabilities of either model, shapes (n, n_classes), NaN where missing.
+    Probabilities of either, shapes (n, n_classes), NaN where missing.
     """
-    if loss == "LogLoss":
-        old, new = (np.log(np.clip(found, LOG_LOSS_FLOOR, 1 - LOG_LOSS_FLOOR)) for found in (champion, challenger))
-        return np.asarray(np.abs(old - new).max(axis=1))
-    squares = ((champion**2).sum(axis=1) - (challenger**2).sum(axis=1)) / 2
-    return np.asarray(np.abs(squares[:, np.newaxis] - (champion - challenger)).max(axis=1))
+    old, new = (np.log(np.clip(found, LOG_LOSS_FLOOR, 1 - LOG_LOSS_FLOOR)) for found in (champion, challenger))
+    return np.asarray(np.abs(old - new).max(axis=1))
 
 
 def number_losses(loss: NumberLoss, truth: Floats, prediction: Floats) -> Floats:

@@ -124,9 +124,8 @@ def held(
     unwatched = may_mislead((units - labelled)[places], rarest)
     if begins_at is not None:
         unwatched &= batch.moments[places] < np.datetime64((begins_at + length).replace(tzinfo=None), "us")
-    moments = batch.moments[places]
-    together = np.append(moments[1:] == moments[:-1], False)[: len(moments)]  # labels that were posted at once are one look
-    return Watch(classes, begins_at), lacks | unwatched | behind | together
+    # Not at a late one either: of many labels that are posted at once the first says nothing of those behind it.
+    return Watch(classes, begins_at), lacks | unwatched | behind | batch.late[places]
 
 
 def _moment(moments: npt.NDArray[np.datetime64], chosen: Truths) -> datetime | None:

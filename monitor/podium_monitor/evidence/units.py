@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from podium_evaluation.expressions import Expression
-from podium_evaluation.losses import ClassLoss, NumberLoss, class_losses, number_losses, possible_differences
+from podium_evaluation.losses import ClassLoss, NumberLoss, class_losses, number_losses, possible_surprises
 from podium_evaluation.sequences import Floats
 from podium_monitor.evaluations.answers import coded
 from podium_monitor.evaluations.subject import Outputs
@@ -159,16 +159,14 @@ def losses_of(metric: str, answers: Answers, rows: Rows, expression: Expression 
 
 
 def reach_of(metric: str, champion: Answers, challenger: Answers) -> Floats:
-    """By how much the losses of a unit could have differed, whatever had been true, shape (n,); NaN where that is not known:
-    its label may be anything."""
-    if metric == "ZeroOne":
-        decided = [_names(one)[one.decided()] for one in (champion, challenger)]
-        return np.asarray(decided[0] != decided[1], dtype=np.float64)
+    """By how much the losses of a unit could have differed, whatever had been true, shape (n,). NaN where nothing says so
+    before the label does. LogLoss: by what both said of it; of inputs that have not come yet that says nothing."""
+    if metric in ("ZeroOne", "Brier"):
+        return np.ones(len(champion.said))
     if metric == "AbsoluteError":
         return np.abs(champion.numbers() - challenger.numbers())
-    if metric in ("Brier", "LogLoss") and champion.outputs.classes == challenger.outputs.classes:
-        probabilities = champion.probabilities(), challenger.probabilities()
-        return possible_differences("Brier" if metric == "Brier" else "LogLoss", *probabilities)
+    if metric == "LogLoss" and champion.outputs.classes == challenger.outputs.classes:
+        return possible_surprises(champion.probabilities(), challenger.probabilities())
     return np.full(len(champion.said), np.nan)
 
 
@@ -219,12 +217,8 @@ def _prediction(answers: Answers) -> npt.NDArray[Any]:
     """The decided class's name, or the number."""
     if not answers.outputs.classes:
         return answers.numbers()
-    return _names(answers)[answers.decided()]
-
-
-def _names(answers: Answers) -> Objects:
-    """Of the classes, by their codes; None by -1."""
-    return _objects([*answers.outputs.classes, None])
+    names = _objects([*answers.outputs.classes, None])
+    return names[answers.decided()]
 
 
 def _nothing(rows: Rows) -> Floats:

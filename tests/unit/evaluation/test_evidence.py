@@ -17,12 +17,13 @@ from podium_evaluation.evidence import (
     assigned,
     assigned_thresholds,
     continued,
+    hidden,
     is_enough,
     missing_units,
     paired,
     paired_thresholds,
 )
-from podium_evaluation.losses import class_losses, number_losses
+from podium_evaluation.losses import class_losses, number_losses, possible_surprises
 from podium_evaluation.sequences import Decision, confidence_sequence, first_verdict
 
 RUNS = 2000
@@ -185,6 +186,50 @@ def delayed(chance: np.random.Generator, units: int) -> tuple[npt.NDArray[np.boo
     champion = np.where(truth, 0.7, 0.3) + chance.normal(0, 0.5, units)
     challenger = np.where(truth, 0.3, 0.7) + chance.normal(0, 0.5, units)
     return truth, delay, champion, challenger
+
+
+def rarely_wrong(chance: np.random.Generator, units: int) -> Floats:
+    """A loss of at most 1: one model is a thousandth better on nearly all units, and wrong on one in a thousand."""
+    return np.where(chance.random(units) < 0.001, -1.0, 0.001 / 0.999)
+
+
+def test_losses_that_are_rarely_large_mislead_nobody_who_knows_how_large_they_may_be() -> None:
+    """Who looks at what came only errs before the first of them."""
+
+    def run(chance: np.random.Generator, *, known: bool) -> Differences:
+        values = rarely_wrong(chance, 4000)
+        reach = np.ones(4000) if known else None
+        return paired(values, np.zeros(4000), classes(chance.random(4000) < 0.3), reach)
+
+    thresholds = paired_thresholds(classes=True, zero_one=False)
+    assert false_decisions(lambda chance: run(chance, known=True), thresholds) <= MOST_FALSE
+    assert false_decisions(lambda chance: run(chance, known=False), thresholds, runs=100) > 20
+
+
+def test_a_verdict_waits_until_what_was_not_seen_could_not_change_it() -> None:
+    question = Question(ALPHA, 0.0, NO_THRESHOLDS)
+    always = paired(np.full(4000, 0.001), np.zeros(4000), one_class(4000), np.ones(4000))
+    standing, _ = continued(Standing(), always, question)
+    assert standing.verdict is not None
+    assert standing.verdict.units == int(-np.log(ALPHA) / 0.001) + 1
+    assert hidden(standing, ALPHA) == pytest.approx(-np.log(ALPHA) / 4000)
+
+
+def test_a_difference_may_not_be_larger_than_it_could_be_but_as_large_as_it_was() -> None:
+    found = paired(np.array([3.0, 1.0]), np.zeros(2), one_class(2), np.array([1.0, np.nan]))
+    assert found.reach.tolist() == [3.0, 1.0]
+    champion, challenger = np.array([[0.9, 0.1], [0.5, 0.5]]), np.array([[1.0, 0.0], [0.5, 0.5]])
+    assert possible_surprises(champion, challenger) == pytest.approx([np.log(0.1 / 1e-15), 0.0])
+
+
+def test_looks_that_are_held_take_no_verdict_and_leave_the_sequence_as_it_is() -> None:
+    units, question = 3000, Question(ALPHA, 0.0, paired_thresholds(classes=False, zero_one=False))
+    differences = paired(np.random.default_rng(1).normal(0.5, 1, units), np.zeros(units), one_class(units))
+    free, sequence = continued(Standing(), differences, question)
+    kept, same = continued(Standing(), differences, question, np.arange(units) < 2000)
+    never, _ = continued(Standing(), differences, question, np.ones(units, dtype=np.bool_))
+    assert same.lower.tolist() == sequence.lower.tolist()
+    assert [found.verdict.units if found.verdict else None for found in (free, kept, never)] == [1000, 2001, None]
 
 
 def test_labels_that_come_later_for_one_class_mislead_nobody_who_waits_for_the_horizon() -> None:

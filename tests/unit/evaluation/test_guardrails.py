@@ -105,6 +105,46 @@ def test_a_ratio_of_selection_rates_is_of_the_lowest_to_the_highest() -> None:
     assert "1 groups" in selection_rate_ratio({"a": (5, 10)}, ALPHA, 0.8).message
 
 
+def test_groups_that_come_later_take_nothing_from_those_that_were_there() -> None:
+    """The k-th has alpha / (k (k + 1)): what was said of the first two stands when a third comes."""
+    two = selection_rate_ratio({"a": (500, 1000), "b": (300, 1000)}, ALPHA, 0.5)
+    three = selection_rate_ratio({"a": (500, 1000), "b": (300, 1000), "c": (400, 1000)}, ALPHA, 0.5)
+    assert (three.low, three.high) == (two.low, two.high)
+    (low, high), (least, most) = rate_bounds(500, 1000, ALPHA / 2), rate_bounds(300, 1000, ALPHA / 6)
+    assert (two.low, two.high) == pytest.approx((least / high, most / low))
+
+
+def test_groups_that_come_one_after_the_other_are_called_unequal_in_alpha_of_the_runs_at_most() -> None:
+    """Five groups with one selection rate, a new one every 300 units."""
+    chance, wrong, runs = np.random.default_rng(9), 0, 500
+    for _ in range(runs):
+        here = np.minimum(chance.integers(0, 5, 1500), np.arange(1500) // 300)
+        selected = chance.random(1500) < 0.3
+        broken = False
+        for units in range(200, 1501, 325):
+            counts = [(str(k), here[:units] == k) for k in range(5)]
+            groups = {name: (int(selected[:units][mask].sum()), int(mask.sum())) for name, mask in counts if mask.any()}
+            broken |= selection_rate_ratio(groups, ALPHA, 1.0).state == "Broken"
+        wrong += broken
+    assert wrong <= binom.ppf(0.99, runs, ALPHA)
+
+
+def test_a_rare_error_at_its_bound_is_called_neither_broken_nor_kept() -> None:
+    """The increase of the error rate is 0.002, the bound too. Without 30 units that differ and without what was not seen
+    yet, a fifth of the runs is decided."""
+    chance, decided, runs, units = np.random.default_rng(4), 0, 500, 6000
+    for _ in range(runs):
+        values = np.where(chance.random(units) < 0.002, -1.0, 0.0)
+        for end in range(1000, units + 1, 500):
+            running, _ = advance(Running(), values[:end], ALPHA)
+            enough = int((values[:end] != 0).sum()) >= 30
+            judged = loss_increase(running, ALPHA, 0.002, enough=enough, hidden=-math.log(ALPHA) / end)
+            if judged.state != "NotEnoughData":
+                decided += 1
+                break
+    assert decided <= binom.ppf(0.99, runs, ALPHA)
+
+
 def test_a_loss_is_broken_only_beyond_doubt_and_with_units_enough() -> None:
     chance = np.random.default_rng(6)
     running, _ = advance(Running(), chance.normal(-0.5, 1.0, 5000), ALPHA)

@@ -99,6 +99,28 @@ def test_a_verdict_needs_units_of_both_classes_and_discordant_pairs() -> None:
     assert not differences("ZeroOne", target, scores, scores).enough.any()
 
 
+def test_pairs_of_rank_need_a_thousand_rows_and_thirty_that_differ() -> None:
+    target = np.tile([1, 0], 800)
+    differing = np.where(np.arange(1600) % 40 < 4, 0.2, 0.9)
+    scores = np.where(target == 1, 0.5, 0.3)
+    found = differences("Rank", target, scores, np.where(target == 1, differing, 0.3))
+    assert int(np.argmax(found.enough)) == 499, "the 1,000th row makes the 500th pair"
+    few = differences("Rank", target, scores, np.where((target == 1) & (np.arange(1600) < 50), 0.1, scores))
+    assert not few.enough.any()
+
+
+@pytest.mark.parametrize(("positives", "noise"), [(0.05, 0.3), (0.3, 1.0)])
+def test_equal_ranks_are_told_apart_in_alpha_of_the_runs_at_most(positives: float, noise: float) -> None:
+    chance, false, runs = np.random.default_rng(8), 0, 500
+    for _ in range(runs):
+        truth = (chance.random(2500) < positives).astype(float)
+        scores = [truth + chance.normal(0, noise, 2500) for _ in range(2)]
+        found = differences("Rank", truth, scores[0], scores[1])
+        verdict = first_verdict(confidence_sequence(found.values, 0.05), found.enough)
+        false += verdict.decision in (Decision.BETTER, Decision.WORSE)
+    assert false <= binom.ppf(0.99, runs, 0.05)
+
+
 @pytest.mark.parametrize("loss", ["Brier", "LogLoss", "ZeroOne"])
 def test_a_loss_that_needs_probabilities_says_so(loss: str) -> None:
     with pytest.raises(NotProbabilities, match=r"needs probabilities: the score of row 1 is 1\.5"):

@@ -123,7 +123,7 @@ class World:
     def operator(
         self, name: str = "operator-a", *, lease_seconds: float = 15.0, scoring_image: str = SCORING_IMAGE, **variables: str
     ) -> OperatorProcess:
-        """`variables` are of its environment. Who renews late ends: a short lease is for tests that wait for one to lapse."""
+        """Who renews late ends: short leases are for tests that wait for one to lapse."""
         kubeconfig = self.proxy.kubeconfig(self.folder / f"{name}.kubeconfig")
         lease = {
             "PODIUM_LEASE_SECONDS": f"{lease_seconds:g}",

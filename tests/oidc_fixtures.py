@@ -1,9 +1,11 @@
 """An OpenID provider that signs people in without asking, and the authorities that a proxy needs."""
 
+import asyncio
 import base64
 import hashlib
 import secrets
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,6 +16,7 @@ from typing import Any
 
 import jwt
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -41,18 +44,21 @@ class Provider:
     """Of the discovery document."""
     signing_key: Any = None
     """Another than the published one."""
+    silent: set[str] = field(default_factory=set)
+    """Paths that take a question and never answer."""
+    asked: Counter[str] = field(default_factory=Counter)
     key_fetches: int = 0
     exchanges: int = 0
     _codes: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Provider"]:
-        application = web.Application()
+        application = web.Application(middlewares=[self._perhaps_silent])
         application.router.add_get("/.well-known/openid-configuration", self._configuration)
         application.router.add_get("/keys", self._keys)
         application.router.add_get("/authorize", self._authorize)
         application.router.add_post("/token", self._token)
-        runner = web.AppRunner(application, access_log=None)
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
         try:
             await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -61,6 +67,13 @@ class Provider:
             yield self
         finally:
             await runner.cleanup()
+
+    @web.middleware
+    async def _perhaps_silent(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        self.asked[request.path] += 1
+        if request.path in self.silent:
+            await asyncio.Event().wait()
+        return await handler(request)
 
     async def _configuration(self, request: web.Request) -> web.Response:
         found = {

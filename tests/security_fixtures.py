@@ -1,5 +1,6 @@
 """Certificates, mounted Secrets, and an issuer of tokens with a real HTTP server, for tests of who may ask."""
 
+import asyncio
 import base64
 import itertools
 import json
@@ -135,6 +136,8 @@ class FakeIssuer:
     url: str = ""
     status: int = 200
     configuration: dict[str, Any] = field(default_factory=dict)
+    silent: bool = False
+    """It takes questions and never answers."""
     fetches: int = 0
 
     @asynccontextmanager
@@ -142,7 +145,7 @@ class FakeIssuer:
         application = web.Application()
         application.router.add_get("/.well-known/openid-configuration", self._configuration)
         application.router.add_get("/keys", self._keys)
-        runner = web.AppRunner(application, access_log=None)
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
         try:
             site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -161,4 +164,6 @@ class FakeIssuer:
 
     async def _keys(self, request: web.Request) -> web.Response:
         self.fetches += 1
+        if self.silent:
+            await asyncio.Event().wait()
         return web.json_response({"keys": self.keys}, status=self.status)

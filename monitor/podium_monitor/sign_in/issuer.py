@@ -4,8 +4,8 @@ import asyncio
 import base64
 import json
 import ssl
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -13,19 +13,17 @@ from urllib.parse import quote, urlsplit
 import aiohttp
 import jwt
 
+from podium_monitor.sign_in.kept import IssuerSilent, Kept
 from podium_monitor.sign_in.oidc import CALLBACK, Attempt, UnknownKey, verified
 from podium_monitor.sign_in.settings import Oidc
 from podium_monitor.sign_in.visitors import Refused
 
-_TIMEOUT = aiohttp.ClientTimeout(total=10)
+ANSWER_SECONDS = 5.0
+"""So long may one answer take, from connecting to its last byte."""
+_MOST_EXCHANGES = 16
+_TURN_SECONDS = 2.0
+"""Codes that are exchanged at once, and how long others wait for their turn: anybody can come back with a code."""
 _MOST_BYTES = 1 << 20
-_KNOWN_SECONDS = 3600.0
-_KEYS_SECONDS = 10.0
-"""At least so long between two fetches of the keys: a stream of forged tokens does not become a stream of requests."""
-
-
-class IssuerSilent(Exception):
-    """The issuer could not be asked, or made no sense. Trying again may help."""
 
 
 @dataclass(frozen=True)
@@ -41,36 +39,33 @@ class Published:
 
 
 class Issuer:
-    """For one event loop. What is published is known for an hour, keys until an unknown one signs."""
+    """For one event loop. What is published, keys too, is fetched hourly, and keys when an unknown one signs."""
 
     def __init__(self, settings: Oidc) -> None:
         self._settings = settings
-        self._lock = asyncio.Lock()
-        self._published: tuple[float, Published] | None = None
-        self._keys: tuple[float, Sequence[jwt.PyJWK]] | None = None
+        self._published = Kept(self._discovered)
+        self._keys = Kept(self._fetched_keys)
+        self._exchanges = asyncio.Semaphore(_MOST_EXCHANGES)
 
     async def published(self) -> Published:
         """Raises IssuerSilent."""
-        async with self._lock:
-            if self._published is None or time.monotonic() - self._published[0] > _KNOWN_SECONDS:
-                address = self._settings.issuer.rstrip("/") + "/.well-known/openid-configuration"
-                self._published = time.monotonic(), _published(await self._json("GET", address), self._settings)
-            return self._published[1]
+        return await self._published.get()
 
     async def claims(self, code: str, begun: Attempt) -> dict[str, Any]:
         """Of the verified ID token that `code` is worth. Raises IssuerSilent and Refused."""
         published = await self.published()
         token = await self._exchanged(published, code, begun)
         try:
-            return verified(token, await self._known(published, 0.0), self._settings, begun.nonce)
+            return verified(token, await self._keys.get(), self._settings, begun.nonce)
         except UnknownKey:
-            return verified(token, await self._known(published, time.monotonic()), self._settings, begun.nonce)
+            return verified(token, await self._keys.newer(), self._settings, begun.nonce)
 
-    async def _known(self, published: Published, newer_than: float) -> Sequence[jwt.PyJWK]:
-        async with self._lock:
-            if self._keys is None or (self._keys[0] < newer_than and time.monotonic() - self._keys[0] > _KEYS_SECONDS):
-                self._keys = time.monotonic(), _keys(await self._json("GET", published.keys))
-            return self._keys[1]
+    async def _discovered(self) -> Published:
+        address = self._settings.issuer.rstrip("/") + "/.well-known/openid-configuration"
+        return _published(await self._json("GET", address), self._settings)
+
+    async def _fetched_keys(self) -> Sequence[jwt.PyJWK]:
+        return _keys(await self._json("GET", (await self.published()).keys))
 
     async def _exchanged(self, published: Published, code: str, begun: Attempt) -> str:
         settings = self._settings
@@ -87,11 +82,25 @@ class Issuer:
             headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
         elif settings.client_secret:
             form["client_secret"] = settings.client_secret
-        answer = await self._json("POST", published.token, form, headers)
+        async with self._turn():
+            answer = await self._json("POST", published.token, form, headers)
         token = answer.get("id_token")
         if not isinstance(token, str):
             raise Refused("The issuer's answer holds no ID token.")
         return token
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """Raises IssuerSilent."""
+        try:
+            async with asyncio.timeout(_TURN_SECONDS):
+                await self._exchanges.acquire()
+        except TimeoutError as error:
+            raise IssuerSilent(f"{_MOST_EXCHANGES} codes are being exchanged, none is done") from error
+        try:
+            yield
+        finally:
+            self._exchanges.release()
 
     async def _json(
         self, method: str, address: str, form: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None
@@ -101,7 +110,7 @@ class Issuer:
             trusted = ssl.create_default_context(cafile=str(self._settings.ca_file))
         try:
             async with (
-                aiohttp.ClientSession(timeout=_TIMEOUT) as session,
+                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ANSWER_SECONDS)) as session,
                 session.request(method, address, data=form, headers=headers, ssl=trusted, allow_redirects=False) as response,
             ):
                 content = await _bounded(response.content)

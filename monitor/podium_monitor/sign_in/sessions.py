@@ -12,7 +12,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from podium_monitor.access import Identity
-from podium_monitor.sign_in.issuer import Issuer, IssuerSilent
+from podium_monitor.sign_in.issuer import Issuer
+from podium_monitor.sign_in.kept import IssuerSilent
 from podium_monitor.sign_in.oidc import CALLBACK, attempt, attempt_of, authorization_address, code_of, identity_in
 from podium_monitor.sign_in.sealing import Sealer
 from podium_monitor.sign_in.settings import Oidc

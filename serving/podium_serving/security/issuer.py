@@ -21,6 +21,8 @@ REFRESH_SECONDS = 300.0
 """Issuers publish a key well before they sign with it."""
 LEAST_PAUSE_SECONDS = 10.0
 """Between two fetches, whatever tokens with unknown keys come."""
+STALE_SECONDS = 86_400.0
+"""After which keys that could not be read again verify nothing more: one of them may have been withdrawn since."""
 _FIRST_PAUSE_SECONDS = 1.0
 _REQUEST_SECONDS = 10.0
 _MOST_BYTES = 1024 * 1024
@@ -28,7 +30,8 @@ _DISCOVERY = "/.well-known/openid-configuration"
 
 
 class Issuer:
-    """The keys of one issuer. `take` gets every set that was fetched, in the event loop."""
+    """The keys of one issuer. `take` gets every set that was fetched, in the event loop, and an empty one when the last is
+    too old."""
 
     def __init__(self, issuer: str, jwks_uri: str, take: Callable[[Keys], None]) -> None:
         self._issuer = issuer
@@ -36,6 +39,7 @@ class Issuer:
         self._take = take
         self._asked = asyncio.Event()
         self._complaint = ""
+        self._read_at: float | None = None
         for url in filter(None, (issuer, jwks_uri)):
             if urlsplit(url).scheme != "https":
                 logger.warning("%s is spoken to in the clear: whoever can change that traffic can make valid tokens", url)
@@ -58,8 +62,19 @@ class Issuer:
                         await asyncio.wait_for(self._asked.wait(), REFRESH_SECONDS)
                     await asyncio.sleep(began + LEAST_PAUSE_SECONDS - time.monotonic())
                 else:
+                    self._let_lapse()
                     await asyncio.sleep(pause)
                     pause = min(pause * 2, LEAST_PAUSE_SECONDS)
+
+    def _let_lapse(self) -> None:
+        if self._read_at is not None and time.monotonic() - self._read_at > STALE_SECONDS:
+            logger.critical(
+                "the keys of %s were read last %.0f h ago: no token is taken until they can be read",
+                self._issuer,
+                STALE_SECONDS / 3600,
+            )
+            self._read_at = None
+            self._take({})
 
     async def _fetched(self, client: Client) -> bool:
         try:
@@ -74,6 +89,7 @@ class Issuer:
             self._complaint = text
             return False
         self._complaint = ""
+        self._read_at = time.monotonic()
         self._take(keys)
         return True
 

@@ -25,7 +25,7 @@ LEEWAY_SECONDS = 30
 MOST_TOKEN_BYTES = 16_384
 MOST_REMEMBERED = 4096
 """Tokens that were verified. The oldest is forgotten first, which costs one more verification."""
-_NOT_YET = "the issuer's keys are not known here yet; try again"
+_NOT_YET = "the issuer's keys are not known here; try again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class TokenGate:
             logger.info("%d keys of %s are known: %s", len(keys), self._issuer_name, ", ".join(sorted(keys))[:500])
             self._remembered.clear()
         was_known, self._keys = self.known, keys
-        if not was_known:
+        if self.known and not was_known:
             self._on_known()
 
     def refusal(self, authorization: bytes, api_key: bytes) -> ServingError | None:

@@ -1,5 +1,6 @@
 """Signing in with a real issuer over real sockets. The dashboard's own address is https: the test plays the TLS in front."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -187,7 +188,7 @@ async def test_a_token_signed_with_the_public_key_as_a_secret_lets_nobody_in(
 async def test_new_keys_of_the_issuer_are_fetched_when_one_is_unknown(
     key: rsa.RSAPrivateKey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("podium_monitor.sign_in.issuer._KEYS_SECONDS", 0.0)
+    monkeypatch.setattr("podium_monitor.sign_in.kept.PAUSE_SECONDS", 0.0)
     async with Provider(key).running() as provider, browsing(provider, Rights()) as browser:
         assert (await browser.get(await browser.signed_in()))[0] == 303
         provider.kid, provider.key = "two", rsa_key()
@@ -279,3 +280,44 @@ async def test_the_answers_of_the_sign_in_carry_the_headers_that_keep_browsers_f
             assert "unsafe" not in headers["Content-Security-Policy"]
             assert headers["X-Content-Type-Options"] == "nosniff"
             assert headers["Referrer-Policy"] == "same-origin"
+
+
+async def test_a_silent_issuer_delays_all_who_sign_in_once_and_not_one_after_the_other(
+    key: rsa.RSAPrivateKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("podium_monitor.sign_in.issuer.ANSWER_SECONDS", 1.0)
+    async with Provider(key).running() as provider, browsing(provider, Rights()) as browser:
+        configuration = "/.well-known/openid-configuration"
+        provider.silent.add(configuration)
+        began = time.monotonic()
+        answers = await asyncio.gather(*(browser.get("/sign-in") for _ in range(30)))
+        assert {status for status, _, _ in answers} == {503}
+        status, body, _ = await browser.get("/sign-in")
+        assert (status, "does not answer" in body, provider.url in body) == (503, True, False)
+        assert time.monotonic() - began < 15  # 31 seconds, one after the other
+        assert provider.asked[configuration] == 1
+
+
+async def test_who_signs_in_does_not_wait_for_an_issuer_that_was_asked_an_hour_ago(
+    key: rsa.RSAPrivateKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("podium_monitor.sign_in.kept.FRESH_SECONDS", 0.0)
+    monkeypatch.setattr("podium_monitor.sign_in.kept.PAUSE_SECONDS", 0.0)
+    async with Provider(key).running() as provider, browsing(provider, Rights()) as browser:
+        assert (await browser.get(await browser.signed_in()))[0] == 303
+        provider.silent |= {"/.well-known/openid-configuration", "/keys"}
+        async with asyncio.timeout(4):  # an answer may take 5 s
+            assert (await browser.get(await browser.signed_in()))[0] == 303
+
+
+async def test_codes_that_the_issuer_does_not_exchange_hold_up_no_page(
+    key: rsa.RSAPrivateKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("podium_monitor.sign_in.issuer._TURN_SECONDS", 0.5)
+    async with Provider(key).running() as provider, browsing(provider, Rights()) as browser:
+        back = await browser.signed_in()
+        provider.silent.add("/token")
+        coming = [asyncio.ensure_future(browser.get(back)) for _ in range(40)]
+        assert (await browser.get("/sign-in"))[0] == 303
+        assert {status for status, _, _ in await asyncio.gather(*coming)} == {503}
+        assert provider.asked["/token"] <= 32

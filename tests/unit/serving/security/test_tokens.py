@@ -246,6 +246,43 @@ async def test_unknown_keys_make_no_flood_of_fetches() -> None:
 
 
 @pytest.mark.usefixtures("_hurried")
+async def test_keys_that_could_not_be_read_for_too_long_verify_nothing_until_they_can(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with FakeIssuer([jwk(RSA, "a")]).running() as issuer:
+        known: list[bool] = []
+        async with guarded(issuer, known) as gate:
+            await until(lambda: known)
+            authorization = b"Bearer " + issuer.token(RSA, "a", "RS256").encode()
+            assert gate.refusal(authorization, b"") is None
+            issuer.status = 500
+            monkeypatch.setattr(issuer_module, "STALE_SECONDS", 0.5)
+            gate.refusal(b"Bearer " + issuer.token(EC, "b", "ES256").encode(), b"")  # asks for the keys now
+            await until(lambda: gate.refusal(authorization, b"") is not None)
+            error = gate.refusal(authorization, b"")
+            assert error is not None
+            assert error.http_status == 503
+            assert caplog.text.count("no token is taken until they can be read") == 1
+            issuer.status = 200
+            await until(lambda: gate.refusal(authorization, b"") is None)
+
+
+@pytest.mark.usefixtures("_hurried")
+async def test_a_silent_issuer_holds_up_no_request_and_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(issuer_module, "_REQUEST_SECONDS", 0.2)
+    async with FakeIssuer([jwk(RSA, "a")], silent=True).running() as issuer:
+        known: list[bool] = []
+        async with guarded(issuer, known) as gate:
+            authorization = b"Bearer " + issuer.token(RSA, "a", "RS256").encode()
+            await until(lambda: issuer.fetches >= 3)
+            error = gate.refusal(authorization, b"")
+            assert error is not None
+            assert error.http_status == 503
+            issuer.silent = False
+            await until(lambda: gate.refusal(authorization, b"") is None)
+
+
+@pytest.mark.usefixtures("_hurried")
 async def test_while_the_issuer_is_away_its_keys_stay_in_use(caplog: pytest.LogCaptureFixture) -> None:
     async with FakeIssuer([jwk(RSA, "a")]).running() as issuer:
         known: list[bool] = []

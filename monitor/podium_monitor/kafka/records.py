@@ -146,15 +146,13 @@ def _of_event(event: _Event, content: bytes, record: Record, topic: Topic) -> Fo
 
 def _plain_label(record: Record, topic: Topic) -> FoundLabel:
     given = _label(record.value or b"")
-    if topic.only is not None:
-        place = topic.only
-    elif given.namespace is None or given.deployment is None:
+    namespace, name = topic.only or (None, None)
+    namespace, name = given.namespace or namespace, given.deployment or name
+    if namespace is None or name is None:
         raise InvalidRecord(f"the label has no namespace and deployment, and the topic {topic.topic} may hold several")
-    else:
-        place = given.namespace, given.deployment
     if given.time is None:
         given.time = _produced(record)
-    return FoundLabel(_allowed(*place, "", topic), given, "")
+    return FoundLabel(_allowed(namespace, name, "", topic), given, "")
 
 
 def _label(content: bytes) -> Given:

@@ -187,10 +187,11 @@ class Committer:
     @contextmanager
     def _noted(self, new: Sequence[_File]) -> Iterator[None]:
         """The outbox knows of the files before they are made, and may publish them when they are."""
-        if self._outbox is None or not new:
+        wanted = [file for file in new if self._outbox is not None and self._outbox.wants(file.rows.place)]
+        if self._outbox is None or not wanted:
             yield
             return
-        note = self._outbox.note([part_of(file.rows, file.name) for file in new])
+        note = self._outbox.note([part_of(file.rows, file.name) for file in wanted])
         try:
             yield
         finally:

@@ -10,6 +10,7 @@ from podium_evaluation.documents import Arm, Curve, DeploymentEvaluation, Histog
 from podium_evaluation.figures import calibration_points, lift_points, roc_points
 from podium_evaluation.tallies import Tally, below
 from podium_monitor.evaluations.arms import Place, place_of
+from podium_monitor.evaluations.daily import ReferenceOf, explain
 from podium_monitor.evaluations.keeping import ArmSummary, merged
 from podium_monitor.evaluations.subject import NumericColumn, Subject
 from podium_monitor.evaluations.windows import FEWEST_LABELLED, Usual, coarse_counts, window_of
@@ -30,6 +31,9 @@ class Measures:
     subject: Subject
     usual: Callable[[int], Usual]
     """By the window's labelled rows."""
+    weights: Callable[[], Mapping[str, float]]
+    """How strongly each input goes with the score in the reference; empty without one."""
+    reference: ReferenceOf
 
 
 @dataclass
@@ -70,6 +74,7 @@ class Assembly:
                 start = _time(f"{date}T00")
                 of_day = self._of([hour for hour in self._hours if hour[:10] == date])
                 self._put(days, of_day, start, start + _DAY)
+                self._explain(days, of_day, start)
                 newest |= of_day
         hours: dict[Place, dict[datetime, Window]] = self._kept("hours")
         for hour in self._hours[-MOST_HOURS:]:
@@ -113,6 +118,14 @@ class Assembly:
     ) -> None:
         for place, one in found.items():
             windows.setdefault(place, {})[start] = self._window(one, start, end)
+
+    def _explain(
+        self, days: Mapping[Place, Mapping[datetime, Window]], found: Mapping[Place, ArmSummary], start: datetime
+    ) -> None:
+        for place, one in found.items():
+            measures = self._measures_of(one.arm.digest)
+            window = days[place][start]
+            explain(window, one.tally, one.sample, measures.subject, measures.weights(), measures.reference)
 
     def _window(self, one: ArmSummary, start: datetime, end: datetime) -> Window:
         measures = self._measures_of(one.arm.digest)
@@ -159,6 +172,8 @@ class Assembly:
             current=current,
             histograms=old.histograms if old else [],
         )
+        if current is not None and arm.days:
+            current.importance_shift = arm.days[-1].importance_shift
         if newest is not None:
             arm.histograms = histograms(self._measures_of(place.digest).subject, newest.tally)
         if place in labelled:

@@ -94,13 +94,7 @@ class Evaluations:
         )
         found = assembly.assembled()
         document = DeploymentEvaluation(watched.namespace, watched.name, watched.uid, at, arms=found.arms)
-        explained(
-            document,
-            watched.spec,
-            found,
-            lambda digest: self._measuring.of(watched, digest).subject,
-            lambda digest: self._measuring.table(watched, digest),
-        )
+        explained(document, watched.spec, found, lambda digest: self._measuring.of(watched, digest).subject)
         document.timeline = timeline_of(document, self._evidence(watched))
         return document
 

@@ -3,12 +3,14 @@
 import json
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import pyarrow.parquet as pq
 
 from podium_monitor.evaluations.assembling import Measures
+from podium_monitor.evaluations.daily import importance
 from podium_monitor.evaluations.subject import Subject, subject_of
 from podium_monitor.evaluations.usual import reference_batch, usual_of
 from podium_monitor.evaluations.windows import Usual
@@ -44,7 +46,8 @@ class Measuring:
             reference.profile if reference else None,
             _columns(table, reference) if table is not None and reference else None,
         )
-        measures = Measures(subject, _Remembered(self, watched, digest, subject))
+        remembered = _Remembered(partial(self.table, watched, digest), subject)
+        measures = Measures(subject, remembered.usual, remembered.weights, remembered.table)
         self._measures[key] = measures
         self._again.pop(key, None)
         if reference is None:
@@ -60,19 +63,27 @@ class Measuring:
 
 
 class _Remembered:
-    """Usual figures by the size of a window, in powers of two: chunks of a size that is half as large again vary alike."""
+    """What is computed of a reference's rows, which are read for it and not kept."""
 
-    def __init__(self, measuring: Measuring, watched: Watched, digest: str, subject: Subject) -> None:
-        self._measuring, self._watched, self._digest, self._subject = measuring, watched, digest, subject
+    def __init__(self, table: Callable[[], Any | None], subject: Subject) -> None:
+        self.table, self._subject = table, subject
         self._by_size: dict[int, Usual] = {}
+        self._weights: dict[str, float] | None = None
 
-    def __call__(self, labelled: int) -> Usual:
+    def usual(self, labelled: int) -> Usual:
+        """By the size of a window, in powers of two: chunks of a size that is half as large again vary alike."""
         size = 1 << min(labelled, 1 << 14).bit_length() >> 1
         if size not in self._by_size:
-            table = self._measuring.table(self._watched, self._digest)
+            table = self.table()
             batch = reference_batch(table, self._subject) if table is not None else None
             self._by_size[size] = usual_of(self._subject, batch, size)
         return self._by_size[size]
+
+    def weights(self) -> dict[str, float]:
+        if self._weights is None:
+            table = self.table()
+            self._weights = importance(self._subject, table) if table is not None else {}
+        return self._weights
 
 
 def wishes(watched: Watched) -> str:

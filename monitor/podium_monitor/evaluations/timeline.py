@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 from podium_crds.evidence import ChallengerEvidence, DeploymentEvidence
 from podium_evaluation.documents import Arm, DeploymentEvaluation, Happening, Severity, Window
+from podium_monitor.evaluations.daily import DRIFTED
 
 _MOST = 200
 _MOST_NAMED = 5
@@ -86,8 +87,18 @@ def _spans(
         if new:
             names = ", ".join(new[:_MOST_NAMED]) + (f" and {len(new) - _MOST_NAMED} more" if len(new) > _MOST_NAMED else "")
             critical = any(now[name] for name in new)
+            why = _why(window, new) if kind == "Drift" else ""
             severity: Severity = "Critical" if critical else "Warning"
-            yield Happening(window.start, kind, begins(names), severity)  # type: ignore[arg-type]  # one of the kinds
+            yield Happening(window.start, kind, begins(names) + why, severity)  # type: ignore[arg-type]  # one of the kinds
         elif before and not now:
             yield Happening(window.start, kind, ended)  # type: ignore[arg-type]
         before = set(now)
+
+
+def _why(window: Window, columns: list[str]) -> str:
+    """What the day says of the first of them that it explains."""
+    for sentence in window.diagnosis:
+        name, drifted, rest = sentence.partition(DRIFTED)
+        if drifted and name in columns:
+            return f"; {name}: {rest.partition('): ')[2]}"
+    return ""

@@ -11,12 +11,14 @@ import secrets
 import threading
 from collections import deque
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import msgspec
 
+from podium_monitor.kafka.topics import Topic
 from podium_monitor.lake.store import FolderStore, Store
-from podium_monitor.lake.tables import Rows
+from podium_monitor.lake.tables import Place, Rows
 
 FOLDER = ".podium/kafka/outbox"
 
@@ -24,6 +26,8 @@ _TIME = "%Y%m%dT%H%M%S%f"
 _NAME = re.compile(r"(?P<time>\d{8}T\d{12})-[0-9a-f]{12}\.json")
 _FOREIGN = timedelta(minutes=15)
 """In a bucket, a note of this age whose collector did not publish it is anybody's. No commit takes so long."""
+_STAYS = "stays"
+"""A file that keeps the folder from going with the last note: making it again costs each commit more than the note."""
 _MANY = 1000
 """So many notes wait before they are joined, so many at a time."""
 
@@ -60,8 +64,10 @@ def part_of(rows: Rows, name: str) -> Part:
 class Outbox:
     """For two threads: one notes what it writes, one publishes. Whatever blocks may raise OSError."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, topics: Sequence[Topic]) -> None:
+        """`topics`: what is to be published, and so noted."""
         self._store = store
+        self._topics = topics
         self._lock = threading.Lock()
         self._ready: deque[str] = deque()
         self._known: set[str] = set()
@@ -70,6 +76,9 @@ class Outbox:
 
     def __len__(self) -> int:
         return len(self._ready)
+
+    def wants(self, place: Place) -> bool:
+        return any(topic.takes(place) for topic in self._topics)
 
     def note(self, parts: Sequence[Part]) -> str:
         """Durable when it returns: the files may be made now. The name is for `written`."""
@@ -96,6 +105,8 @@ class Outbox:
 
         A folder's lock says that an earlier process is gone; for a bucket, age does.
         """
+        with suppress(FileExistsError):
+            self._store.create(f"{FOLDER}/{_STAYS}", b"")
         before = None if isinstance(self._store, FolderStore) else f"{datetime.now(UTC) - _FOREIGN:{_TIME}}"
         for entry in self._store.list(FOLDER):
             name = entry.path.rpartition("/")[2]

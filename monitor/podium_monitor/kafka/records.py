@@ -23,6 +23,8 @@ _JSON = ("", "application/json")
 _SOURCE = re.compile(r"/namespaces/(?P<namespace>[^/]+)/modeldeployments/(?P<name>[^/]+)")
 _UID = re.compile(r"[A-Za-z0-9-]{0,64}")
 _HOLDING: Mapping[str, Holding] = {PREDICTION: "Predictions", SHADOW: "Predictions", LABEL: "Labels"}
+_MAX_BYTES = 8 * 1024 * 1024
+"""As a batch over HTTP."""
 _MAX_CLAIM = 512
 """What another Podium publishes is a token's subject and a claim."""
 
@@ -93,6 +95,8 @@ def found_in(record: Record, topic: Topic) -> FoundEvent | FoundLabel:
     """Raises InvalidRecord; InvalidLabels for a label that is none."""
     if not record.value:
         raise InvalidRecord("the record has no value")
+    if record.size > _MAX_BYTES:
+        raise InvalidRecord(f"the record has {record.size} bytes, may have {_MAX_BYTES}")
     headers = {name.lower(): value or b"" for name, value in record.headers}
     content_type = _text(headers, "content-type").partition(";")[0].strip().lower()
     if content_type == _STRUCTURED:

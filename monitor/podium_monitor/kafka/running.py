@@ -47,7 +47,7 @@ class Kafka:
         self._source: Source | None = None
         self._sink: Sink | None = None
         self._threads: dict[str, threading.Thread] = {}
-        self.outbox = Outbox(store) if settings.sinks else None
+        self.outbox = Outbox(store, settings.sinks) if settings.sinks else None
         """Where the committer notes what it is about to write."""
 
     def start(self, committer: Committer) -> None:

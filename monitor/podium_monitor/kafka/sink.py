@@ -19,7 +19,6 @@ from podium_monitor.kafka.noted_rows import noted_rows, place_of
 from podium_monitor.kafka.outbox import Note, Outbox, Part
 from podium_monitor.kafka.published import HEADERS, Published, events_of
 from podium_monitor.kafka.settings import InvalidKafka, KafkaSettings
-from podium_monitor.kafka.topics import HOLDING_OF
 from podium_monitor.lake.store import Store
 
 logger = logging.getLogger(__name__)
@@ -140,11 +139,7 @@ class Sink:
     def _events(self, folders: Mapping[str, list[Part]], fresh: bool) -> Iterator[tuple[str, Published]]:
         for folder, parts in folders.items():
             place = place_of(folder)
-            topics = [
-                topic.topic
-                for topic in self._settings.sinks
-                if HOLDING_OF[place.table] in topic.holds and topic.covers(place.namespace, place.deployment)
-            ]
+            topics = [topic.topic for topic in self._settings.sinks if topic.takes(place)]
             if not topics:
                 continue
             for table in noted_rows(self._store, folder, parts, fresh):

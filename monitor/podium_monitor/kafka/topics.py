@@ -10,10 +10,10 @@ from typing import Literal
 
 import msgspec
 
-from podium_monitor.lake.tables import Table
+from podium_monitor.lake.tables import Place, Table
 
 Holding = Literal["Predictions", "Labels"]
-HOLDING_OF: Mapping[Table, Holding] = {"predictions": "Predictions", "shadows": "Predictions", "labels": "Labels"}
+_HOLDING_OF: Mapping[Table, Holding] = {"predictions": "Predictions", "shadows": "Predictions", "labels": "Labels"}
 
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 NAME = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
@@ -38,6 +38,10 @@ class Topic(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="cam
     def covers(self, namespace: str, deployment: str) -> bool:
         wanted = {f"{namespace}/{deployment}", f"{namespace}/*", f"*/{deployment}", "*/*"}
         return not wanted.isdisjoint(self.deployments)
+
+    def takes(self, place: Place) -> bool:
+        """Whether rows of this place are published to it."""
+        return _HOLDING_OF[place.table] in self.holds and self.covers(place.namespace, place.deployment)
 
     @property
     def only(self) -> tuple[str, str] | None:

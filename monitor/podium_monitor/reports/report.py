@@ -123,18 +123,21 @@ def modelling_report(known: Known, version: WatchedVersion, card: Descriptor | N
 
 
 def _of_week(evaluation: DeploymentEvaluation, week: Week) -> DeploymentEvaluation:
-    """Curves, histograms and the current window are of the newest days: they stay only where those lie in the week."""
-    found = []
+    """Curves, histograms, the current window and the diagnosis are of the newest days: they stay only where those lie in the
+    week."""
+    found, current = [], False
     for arm in evaluation.arms:
         days = [day for day in arm.days if week.start <= day.start < week.end]
         newest = bool(days) and days[-1] is arm.days[-1]
+        current = current or newest
         kept = msgspec.structs.replace(arm, days=days, hours=[])
         if not newest:
             kept = msgspec.structs.replace(kept, current=None, histograms=[], calibration=None, roc=None, lift=None)
         if days:
             found.append(kept)
     timeline = [one for one in evaluation.timeline if week.start <= one.at < week.end]
-    return msgspec.structs.replace(evaluation, arms=found, timeline=timeline)
+    diagnosis = evaluation.diagnosis if current else []
+    return msgspec.structs.replace(evaluation, arms=found, timeline=timeline, diagnosis=diagnosis)
 
 
 def _of_version(evaluation: DeploymentEvaluation, version: str) -> DeploymentEvaluation:

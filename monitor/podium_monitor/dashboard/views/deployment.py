@@ -10,6 +10,7 @@ from podium_crds.evidence import DeploymentEvidence, Finding
 from podium_evaluation.documents import DeploymentEvaluation, Happening, Period
 from podium_monitor.dashboard.views import arms, overview
 from podium_monitor.dashboard.views.business import business
+from podium_monitor.dashboard.views.days import days
 from podium_monitor.dashboard.views.drift import drift
 from podium_monitor.dashboard.views.evidence import evidence_section
 from podium_monitor.dashboard.views.fairness import fairness
@@ -91,6 +92,7 @@ def deployment_page(
             fairness(watched, champion, seen),
             business(watched, shown),
             quality(seen),
+            days(champion),
         ],
         timeline=[_event(one) for one in evaluation.timeline] if evaluation else [],
         period=period,

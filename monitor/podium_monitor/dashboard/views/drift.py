@@ -8,6 +8,7 @@ from podium_pages import words
 from podium_pages.charts.bars import then_and_now
 from podium_pages.charts.frame import Chart
 from podium_pages.charts.heatmap import Day, Levels, heatmap
+from podium_pages.charts.lines import Line, Point, over_time
 from podium_pages.drift import drift_tests
 from podium_pages.parts import Badge, Empty, Level, Part, Section
 
@@ -33,7 +34,7 @@ def drift(monitoring: Monitoring, champion: Arm | None, found: Sequence[Window])
     parts = [_map("Inputs", inputs, levels)]
     if any(day.columns for day in outputs):
         parts.append(_map("Predictions", outputs, levels))
-    parts += [*_distributions(champion, evaluated[-1]), _tests(evaluated[-1])]
+    parts += [*_importance(evaluated), *_distributions(champion, evaluated[-1]), _tests(evaluated[-1])]
     return Section(
         "drift",
         "Drift",
@@ -63,6 +64,16 @@ def _worst(name: str, days: Sequence[Day]) -> float:
     """An alert outranks any distance without one."""
     found = [day.columns[name] for day in days if name in day.columns]
     return max((one.psi or 0.0) + 1000.0 * one.alert for one in found)
+
+
+def _importance(found: Sequence[Window]) -> list[Part]:
+    """Of days: hours have rows too few."""
+    points = [Point(window.start, window.importance_shift) for window in found]
+    if all(point.value is None for point in points):
+        return []
+    says = "0: the inputs go with the score in the order of training. 1: in no order that training knew."
+    chart = over_time("Shift of importance", [Line("champion", points, 0)])
+    return [Part(title="Which inputs matter", says=[says], charts=[chart])]
 
 
 def _distributions(champion: Arm, window: Window) -> list[Part]:

@@ -28,13 +28,14 @@ from podium_monitor.lake.erasing import Eraser
 from podium_monitor.lake.erasure import Erasure
 from podium_monitor.lake.replacing import finish
 from podium_monitor.lake.store import FolderStore
-from podium_monitor.lake.tables import Rows, new_name
+from podium_monitor.lake.tables import SCHEMAS, Rows, new_name
 from podium_monitor.lake.upkeep import compact, look
 from podium_monitor.lake.writer import Lake
 from podium_monitor.metrics import Metrics
 from podium_monitor.settings import Limits
 
 CHURN = Source("shop", "churn", "uid-1")
+EVERYTHING = (Topic("t", ("*/*",)),)
 NOW = datetime(2026, 11, 21, 13, 30, tzinfo=UTC)
 LATER = NOW + timedelta(hours=3)
 EAGER = Policy(settle=timedelta(0), late=timedelta(0), late_files=1)
@@ -101,10 +102,10 @@ def test_rows_that_never_became_durable_are_none(store: FolderStore) -> None:
 
 
 def test_a_note_is_there_before_its_files_and_ready_after_them(store: FolderStore) -> None:
-    outbox = Outbox(store)
+    outbox = Outbox(store, EVERYTHING)
     name = outbox.note([part_of(rows("a"), "a.parquet")])
     assert outbox.oldest(10, 10) == {}
-    other = Outbox(store)  # as the next process finds it
+    other = Outbox(store, EVERYTHING)  # as the next process finds it
     other.adopt()
     assert list(other.oldest(10, 10)) == [name]
     outbox.adopt()
@@ -112,11 +113,11 @@ def test_a_note_is_there_before_its_files_and_ready_after_them(store: FolderStor
     outbox.written(name)
     assert list(outbox.oldest(10, 10)) == [name]
     outbox.done([name])
-    assert (len(outbox), list(store.list(FOLDER))) == (0, [])
+    assert (len(outbox), [entry.path for entry in store.list(FOLDER)]) == (0, [f"{FOLDER}/stays"])
 
 
 def test_notes_come_oldest_first_and_no_more_than_are_asked_for(store: FolderStore) -> None:
-    outbox = Outbox(store)
+    outbox = Outbox(store, EVERYTHING)
     names = [outbox.note([part_of(rows("a", "b"), "a.parquet")]) for _ in range(4)]
     for name in names:
         outbox.written(name)
@@ -126,7 +127,7 @@ def test_notes_come_oldest_first_and_no_more_than_are_asked_for(store: FolderSto
 
 def test_many_notes_become_one_that_finds_the_same_rows(store: FolderStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outboxes, "_MANY", 3)
-    outbox = Outbox(store)
+    outbox = Outbox(store, EVERYTHING)
     for second in range(7):
         outbox.written(outbox.note([kept(store, f"e-{second}", at=NOW + timedelta(seconds=second))]))
     outbox.join()
@@ -144,12 +145,19 @@ def test_in_a_bucket_only_old_notes_are_anybodys(store: FolderStore) -> None:
         def __getattr__(self, name: str) -> Any:
             return getattr(store, name)
 
-    outbox = Outbox(Bucket())
+    outbox = Outbox(Bucket(), EVERYTHING)
     now = datetime.now(UTC)
     for name in (f"{now:%Y%m%dT%H%M%S%f}-{'a' * 12}.json", f"{now - timedelta(minutes=16):%Y%m%dT%H%M%S%f}-{'b' * 12}.json"):
         store.create(f"{FOLDER}/{name}", msgspec.json.encode(Note([], now)))
     outbox.adopt()
     assert [name[-17:] for name in outbox.oldest(10, 10)] == ["b" * 12 + ".json"]
+
+
+def test_only_what_a_topic_takes_is_noted(store: FolderStore) -> None:
+    outbox = Outbox(store, (Topic("t", ("shop/*",), ("Labels",)), Topic("u", ("risk/churn",), ("Predictions",))))
+    places = [f"{table}/namespace={namespace}/deployment=churn" for table in SCHEMAS for namespace in ("shop", "risk")]
+    wanted = [place for place in places if outbox.wants(place_of(f"{place}/date=2026-11-21/hour=13"))]
+    assert wanted == [places[1], places[3], places[4]]
 
 
 class Dies(Exception):
@@ -173,7 +181,7 @@ class Dying(FolderStore):
 @pytest.mark.parametrize("before", range(4))
 async def test_whatever_is_durable_is_noted(tmp_path: Path, before: int) -> None:
     store = Dying(tmp_path / "lake", before)
-    committer = Committer(Lake(store), KnownEvents(100, 100), Limits(), Metrics(), Outbox(store))
+    committer = Committer(Lake(store), KnownEvents(100, 100), Limits(), Metrics(), Outbox(store, EVERYTHING))
     here, there = rows("a"), rows("b", at=NOW + timedelta(hours=5))
     there = Rows(place_of(there.place.folder.replace("hour=13", "hour=18")), there.columns)
     pending = [type("P", (), {"batch": [one], "fresh": 0})() for one in (here, there)]
@@ -181,7 +189,7 @@ async def test_whatever_is_durable_is_noted(tmp_path: Path, before: int) -> None
         committer._write(pending)
     except Dies:
         assert before < 3
-    after = Outbox(FolderStore(tmp_path / "lake"))
+    after = Outbox(FolderStore(tmp_path / "lake"), EVERYTHING)
     after.adopt()
     noted = {
         one

@@ -62,6 +62,7 @@ def test_predictions_and_shadows_of_several_deployments_are_told_apart() -> None
     ("message", "says"),
     [
         pytest.param({"value": None}, "has no value", id="tombstone"),
+        pytest.param({"value": b" " * (8 * 1024 * 1024 + 1)}, "8388609 bytes, may have 8388608", id="large"),
         pytest.param({"value": "{", "headers": STRUCTURED}, "no CloudEvent in JSON", id="broken-json"),
         pytest.param({"value": b"\xff", "headers": STRUCTURED}, "no CloudEvent in JSON", id="not-utf-8"),
         pytest.param(structured("e", source="/namespaces/shop/modeldeployments/fraud"), "is of shop/fraud", id="another's"),

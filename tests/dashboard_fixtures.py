@@ -38,6 +38,7 @@ from podium_evaluation.documents import (
 from podium_monitor.access import Identity
 from podium_monitor.dashboard.sources import Sources
 from podium_monitor.dashboard.views.glance import Glance, glance_of
+from podium_monitor.evaluations.daily import DRIFTED
 from podium_monitor.world import Watched, WatchedVersion
 
 NOW = datetime(2026, 11, 21, 17, 0, tzinfo=UTC)
@@ -289,11 +290,19 @@ def _window(story: Story, day: int, start: datetime, long: timedelta, better: fl
         fairness=[_fairness(story, rows, labelled)],
         segments=_segments(story, rows, labelled, auc) if known else [],
         business={"margin": figure(3.1 + 20 * better + noise(0, 0.15), 0.31)} if known else {},
+        importance_shift=round(0.02 + abs(noise(0, 0.01)) + 0.2 * (day >= story.drift_from), 3) if long.days else None,
+        diagnosis=[f"{name}{DRIFTED}0.38): its median is 61.3 times the reference's" for name in _moved(story, day)]
+        if long.days
+        else [],
         totals={"margin": round(rows * (3.1 + 20 * better), 2)} if known else {},
         latency_p50_seconds=0.0021 + abs(noise(0, 0.0001)),
         latency_p99_seconds=0.0098 + abs(noise(0, 0.0009)),
         fallbacks=story.chance.randint(0, 3),
     )
+
+
+def _moved(story: Story, day: int) -> list[str]:
+    return [column for column in story.columns if story.drifts(day, column)]
 
 
 def _drift(story: Story, day: int, column: str) -> ColumnDrift:

@@ -117,7 +117,10 @@ class Window(msgspec.Struct, omit_defaults=True):
     totals: dict[str, float] = {}
     """Sum of the value over the window's decisions with an outcome, by name of the KPI."""
     importance_shift: float | None = None
-    """1 - Spearman's rank correlation of the features' importance, reference against window."""
+    """1 - Spearman's rank correlation of the features' importance, reference against window. Of days; the current window has
+    that of the newest day."""
+    diagnosis: list[str] = []
+    """Of days: what explains this one, from its own rows, in sentences."""
     latency_p50_seconds: float | None = None
     latency_p99_seconds: float | None = None
     fallbacks: int = 0

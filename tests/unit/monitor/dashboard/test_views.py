@@ -157,10 +157,23 @@ def test_what_is_not_understood_of_an_address_is_not_asked_for() -> None:
 def test_a_deployment_has_a_section_for_each_thing_that_is_watched() -> None:
     shown = page(story())
     assert [one.identity for one in shown.sections] == [
-        "traffic", "evidence", "performance", "segments", "drift", "fairness", "value", "quality",
+        "traffic", "evidence", "performance", "segments", "drift", "fairness", "value", "quality", "days",
     ]  # fmt: skip
     assert all(one.empty is None for one in shown.sections)
-    assert len({one.identity for one in shown.sections} | {"state", "diagnosis", "timeline"}) == 11
+    assert len({one.identity for one in shown.sections} | {"state", "diagnosis", "timeline"}) == 12
+
+
+def test_each_day_that_stood_out_is_told_and_how_far_importance_moved() -> None:
+    shown = page(story())
+    told = section(shown, "days")
+    assert [part.title for part in told.parts[:2]] == ["2026-11-20", "2026-11-19"], "the newest first"
+    assert len(told.parts) == 8
+    assert any("61.3 times" in said for said in told.parts[-1].says)
+    [moved] = [chart for part in section(shown, "drift").parts for chart in part.charts if "importance" in chart.title]
+    assert len(moved.table.rows) == 20
+    calm = section(page(story(drifting=())), "days")
+    assert calm.empty is not None
+    assert calm.empty.says == "No day stood out."
 
 
 def test_estimates_carry_what_must_be_true_for_them() -> None:

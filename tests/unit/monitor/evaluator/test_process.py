@@ -15,6 +15,7 @@ import aiohttp
 import pytest
 
 from evaluation_fixtures import LakeFolder, rows
+from podium_monitor.lake.retention_wishes import wished_days
 from ports import free_port
 
 pytestmark = pytest.mark.process
@@ -28,6 +29,7 @@ spec:
   monitoring:
     fairness: {protected: [region]}
     business: [{name: money, expression: "if(prediction = label, 1, -2)", minimum: "0"}]
+    retentionDays: 30
 """
 
 
@@ -103,6 +105,7 @@ async def test_it_tells_what_it_found_and_what_comes_later_and_ends_when_told(ev
         "podium_monitor_evaluation_duration_seconds_count",
     ):
         assert name in text, name
+    assert wished_days(evaluator.lake.store, "shop", "churn") == 30, "the collector reads it there"
     evaluator.lake.put_predictions(rows(500, 3), lately(), key="later")
     await evaluator.metrics(f"podium_monitor_rows{{{place},{arm}}} 1500.0")
     async with aiohttp.ClientSession() as session:

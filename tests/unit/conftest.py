@@ -34,5 +34,6 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     result = yield
     if _reached_out and item.get_closest_marker("process") is None:
-        pytest.fail(f"{_reached_out[0]}: a test that does this is of the ring of processes. Mark its file", pytrace=False)
+        ring = "such tests are a ring of their own: the file says pytestmark = pytest.mark.process"
+        pytest.fail(f"{_reached_out[0]}: {ring}", pytrace=False)
     return result

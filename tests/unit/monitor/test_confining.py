@@ -9,7 +9,7 @@ from podium_monitor.confining import Bounds, Unreadable, answer_of
 
 pytestmark = pytest.mark.process
 
-BOUNDS = Bounds(memory_bytes=128 << 20, cpu_seconds=1, wall_seconds=20, answer_bytes=1000)
+BOUNDS = Bounds(memory_bytes=128 << 20, cpu_seconds=1, wall_seconds=90, answer_bytes=1000)
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +26,7 @@ def test_one_that_takes_too_much_or_fails_is_ended_and_said_so(what: str) -> Non
     began = time.monotonic()
     with pytest.raises(Unreadable, match="128 MiB of memory or 1 s"):
         answer_of(["confined_programs", what], b"content", BOUNDS)
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 60
 
 
 def test_one_that_neither_works_nor_ends_is_ended() -> None:

@@ -24,6 +24,8 @@ from podium_monitor.sign_in.visitors import Visitor, visible
 from podium_monitor.world import Watched
 from web_fixtures import served
 
+pytestmark = pytest.mark.process
+
 STORIES = [Story(days=2, columns=("age",)), Story(name="fraud", namespace="payments", days=2, columns=("age",))]
 
 

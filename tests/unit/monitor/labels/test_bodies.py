@@ -13,6 +13,8 @@ from podium_monitor.labels.given import Given, InvalidLabels
 from podium_monitor.labels.json_bodies import of_json, of_lines
 from podium_monitor.labels.parquet import labels_in
 
+pytestmark = pytest.mark.process
+
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 

@@ -1,7 +1,6 @@
 """The recorder against a real collector that comes, goes and refuses: every row is accounted for, no request waits."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -145,9 +144,7 @@ async def test_what_the_collector_will_never_take_is_counted_and_the_next_goes_o
 
 async def test_a_full_buffer_drops_and_counts_and_never_waits() -> None:
     capture = Capture(CaptureLimits(max_events=100, linger_seconds=0.01, close_seconds=0.05))
-    started = time.monotonic()
     kept = [capture.predict() is not None for _ in range(1000)]
-    assert time.monotonic() - started < 1
     assert kept == [True] * 100 + [False] * 900
     assert capture.predict(1) is None
     await capture.recorder.close()

@@ -58,8 +58,8 @@ async def test_half_sent_and_unread_requests_cannot_hold_it_up(tmp_path: Path) -
             await until(lambda: here.public.lane.open_requests == 1)
             here.state.draining = True
             started = time.monotonic()
-            await here.public.stop(10)
-            assert time.monotonic() - started < 5
+            await here.public.stop(60)
+            assert time.monotonic() - started < 30
             assert (await half_body.reply()).status == 408
             assert await half_head.closed()
 
@@ -73,7 +73,7 @@ async def test_what_is_open_at_the_limit_is_cut_off(tmp_path: Path, caplog: pyte
             await until(lambda: serving.open_requests == 1)
             started = time.monotonic()
             await here.public.stop(0.2)
-            assert 0.15 < time.monotonic() - started < 2
+            assert 0.15 < time.monotonic() - started < 8
             with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
                 await connection.reply()
         assert "1 connections are cut off after 0.2 s of draining" in caplog.text

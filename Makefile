@@ -1,12 +1,14 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help install lint fuzz test test-unit test-integration test-clients test-e2e bench bench-serving bench-monitor soak demo demo-down cluster-up cluster-down kubeconfig images generate lock
+.PHONY: help install lint fuzz test test-unit test-process test-integration test-clients test-e2e bench bench-serving bench-monitor soak demo demo-down cluster-up cluster-down kubeconfig images generate lock
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 CLUSTER := $(PYTHON) hack/cluster
 INSTALLED := $(VENV)/.installed
 IN_CLUSTER := eval "$$($(CLUSTER) env)" &&
+TESTS := $(VENV)/bin/pytest -q
+WORKERS := -n auto --dist worksteal --maxprocesses
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,21 +25,26 @@ lint: install ## Format, lint, types and import contracts, without changing a fi
 	$(VENV)/bin/mypy crds/podium_crds evaluation/podium_evaluation pages/podium_pages serving/podium_serving operator/podium_operator monitor/podium_monitor cli/podium_cli charts hack tests
 	$(VENV)/bin/lint-imports
 
-test: install ## Everything: lint, then the rings of tests; ends with one line for each
-	bash hack/test.sh lint test-unit test-integration test-clients test-e2e
+test: install ## Everything: lint and the rings of tests, two at a time; ends with one line for each (root)
+	-$(CLUSTER) packages
+	-$(CLUSTER) build >/dev/null
+	bash hack/test.sh "lint test-unit test-process test-integration test-clients" "test-e2e"
 
-test-unit: install ## Pure code: seconds, needs nothing
-	$(VENV)/bin/pytest tests/unit -q
+test-unit: install ## Pure code: about a minute, needs nothing
+	$(TESTS) tests/unit -m "not process" $(WORKERS) 8
+
+test-process: install ## One part at a time: its real servers and processes, on this machine
+	$(TESTS) tests/unit -m process $(WORKERS) 8
 
 test-integration: install ## A real API server without nodes, and real serving processes (root)
 	$(CLUSTER) packages
-	$(VENV)/bin/pytest tests/integration -q
+	$(TESTS) tests/integration $(WORKERS) 4
 
 test-clients: install ## Stock clients in venvs of their own, against a server of this machine; transcripts in .build/clients
-	$(VENV)/bin/pytest tests/clients -q
+	$(TESTS) tests/clients
 
 test-e2e: cluster-up images ## The story on a real node, under load (root)
-	$(IN_CLUSTER) $(VENV)/bin/pytest tests/e2e -q
+	$(IN_CLUSTER) $(TESTS) tests/e2e
 
 bench: cluster-up images ## Measure what the documents claim: hot swap under load, fifty deployments on one node
 	$(IN_CLUSTER) PYTHONPATH=hack:tests $(PYTHON) tests/bench/hot_swap.py

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from podium_monitor.rates import Buckets, Rate
+from podium_crds.rates import Buckets, Rate
 
 REMEMBERED_SECONDS = 30.0
 _MOST_REMEMBERED = 10_000

@@ -8,10 +8,10 @@ from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 from starlette.requests import ClientDisconnect
 
+from podium_crds.shares import Taken
 from podium_monitor.committer import Full
 from podium_monitor.credentials import Refused
 from podium_monitor.events import InvalidBatch, TooLarge
-from podium_monitor.shares import Taken
 
 logger = logging.getLogger(__name__)
 

@@ -12,13 +12,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import compress
 
+from podium_crds.shares import Shares
 from podium_monitor.kafka.outbox import Outbox, part_of
 from podium_monitor.known import KnownEvents, keys_of
 from podium_monitor.lake.tables import Place, Rows, joined
 from podium_monitor.lake.writer import Lake, name_for
 from podium_monitor.metrics import Metrics
 from podium_monitor.settings import Limits
-from podium_monitor.shares import Shares
 
 logger = logging.getLogger(__name__)
 

@@ -11,10 +11,10 @@ from typing import Literal, TypeVar
 
 from fastapi import Request
 
+from podium_crds.shares import Shares, Taken
 from podium_monitor.credentials import Source
 from podium_monitor.events import TooLarge
 from podium_monitor.metrics import Metrics
-from podium_monitor.shares import Shares, Taken
 
 Kind = Literal["Batches", "Labels", "SmallLabels", "References", "Readings", "Lookups"]
 
@@ -34,7 +34,7 @@ class Door:
     """Lets requests of one kind in, as long as their deployment's share lasts."""
 
     def __init__(self, kind: Kind, most: int, metrics: Metrics) -> None:
-        """`most`: bytes, or requests; one deployment gets half of it at most (podium_monitor.shares)."""
+        """`most`: bytes, or requests; one deployment gets half of it at most (podium_crds.shares)."""
         self._kind: Kind = kind
         self._shares = shares = Shares(most)
         self._turned_away = metrics.turned_away

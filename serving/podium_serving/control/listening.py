@@ -5,6 +5,7 @@ Apart from the public port's server because the supervisor of several workers li
 
 import asyncio
 import time
+from collections import Counter
 from typing import Any
 
 from uvicorn.config import Config
@@ -13,6 +14,10 @@ from uvicorn.server import ServerState
 
 KEEP_ALIVE_SECONDS = 75
 MAX_HEAD_BYTES = 64 * 1024
+HEAD_SECONDS = 10.0
+"""From a connection's beginning, or a request's first byte, to the end of the head."""
+MAX_CONNECTIONS = 128
+"""Of one address. A peer keeps eight."""
 SHUTDOWN_SECONDS = 2.0
 """What is being answered when the port closes gets so long."""
 _BACKLOG = 128
@@ -20,10 +25,48 @@ _POLL_SECONDS = 0.02
 
 
 class _Connection(HttpToolsProtocol):
-    """With a bound on what is kept of a head: uvicorn has none."""
+    """With bounds on what is kept of a head, on its time, and on the connections of one address: uvicorn has none."""
 
     cycle: Any
     _head_bytes = 0
+    _address = ""
+    _waiting: asyncio.TimerHandle | None = None
+
+    def __init__(self, config: Config, state: ServerState, of_address: Counter[str]) -> None:
+        super().__init__(config, state, {})
+        self._of_address = of_address
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._address = self.client[0] if self.client else ""
+        self._of_address[self._address] += 1
+        if self._of_address[self._address] > MAX_CONNECTIONS:
+            transport.abort()
+        self._wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._wait_no_more()
+        self._of_address[self._address] -= 1
+        if not self._of_address[self._address]:
+            del self._of_address[self._address]
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        self._wait()
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._wait_no_more()
+        super().on_headers_complete()
+
+    def _wait(self) -> None:
+        self._wait_no_more()
+        self._waiting = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
+
+    def _wait_no_more(self) -> None:
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None
 
     def data_received(self, data: bytes) -> None:
         between = self._between
@@ -56,9 +99,9 @@ class Listening:
         self._server: asyncio.Server | None = None
 
     async def open(self, bind: str, port: int) -> None:
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            lambda: _Connection(self._config, self._state, {}, loop), bind, port, backlog=_BACKLOG
+        of_address: Counter[str] = Counter()
+        self._server = await asyncio.get_running_loop().create_server(
+            lambda: _Connection(self._config, self._state, of_address), bind, port, backlog=_BACKLOG
         )
 
     async def close(self) -> None:

@@ -7,8 +7,9 @@ import asyncio
 import hmac
 import logging
 import re
+import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pydantic import ValidationError
 from starlette.applications import Starlette
@@ -18,6 +19,7 @@ from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from podium_crds.plan import ControlStatus, Envelope, MessageRefused
+from podium_serving.control.strangers import Strangers, TurnedAway
 from podium_serving.control.verification import Verifier
 from podium_serving.fetch.cache import Cache
 from podium_serving.metrics import Exposition
@@ -33,6 +35,9 @@ BODY_SECONDS = 10.0
 _HEX = re.compile(r"[0-9a-f]{64}")
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _CLIENT_GONE = 499
+_CLOSE = {"Connection": "close"}
+_COME_LATER = {"Retry-After": "1", **_CLOSE}
+"""With the answer the connection ends: what was about to come on it is not read to its end."""
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -50,6 +55,7 @@ class ControlPort:
     cache: Cache
     token: str
     exposition: Exposition
+    strangers: Strangers = field(default_factory=Strangers)
 
     def application(self) -> Starlette:
         application = Starlette(
@@ -67,10 +73,15 @@ class ControlPort:
         return application
 
     async def messages(self, request: Request) -> Response:
+        address = request.client.host if request.client else ""
         try:
-            envelope = await _envelope(request)
-            message = self.verifier.open(envelope)
+            with self.strangers.coming(address, _announced_bytes(request), time.monotonic()):
+                envelope = await _envelope(request)
+                message = self.verifier.open(envelope)
+        except TurnedAway as error:
+            raise HTTPException(429, str(error), _COME_LATER) from error
         except MessageRefused as error:
+            self.strangers.refused(address, time.monotonic())
             logger.warning("a message is refused: %s", error)
             return _refusal(403, str(error))
         try:
@@ -133,9 +144,23 @@ async def _body(request: Request) -> bytes:
     body = bytearray()
     async for part in request.stream():
         body += part
-        if len(body) > MAX_BODY_BYTES:
-            raise HTTPException(413, f"Request Entity Too Large: a message has at most {MAX_BODY_BYTES} bytes")
+        _check_size(len(body))
     return bytes(body)
+
+
+def _announced_bytes(request: Request) -> int:
+    """What the head says of the body, else the most that it may have. Raises HTTPException, before the body is read."""
+    length = request.headers.get("Content-Length", "")
+    if not length.isdecimal():
+        return MAX_BODY_BYTES
+    size = int(length[:20])
+    _check_size(size)
+    return size
+
+
+def _check_size(size: int) -> None:
+    if size > MAX_BODY_BYTES:
+        raise HTTPException(413, f"Request Entity Too Large: a message has at most {MAX_BODY_BYTES} bytes", _CLOSE)
 
 
 async def _refused(request: Request, error: Exception) -> Response:

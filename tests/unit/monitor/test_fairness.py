@@ -21,7 +21,7 @@ from podium_monitor.lake.tables import Place, Rows
 from podium_monitor.lake.writer import Lake
 from podium_monitor.metrics import Metrics
 from podium_monitor.settings import Limits
-from podium_monitor.shares import Taken
+from podium_crds.shares import Taken
 
 pytestmark = pytest.mark.process
 

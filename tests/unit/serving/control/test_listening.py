@@ -114,3 +114,49 @@ async def test_what_takes_too_long_is_cut_off_when_the_port_closes(door: Door, m
         assert time.monotonic() - began < 5
         with pytest.raises(ConnectionError):
             await answer
+
+
+@pytest.mark.parametrize("begins", [b"", b"GET / HTT", b"GET / HTTP/1.1\r\nhost: pod\r\n"])
+async def test_a_head_that_does_not_come_ends_the_connection(
+    door: Door, monkeypatch: pytest.MonkeyPatch, begins: bytes
+) -> None:
+    monkeypatch.setattr(listening, "HEAD_SECONDS", 0.2)
+    reader, writer = await asyncio.open_connection(PORT_HOST, door.port)
+    writer.write(begins)
+    async with asyncio.timeout(5):
+        with contextlib.suppress(ConnectionError):
+            assert await reader.read() == b""
+    writer.close()
+    with contextlib.suppress(ConnectionError):
+        await writer.wait_closed()
+
+
+async def test_one_address_has_so_many_connections_and_leaves_room_for_others(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listening, "MAX_CONNECTIONS", 3)
+
+    async def answered(source: str, others: list[asyncio.StreamWriter]) -> bool:
+        reader, writer = await asyncio.open_connection(PORT_HOST, door.port, local_addr=(source, 0))
+        others.append(writer)
+        writer.write(b"GET / HTTP/1.1\r\nhost: pod\r\n\r\n")
+        async with asyncio.timeout(5):
+            with contextlib.suppress(ConnectionError):
+                return (await reader.readline()).startswith(b"HTTP/1.1 200")
+        return False
+
+    kept: list[asyncio.StreamWriter] = []
+    assert [await answered("127.0.0.90", kept) for _ in range(4)] == [True, True, True, False]
+    assert await answered("127.0.0.91", kept)
+    for writer in kept:
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+    again: list[asyncio.StreamWriter] = []
+    async with asyncio.timeout(5):
+        while not await answered("127.0.0.90", again):  # noqa: ASYNC110  the port counts them off
+            await asyncio.sleep(0.01)
+    for writer in again:
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()

@@ -4,10 +4,12 @@ import asyncio
 import base64
 import io
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from podium_crds.package import sha256_digest
@@ -220,3 +222,61 @@ async def test_a_message_that_does_not_arrive_holds_no_connection(pod: Pod, monk
     assert head.startswith(b"HTTP/1.1 403")
     writer.close()
     await writer.wait_closed()
+
+
+def from_address(address: str) -> aiohttp.ClientSession:
+    """Whose connections come from there."""
+    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(local_addr=(address, 0)))
+
+
+async def test_a_body_that_says_it_is_huge_is_refused_before_it_comes_and_the_connection_ends(pod: Pod) -> None:
+    reader, writer = await asyncio.open_connection(pod.address, pod.port)
+    writer.write(b"POST /control/v1/messages HTTP/1.1\r\nhost: pod\r\ncontent-length: 5000000\r\n\r\n")
+    async with asyncio.timeout(5):
+        answer = await reader.read()
+    assert answer.startswith(b"HTTP/1.1 413")
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_messages_that_do_not_end_leave_room_for_those_of_another_address(pod: Pod) -> None:
+    gate, begun = asyncio.Event(), 0
+
+    async def slowly() -> AsyncIterator[bytes]:
+        nonlocal begun
+        yield b"{"
+        begun += 1
+        await gate.wait()
+
+    async def send(session: aiohttp.ClientSession, body: Any) -> tuple[int, str | None]:
+        async with session.post(pod.url("/control/v1/messages"), data=body) as response:
+            await response.read()
+            return response.status, response.headers.get("Retry-After")
+
+    signed = KEY.sign(inquiry()).model_dump_json()
+    async with from_address("127.0.0.90") as stranger, from_address("127.0.0.91") as operator:
+        slow = [asyncio.ensure_future(send(stranger, slowly())) for _ in range(2)]
+        await eventually(lambda: begun == 2)
+        async with asyncio.timeout(5):
+            while await send(stranger, io.BytesIO(b"{" * 3_900_000)) != (429, "1"):  # noqa: ASYNC110  the two are coming
+                await asyncio.sleep(0.01)
+        assert await send(operator, signed) == (200, None)
+        gate.set()
+        assert {status for status, _ in await asyncio.gather(*slow)} == {403}
+        assert await send(stranger, signed) == (200, None)
+
+
+async def test_an_address_whose_messages_were_refused_again_and_again_is_heard_no_more_for_a_while(pod: Pod) -> None:
+    forged = SigningKey.generate().sign(inquiry()).model_dump_json()
+    signed = KEY.sign(inquiry()).model_dump_json()
+
+    async def status(session: aiohttp.ClientSession, body: str) -> int:
+        async with session.post(pod.url("/control/v1/messages"), data=body) as response:
+            return response.status
+
+    async with from_address("127.0.0.90") as stranger, from_address("127.0.0.91") as operator:
+        assert [await status(operator, signed) for _ in range(50)] == [200] * 50
+        found = Counter([await status(stranger, forged) for _ in range(60)])
+        assert set(found) == {403, 429}
+        assert found[403] < 40
+        assert await status(operator, signed) == 200

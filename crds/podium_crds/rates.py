@@ -23,12 +23,15 @@ class Buckets:
     def __len__(self) -> int:
         return len(self._left)
 
-    def take(self, key: Hashable, now: float) -> bool:
+    def allows(self, key: Hashable, now: float) -> bool:
         """Whether one more is allowed at `now` (monotonic seconds)."""
-        left = self._filled(key, now)
-        if left < 1.0:
+        return self._filled(key, now) >= 1.0
+
+    def take(self, key: Hashable, now: float) -> bool:
+        """Whether one more is allowed; then it counts."""
+        if not self.allows(key, now):
             return False
-        self._put(key, left - 1.0, now)
+        self._put(key, self._filled(key, now) - 1.0, now)
         return True
 
     def give_back(self, key: Hashable, now: float) -> None:

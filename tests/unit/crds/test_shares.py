@@ -2,7 +2,7 @@
 
 import pytest
 
-from podium_monitor.shares import Shares, Taken
+from podium_crds.shares import Shares, Taken
 
 
 def filled(shares: Shares, who: str) -> int:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from podium_monitor.rates import Buckets, Rate
+from podium_crds.rates import Buckets, Rate
 
 
 def test_a_burst_is_allowed_and_then_a_steady_rate() -> None:
@@ -22,7 +22,7 @@ def test_what_did_not_count_is_given_back_up_to_the_burst() -> None:
 
 
 def test_full_buckets_are_not_kept_and_others_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("podium_monitor.rates._MOST_KEYS", 10)
+    monkeypatch.setattr("podium_crds.rates._MOST_KEYS", 10)
     buckets = Buckets(Rate(per_second=1, burst=2))
     for key in range(100):
         assert buckets.take(key, 0.0)

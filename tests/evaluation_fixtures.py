@@ -17,7 +17,7 @@ import yaml
 
 from podium_cli.columns import infer_columns
 from podium_cli.profiles import profile_bytes, reference_bytes
-from podium_crds.package import Descriptor, InputSpec, OutputSpec
+from podium_crds.package import Descriptor, InputSpec, OutputSpec, Training
 from podium_crds.profile import Profile
 from podium_crds.v1alpha1.model_deployment import ModelDeploymentSpec
 from podium_evaluation.documents import DeploymentEvaluation
@@ -101,8 +101,11 @@ class LakeFolder:
     def __post_init__(self) -> None:
         self.store = FolderStore(self.path)
 
-    def put_reference(self, found: Rows, digest: str = DIGEST) -> None:
-        descriptor = Descriptor(name=NAME, version="3", task="Classification", inputs=INPUTS, outputs=OUTPUTS)
+    def put_reference(self, found: Rows, digest: str = DIGEST, parameters: int | None = None) -> None:
+        training = Training(parameters=parameters)
+        descriptor = Descriptor(
+            name=NAME, version="3", task="Classification", inputs=INPUTS, outputs=OUTPUTS, training=training
+        )
         profile, table = _reference_files(found)
         folder = folder_of_reference(NAMESPACE, NAME, digest)
         self.store.create(f"{folder}/profile.json", profile)

@@ -24,6 +24,7 @@ from podium_cli.folder import PackageFolder, check_free, write_package
 from podium_cli.golden import MAX_GOLDEN_ROWS, edge_positions, golden_bytes, output_row
 from podium_cli.hooks import Hooks, hooked_answers, load_hooks
 from podium_cli.metrics import training_metrics
+from podium_cli.parameters import parameters_of
 from podium_cli.parity import Parity, parity
 from podium_cli.probes import probe_frames
 from podium_cli.profiles import profile_bytes, reference_bytes
@@ -204,7 +205,13 @@ def _descriptor(subject: Subject, whole: Answers, identity: Identity, found: dic
         task="Classification" if is_classifier(subject.pipeline) else "Regression",
         inputs=[input_spec(subject.frame[column.name], column) for column in subject.columns],
         outputs=output_specs(subject.pipeline, whole),
-        training=Training(framework=framework, framework_version=_version(library), rows=subject.sample_rows, metrics=found),
+        training=Training(
+            framework=framework,
+            framework_version=_version(library),
+            rows=subject.sample_rows,
+            metrics=found,
+            parameters=parameters_of(model),
+        ),
     )
 
 

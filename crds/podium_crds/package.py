@@ -89,6 +89,8 @@ class Training(_Wire):
     framework_version: str = ""
     rows: int | None = None
     metrics: dict[str, float] = Field(default_factory=dict)
+    parameters: int | None = Field(default=None, ge=0)
+    """Numbers that were fitted, where that is well-defined: what AIC and BIC count. Absent: they are not told."""
 
 
 class Descriptor(_Wire):

@@ -102,7 +102,8 @@ class Window(msgspec.Struct, omit_defaults=True):
     rows: int
     labelled: int
     performance: dict[str, Figure] = {}
-    """Keyed accuracy, balanced_accuracy, f1, log_loss, brier, auc, gini, calibration_error, lift; rmse, mae, r_squared, …"""
+    """Keyed accuracy, balanced_accuracy, f1, log_loss, brier, auc, gini, calibration_error, lift; rmse, mae, r_squared, …;
+    aic and bic where the package says the number of parameters."""
     estimated: dict[str, Figure] = {}
     """Before labels: valid only if calibrated and without concept drift."""
     drift: dict[str, ColumnDrift] = {}

@@ -17,8 +17,8 @@ CURVE_POINTS = 101
 _Tally = Mapping[Key, Floats]
 
 
-def binary_figures(tally: _Tally) -> dict[str, Estimate]:
-    """Of tallies.binary_tally. Left out: what needs another class, scores or more rows.
+def binary_figures(tally: _Tally, parameters: int | None = None) -> dict[str, Estimate]:
+    """Of tallies.binary_tally. Left out: what needs another class, scores, more rows, or the number of parameters.
 
     AUC is that of binned scores: pairs of one bin count half, so it lies within half their share of the exact one
     (`auc_error`).
@@ -44,10 +44,11 @@ def binary_figures(tally: _Tally) -> dict[str, Estimate]:
             found["gini"] = Estimate(2 * area.value - 1, (2 * area.interval[0] - 1, 2 * area.interval[1] - 1))
         found["calibration_error"] = Estimate(calibration_error(tally), NO_INTERVAL)
         found["lift"] = Estimate(lift_at(positive, negative, 0.1), NO_INTERVAL)
+        found |= _criteria(2 * losses[0], counts.rows, parameters)
     return _known(found)
 
 
-def multiclass_figures(tally: _Tally) -> dict[str, Estimate]:
+def multiclass_figures(tally: _Tally, parameters: int | None = None) -> dict[str, Estimate]:
     """Of tallies.multiclass_tally: AUC is the mean of each class against the rest, over classes that have both."""
     classes = round(len(tally["matrix",]) ** 0.5)
     matrix = tally["matrix",].reshape(classes, classes)
@@ -65,6 +66,7 @@ def multiclass_figures(tally: _Tally) -> dict[str, Estimate]:
     }
     if ("losses",) in tally:
         found["log_loss"] = mean_of(rows, tally["losses",][0], tally["losses",][1])
+        found |= _criteria(2 * tally["losses",][0], rows, parameters)
         pairs = [(tally["one", str(one), "positive"], tally["one", str(one), "negative"]) for one in range(classes)]
         areas = [auc_of_counts(ones, rest).value for ones, rest in pairs if ones.sum() and rest.sum()]
         if areas:
@@ -74,7 +76,7 @@ def multiclass_figures(tally: _Tally) -> dict[str, Estimate]:
 
 def regression_figures(tally: _Tally, parameters: int | None = None) -> dict[str, Estimate]:
     """Of tallies.regression_tally. The interval of the RMSE by the delta method from that of the mean squared error; AIC and
-    BIC as performance.regression, where the number of parameters is known."""
+    BIC as performance.regression, where the number of parameters is known: the error's variance is one more."""
     rows, _, squares, fourths, sizes = (float(value) for value in tally["errors",])
     if rows == 0:
         return {}
@@ -89,10 +91,19 @@ def regression_figures(tally: _Tally, parameters: int | None = None) -> dict[str
         "r_squared": Estimate(1 - squares / total if total > 1e-12 * max(moved_squares, 1e-300) else np.nan, NO_INTERVAL),
     }
     if parameters is not None and squares > 0:
-        fit, k = rows * np.log(squares / rows), parameters + 1
-        found["aic"] = Estimate(float(fit + 2 * k), NO_INTERVAL)
-        found["bic"] = Estimate(float(fit + k * np.log(rows)), NO_INTERVAL)
+        found |= _criteria(rows * np.log(squares / rows), rows, parameters + 1)
     return _known(found)
+
+
+def _criteria(deviance: float, rows: float, parameters: int | None) -> dict[str, Estimate]:
+    """AIC (Akaike, 1974, IEEE TAC 19, 716-723) and BIC (Schwarz, 1978, Annals of Statistics 6, 461-464) from -2 ln of the
+    likelihood. They grow with the rows: compare models on the same ones."""
+    if parameters is None:
+        return {}
+    return {
+        "aic": Estimate(float(deviance + 2 * parameters), NO_INTERVAL),
+        "bic": Estimate(float(deviance + parameters * np.log(rows)), NO_INTERVAL),
+    }
 
 
 def estimated_figures(tally: _Tally) -> dict[str, Estimate]:

@@ -85,6 +85,8 @@ class Subject:
     """KPIs by name."""
     origin: float = 0.0
     """Near the mean of a number that is predicted."""
+    parameters: int | None = None
+    """That the model was fitted with. None: the package does not say."""
 
     @cached_property
     def identity(self) -> str:
@@ -130,6 +132,7 @@ def subject_of(
         protected=tuple(watched.fairness.protected) if watched.fairness else (),
         values=_values(spec),
         origin=_middle(values[0]) if values else 0.0,
+        parameters=descriptor.training.parameters if descriptor else None,
     )
 
 

@@ -71,14 +71,14 @@ class Usual:
     bands: Mapping[str, tuple[float, float, int]] = field(default_factory=dict)
 
 
-def performance_figures(task: Task, tally: Tally) -> dict[str, Estimate]:
+def performance_figures(task: Task, tally: Tally, parameters: int | None = None) -> dict[str, Estimate]:
     """Of a tally that `summarize` made under `all` or a segment."""
     if ("confusion",) in tally and task == "Binary":
-        return binary_figures(tally)
+        return binary_figures(tally, parameters)
     if ("matrix",) in tally and task == "Multiclass":
-        return multiclass_figures(tally)
+        return multiclass_figures(tally, parameters)
     if ("errors",) in tally and task == "Regression":
-        return regression_figures(tally)
+        return regression_figures(tally, parameters)
     return {}
 
 
@@ -89,12 +89,13 @@ def window_of(
     rows, labelled, fallbacks = (int(value) for value in tally["rows",])
     whole = below(tally, "all")
     drift, prediction_drift = _drifts(tally, subject, monitoring)
+    figures = performance_figures(subject.outputs.task, whole, subject.parameters)
     return Window(
         start=start,
         end=end,
         rows=rows,
         labelled=labelled,
-        performance=_performance(performance_figures(subject.outputs.task, whole), labelled, monitoring, usual),
+        performance=_performance(figures, labelled, monitoring, usual),
         estimated={name: _figure(one) for name, one in _estimated(whole).items()},
         drift=drift,
         prediction_drift=prediction_drift,

@@ -146,3 +146,17 @@ def test_tallies_add_by_name_and_are_read_by_prefix() -> None:
 def test_a_groups_rows_without_a_truth_count_as_rows_only() -> None:
     counts = group_tally(np.array([1.0, 0.0, 1.0]), np.array([1.0, 0.0, np.nan]))["group",]
     assert counts.tolist() == [3, 2, 1, 1, 0, 1]
+
+
+def test_aic_and_bic_of_classes_are_those_of_their_likelihood() -> None:
+    """As R's and statsmodels' for glm(..., binomial): -2 ln L + 2 k, and + k ln n."""
+    truth = (RANDOM.random(500) < 0.4).astype(float)
+    scores = np.clip(0.4 + RANDOM.normal(0, 0.1, 500), 0.01, 0.99)
+    likelihood = np.log(np.where(truth == 1, scores, 1 - scores)).sum()
+    both = binary_tally(truth, (scores >= 0.5).astype(float), scores)
+    figures = binary_figures(both, parameters=3)
+    assert figures["aic"].value == pytest.approx(6 - 2 * likelihood)
+    assert figures["bic"].value == pytest.approx(3 * np.log(500) - 2 * likelihood)
+    many = multiclass_tally(truth, truth, np.stack([1 - scores, scores], axis=1), 2)
+    assert multiclass_figures(many, parameters=3)["aic"].value == pytest.approx(6 - 2 * likelihood)
+    assert not {"aic", "bic"} & (set(binary_figures(both)) | set(multiclass_figures(many)))

@@ -76,6 +76,7 @@ def _training(card: Descriptor) -> list[Fact]:
         Fact("Task", card.task),
         Fact("Made with", made or words.NOTHING),
         Fact("Training rows", words.count(card.training.rows)),
+        *([Fact("Parameters", words.count(card.training.parameters))] if card.training.parameters is not None else []),
         *metrics,
         Fact("Requirements of its own", ", ".join(card.requirements) or "none"),
         Fact("Transform hooks", "yes" if card.transform else "no"),

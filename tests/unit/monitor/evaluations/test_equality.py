@@ -142,3 +142,21 @@ def test_a_day_in_hours_and_in_repeated_files_is_that_day(tmp_path: Path) -> Non
     assert one.drift == other.drift
     for name, figure in one.performance.items():
         assert figure.value == pytest.approx(other.performance[name].value)
+
+
+@pytest.mark.parametrize("parameters", [None, 4])
+def test_aic_and_bic_are_told_where_the_package_says_its_parameters(tmp_path: Path, parameters: int | None) -> None:
+    lake, current = LakeFolder(tmp_path), rows(800, 2)
+    lake.put_reference(rows(2000, 1), parameters=parameters)
+    lake.put_labels(lake.put_predictions(current), current.truth.tolist(), HOUR)
+    with evaluations_of(lake) as evaluate:
+        document = evaluate(watched())
+    assert document is not None
+    figures = document.arms[0].days[0].performance
+    if parameters is None:
+        assert not {"aic", "bic"} & set(figures)
+        return
+    likelihood = np.log(np.where(current.truth, current.score, 1 - current.score)).sum()
+    assert figures["aic"].value == pytest.approx(2 * 4 - 2 * likelihood)
+    assert figures["bic"].value == pytest.approx(4 * np.log(800) - 2 * likelihood)
+    assert not figures["aic"].alert, "it grows with the rows: a chunk of the reference has no say in it"

@@ -25,6 +25,8 @@ _TABLES: tuple[Table, ...] = ("shadows", "labels", "predictions")
 """Predictions last: they lead to the others."""
 _WHEN = ("time", "received_at", "deployment_uid")
 _KEYS = ("event_id", "request_id", "join_key", "prediction_id")
+_UNIT = "unit_key"
+"""A sticky key that rows are not joined by: whose rows they are all the same. Files of earlier releases lack it."""
 
 
 class _Stopped(Exception):
@@ -63,10 +65,11 @@ class Eraser:
                 source = pq.ParquetFile(file)
                 if not _is_ours(source, "predictions"):
                     continue
-                rows = source.read(columns=[*_COLUMN.values(), *_WHEN])
+                rows = source.read(columns=[*_COLUMN.values(), *_has_units(source.schema_arrow), *_WHEN])
             chosen = self._chosen("predictions", namespace, deployment, rows)
             events.update(rows["event_id"].filter(chosen).to_pylist())
-            if self._wanted.kind != "join_keys":
+            of_units = _has_units(rows.schema) and rows[_UNIT].null_count < len(rows)
+            if self._wanted.kind != "join_keys" or of_units:  # else the rows are joined by what was asked for
                 keys.update(rows["join_key"].filter(chosen).drop_null().to_pylist())
                 left.update(rows["join_key"].filter(pc.invert(chosen)).drop_null().to_pylist())
         if events or keys:
@@ -81,7 +84,7 @@ class Eraser:
                 source = pq.ParquetFile(file)
                 if not _is_ours(source, table):
                     continue
-                names = [name for name in (*_KEYS, *_WHEN) if name in source.schema_arrow.names]
+                names = [name for name in (*_KEYS, _UNIT, *_WHEN) if name in source.schema_arrow.names]
                 rows = pc.sum(self._chosen(table, namespace, deployment, source.read(columns=names))).as_py()
                 if not rows:
                     continue
@@ -114,8 +117,10 @@ class Eraser:
                 named = pc.or_(named, _is_in(rows["event_id"], wanted.ids))
         elif wanted.kind == "join_keys":
             uids = rows["deployment_uid"].unique().to_pylist()
-            hashed = [key for uid in uids if uid for key in self._as_hashed(namespace, deployment, uid)]
-            named = _is_in(rows["join_key"], [*wanted.ids, *hashed])
+            keys = [*wanted.ids, *(key for uid in uids if uid for key in self._as_hashed(namespace, deployment, uid))]
+            named = _is_in(rows["join_key"], [*keys, *(found.join_keys if table == "labels" else ())])
+            for unit in _has_units(rows.schema):
+                named = pc.or_kleene(named, _is_in(rows[unit], keys))
         elif table == "labels":
             named = _is_in(rows["join_key"], found.join_keys)
             if wanted.kind == "event_ids":
@@ -136,6 +141,10 @@ def _is_ours(source: pq.ParquetFile, table: Table) -> bool:
     """False: somebody else put the file there; it lacks what a row is known by."""
     needed = {"event_id", *_WHEN} | set({"predictions": _KEYS[:3], "shadows": _KEYS[3:], "labels": ("join_key",)}[table])
     return needed <= set(source.schema_arrow.names)
+
+
+def _has_units(schema: pa.Schema) -> list[str]:
+    return [_UNIT] if _UNIT in schema.names else []
 
 
 def _is_in(column: pa.ChunkedArray, ids: Collection[str]) -> pa.ChunkedArray:

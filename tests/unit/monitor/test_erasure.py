@@ -174,6 +174,23 @@ def test_rows_of_the_past_that_come_later_go_too_and_those_of_the_future_stay(tm
     assert step(store, wanted, AFTER_ALL).rows == {"predictions": 4, "shadows": 3, "labels": 1}
 
 
+def test_rows_that_are_joined_by_the_request_are_found_by_the_sticky_key_and_their_labels_with_them(tmp_path: Path) -> None:
+    """Label r-3 stays: another customer's prediction has that key too."""
+    store = FolderStore(tmp_path)
+    for number, (customer, key) in enumerate([("anna", "r-1"), ("ben", "r-2"), ("anna", "r-3"), ("ben", "r-3")]):
+        write(store, event(f"e-{number}", data=prediction(join_key=key, request_id=key, unit_key=customer)))
+        write(store, event(f"s-{number}", type="dev.podium.shadow.v1", data=shadow(prediction_id=f"e-{number}")))
+    write(
+        store,
+        event("e-9", data=prediction(join_key="r-9", request_id="r-9", unit_key=hashes("shop", "churn", "uid-1", "anna"))),
+    )
+    for key in ("r-1", "r-2", "r-3"):
+        label(store, key, NOW - timedelta(minutes=5))
+    carried_out(store, asked(join_keys=["anna"]))
+    assert (left(store, "predictions"), left(store, "shadows")) == (["e-1", "e-3"], ["s-1", "s-3"])
+    assert left(store, "labels") == ["l-r-2", "l-r-3"]
+
+
 def test_hashed_join_keys_are_found_by_the_plain_one(tmp_path: Path) -> None:
     store = store_of(tmp_path)
     write(store, event("e-h", data=prediction(join_key=hashes("shop", "churn", "uid-1", "customer-1"))))

@@ -37,7 +37,9 @@ def _slack(change: Change, about: About) -> dict[str, Any]:
     sign = ":large_green_circle:" if change.over else _SIGNS[change.severity]
     where = f"{about.namespace}/{about.deployment}"
     text = f"{sign} *{_plain(where)}: {_plain(change.title)}*\n{_plain(change.text)}"
-    return {"text": f"{text}\n<{about.page}|dashboard>" if about.page else text}
+    # Addresses in the names of categories stay text, and nothing is fetched to be shown: the one link is the one below.
+    quiet = {"parse": "none", "link_names": False, "unfurl_links": False, "unfurl_media": False}
+    return {"text": f"{text}\n<{about.page}|dashboard>" if about.page else text, **quiet}
 
 
 def _event(receiver: Receiver, change: Change, about: About) -> dict[str, Any]:

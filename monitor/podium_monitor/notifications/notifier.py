@@ -4,7 +4,9 @@ What was told is kept in the lake's store, by deployment: a new process tells no
 the old one died. A receiver that does not answer is asked again at the next evaluation, no sooner than its pause is over.
 """
 
+import http.client
 import logging
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -22,7 +24,9 @@ from podium_monitor.notifications.receivers import Receiver
 
 logger = logging.getLogger(__name__)
 
-_POST_SECONDS = 10.0
+_SILENT_SECONDS = 10.0
+_POST_SECONDS = 20.0
+"""In all: who answers a byte at a time is not waited for."""
 _FIRST_PAUSE_SECONDS = 15.0
 _LONGEST_PAUSE_SECONDS = 900.0
 
@@ -130,19 +134,26 @@ class Notifier:
 
 
 def post(receiver: Receiver, content_type: str, body: bytes) -> str:
-    """Empty when it was taken, else what went wrong, without the address."""
+    """Empty when it was taken, else what went wrong, without the address. Within seconds whatever the receiver does."""
+    troubles: list[str] = []
+    asking = threading.Thread(target=lambda: troubles.append(_post(receiver, content_type, body)), daemon=True)
+    asking.start()
+    asking.join(_POST_SECONDS)
+    return troubles[0] if troubles else f"no answer within {_POST_SECONDS:.0f} s"
+
+
+def _post(receiver: Receiver, content_type: str, body: bytes) -> str:
     headers = {name: value.get_secret_value() for name, value in receiver.headers.items()}
     request = urllib.request.Request(  # noqa: S310  only http and https pass Receiver
         receiver.url.get_secret_value(), body, {**headers, "Content-Type": content_type}, method="POST"
     )
     try:
-        with _open(request, timeout=_POST_SECONDS) as response:
-            response.read(1024)
+        with _open(request, timeout=_SILENT_SECONDS):
             return ""
     except urllib.error.HTTPError as error:
         error.close()
         return f"status {error.code}"
     except urllib.error.URLError as error:
         return type(error.reason).__name__ if isinstance(error.reason, BaseException) else "no connection"
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         return type(error).__name__

@@ -1,7 +1,10 @@
 """Who is told what, by real webhooks."""
 
+import contextlib
 import json
+import socket
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -172,6 +175,34 @@ def test_a_redirect_is_not_followed(tmp_path: Path, hook: Hook) -> None:
 def test_names_that_clients_sent_become_no_links(tmp_path: Path, hook: Hook) -> None:
     notifier(tmp_path, hook).tell(evidence(finding(message="contract: <!channel> & <http://evil|here>")))
     assert "&lt;!channel&gt; &amp; &lt;http://evil|here&gt;" in hook.texts()[0]
+    [(_, body)] = hook.got
+    assert (body["parse"], body["unfurl_links"], body["unfurl_media"]) == ("none", False, False)
+
+
+def test_a_receiver_that_answers_a_byte_at_a_time_is_not_waited_for(
+    tmp_path: Path, hook: Hook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("podium_monitor.notifications.notifier._POST_SECONDS", 0.5)
+    ended = threading.Event()
+
+    def drip(listening: socket.socket) -> None:
+        connection, _ = listening.accept()
+        with connection, contextlib.suppress(OSError):
+            for byte in b"HTTP/1.1 200 " + b"x" * 1000:
+                connection.sendall(bytes([byte]))
+                if ended.wait(0.1):
+                    return
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        dripping = threading.Thread(target=drip, args=(listening,))
+        dripping.start()
+        began = time.monotonic()
+        notifier(tmp_path, hook, url=f"http://127.0.0.1:{listening.getsockname()[1]}/").tell(evidence(finding("True")))
+        assert time.monotonic() - began < 10
+        ended.set()
+        dripping.join()
+    notifier(tmp_path, hook).tell(evidence(finding("True")))
+    assert len(hook.got) == 1, "what was not taken is told by the next"
 
 
 def test_a_deployment_made_anew_was_told_nothing(tmp_path: Path, hook: Hook) -> None:

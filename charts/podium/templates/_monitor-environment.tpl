@@ -94,5 +94,5 @@
 # What there is to watch. Nothing is written.
 - apiGroups: [podium.dev]
   resources: [modelversions, modeldeployments]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 {{- end }}

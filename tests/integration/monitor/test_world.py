@@ -18,7 +18,7 @@ from podium_monitor.watching import Watching
 
 RBAC = "rbac.authorization.k8s.io"
 RULES = [
-    {"apiGroups": ["podium.dev"], "resources": ["modeldeployments", "modelversions"], "verbs": ["get", "list", "watch"]},
+    {"apiGroups": ["podium.dev"], "resources": ["modeldeployments", "modelversions"], "verbs": ["list", "watch"]},
     {"apiGroups": ["authorization.k8s.io"], "resources": ["subjectaccessreviews"], "verbs": ["create"]},
     {"apiGroups": ["authentication.k8s.io"], "resources": ["tokenreviews"], "verbs": ["create"]},
 ]

@@ -1,4 +1,5 @@
-"""The rights that docs/rbac.md lists are enough: the operator works with exactly these, and is refused nothing."""
+"""The rights that docs/rbac.md lists are enough, and none is too many: the operator works with exactly these, is refused
+nothing, and uses each."""
 
 import re
 from functools import partial
@@ -7,6 +8,8 @@ from pathlib import Path
 import yaml
 
 from operator_installation_fixtures import PASSED, REPOSITORY, Installation, Manifest
+from podium_operator.kinds import KINDS
+from podium_operator.runtime.watch import WATCHED
 
 _RBAC = "rbac.authorization.k8s.io"
 
@@ -88,6 +91,47 @@ def test_the_documented_rights_are_enough_for_a_version_and_a_deployment(install
         installation.until(
             kind, partial(installation.kubectl.items, installation.users, kind, "podium.dev/deployment=churn")
         )
+    churn = ("-n", installation.users, "patch", "modeldeployment", "churn", "--type=json", "-p")
+    installation.kubectl(*churn, '[{"op": "remove", "path": "/spec/serving/autoscaling"}]')
+    installation.until(
+        "no autoscaler", lambda: not installation.kubectl.items(installation.users, "horizontalpodautoscalers")
+    )
     page = installation.page(operator, "/metrics")
     assert [line for line in page.splitlines() if 'code="403"' in line] == []
     assert "forbidden" not in operator.tail(1000).lower()
+    everywhere, own = (REPOSITORY / "docs/rbac.md").read_text().split("## In the operator's namespace")
+    granted = verbs_of(rules(everywhere)) | verbs_of(rules(own.split("## What the")[0]))
+    used = used_of(page) | {(KINDS[kind].plural, "watch") for kind in WATCHED}
+    assert used - granted == set()
+    assert granted - used == set(ELSEWHERE), "a right that nothing uses, or one that is used now"
+
+
+ELSEWHERE = {
+    ("deployments", "delete"): "pools that are drained",
+    ("services", "delete"): "of pools that are drained",
+    ("configmaps", "delete"): "records of challengers that are gone",
+    ("configmaps", "patch"): "records of challengers",
+    ("pods", "delete"): "one that is at fault in a swap",
+    ("jobs", "delete"): "attempts that are out of date",
+    ("events", "patch"): "what happens again",
+}
+"""What another story uses: tests/integration/deployments and test_versions walk through these."""
+
+
+def verbs_of(granted: list[Manifest]) -> set[tuple[str, str]]:
+    return {(resource, verb) for rule in granted for resource in rule["resources"] for verb in rule["verbs"]}
+
+
+def used_of(page: str) -> set[tuple[str, str]]:
+    """What the operator has asked the API server for, by its own count of requests that were answered."""
+    asked = re.findall(r'^podium_operator_requests_total\{code="(\d+)",kind="(\w+)",verb="([\w-]+)"\} ', page, re.MULTILINE)
+    found = set()
+    for code, kind, verb in asked:
+        resource = KINDS[kind].plural
+        if verb == "apply-status":
+            found.add((f"{resource}/status", "patch"))
+        else:
+            found.add((resource, {"replace": "update", "apply": "patch"}.get(verb, verb)))
+        if verb == "apply" and code == "201":
+            found.add((resource, "create"))
+    return found

@@ -20,6 +20,7 @@ from confluent_kafka.cimpl import NewTopic
 from cluster.build import exclusive
 from cluster.layout import paths
 from ports import free_ports
+from security_fixtures import make_certificate
 
 VERSION = "4.1.1"
 """The last whose broker runs on Java 17, which Debian 12 has."""
@@ -39,8 +40,8 @@ node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
-listeners=PLAINTEXT://127.0.0.1:{plain},CONTROLLER://127.0.0.1:{controller}{secured_listener}
-advertised.listeners=PLAINTEXT://127.0.0.1:{plain}{secured_listener}
+listeners=PLAINTEXT://127.0.0.1:{plain},CONTROLLER://127.0.0.1:{controller},SECURED://localhost:{secured}
+advertised.listeners=PLAINTEXT://127.0.0.1:{plain},SECURED://localhost:{secured}
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURED:SASL_SSL
 log.dirs={folder}/data
 auto.create.topics.enable=false
@@ -52,13 +53,11 @@ group.initial.rebalance.delay.ms=0
 broker.session.timeout.ms=1500
 broker.heartbeat.interval.ms=300
 log.flush.interval.messages=1
-"""
-_SECURED = """
 listener.name.secured.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-512,OAUTHBEARER
 listener.name.secured.ssl.keystore.type=PEM
-listener.name.secured.ssl.keystore.location={keystore}
+listener.name.secured.ssl.keystore.location={folder}/keystore.pem
 listener.name.secured.ssl.truststore.type=PEM
-listener.name.secured.ssl.truststore.location={authority}
+listener.name.secured.ssl.truststore.location={folder}/client/tls.crt
 listener.name.secured.ssl.client.auth=required
 listener.name.secured.plain.sasl.jaas.config=\
 org.apache.kafka.common.security.plain.PlainLoginModule required user_{user}="{password}";
@@ -91,22 +90,11 @@ def jars() -> Path:
     return folder
 
 
-@dataclass(frozen=True)
-class Secured:
-    """Files of a listener that wants TLS, a client's certificate, and SASL."""
-
-    keystore: Path
-    """PEM: key and certificate of the broker."""
-    authority: Path
-    """Signs the broker's certificate and the clients'."""
-
-
 @dataclass
 class KafkaServer:
-    """Restartable: its topics lie in `folder`."""
+    """Restartable: its topics lie in `folder`. Of two listeners one is open, one wants TLS, a certificate and SASL."""
 
     folder: Path
-    secured: Secured | None = None
     ports: Sequence[int] = field(default_factory=lambda: free_ports(3))
     process: subprocess.Popen[bytes] | None = None
 
@@ -118,14 +106,27 @@ class KafkaServer:
     def secured_brokers(self) -> str:
         return f"localhost:{self.ports[2]}"
 
+    @property
+    def authority(self) -> Path:
+        """Signs the broker's certificate."""
+        return self.folder / "ca.crt"
+
+    @property
+    def client_certificate(self) -> Path:
+        """A folder with the tls.crt and tls.key of a client that the broker knows."""
+        return self.folder / "client"
+
     def prepare(self) -> None:
+        server, client = make_certificate(), make_certificate()
+        self.authority.write_bytes(server.certificate)
+        (self.folder / "keystore.pem").write_bytes(server.key + server.certificate)
+        self.client_certificate.mkdir()
+        for name, content in client.files.items():
+            (self.client_certificate / name).write_bytes(content)
         plain, controller, secured = self.ports
-        listener = f",SECURED://localhost:{secured}" if self.secured else ""
-        text = _PROPERTIES.format(plain=plain, controller=controller, folder=self.folder, secured_listener=listener)
-        if self.secured:
-            text += _SECURED.format(
-                keystore=self.secured.keystore, authority=self.secured.authority, user=USER, password=PASSWORD
-            )
+        text = _PROPERTIES.format(
+            plain=plain, controller=controller, secured=secured, folder=self.folder, user=USER, password=PASSWORD
+        )
         (self.folder / "server.properties").write_text(text)
         cluster = ["-t", "podium-tests-000000000", "-c", str(self.folder / "server.properties")]
         scram = ["--add-scram", f"SCRAM-SHA-512=[name={USER},password={PASSWORD}]"]
@@ -203,8 +204,8 @@ def value_of(message: Message) -> Any:
 
 
 @contextmanager
-def broker(folder: Path, secured: Secured | None = None) -> Iterator[KafkaServer]:
-    server = KafkaServer(folder, secured)
+def broker(folder: Path) -> Iterator[KafkaServer]:
+    server = KafkaServer(folder)
     server.prepare()
     server.start()
     try:

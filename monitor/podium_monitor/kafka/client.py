@@ -14,6 +14,9 @@ from confluent_kafka import KafkaError
 from podium_monitor.kafka.settings import Access
 
 logger = logging.getLogger(__name__)
+LIBRARY = logging.getLogger(f"{__name__}.librdkafka")
+"""What librdkafka says itself, but for each failed connection, which it tells us too."""
+LIBRARY.addFilter(lambda record: not record.getMessage().lstrip().startswith("FAIL"))
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 """Brokers say what is too large, not the client."""
@@ -40,6 +43,8 @@ class Link:
         self._direction = direction
         self._since = self._step = time.monotonic()
         self._fatal = ""
+        self._misses = 0
+        self._told_of: set[object] = set()
         self.connected = False
         self.why = "no broker has answered yet"
         """What was last heard, while it is not connected."""
@@ -53,16 +58,18 @@ class Link:
             "statistics.interval.ms": _STATISTICS_MILLISECONDS,
             "stats_cb": self._told,
             "error_cb": self._failed,
-            "logger": logger,
+            "logger": LIBRARY,
         }
 
     def answered(self) -> None:
         """A broker did."""
         self._set(True)
 
-    def lost(self, why: str) -> None:
-        if why != self.why or self.connected:
+    def lost(self, why: str, kind: object) -> None:
+        """Each `kind` of trouble is told once, until a broker answers again."""
+        if kind not in self._told_of:
             logger.warning("Kafka %s: %s", self._direction, why)
+        self._told_of.add(kind)
         self.why = why
         self._set(False)
 
@@ -88,21 +95,25 @@ class Link:
         if connected != self.connected:
             self._since = time.monotonic()
             if connected:
+                self._told_of.clear()
                 logger.info("Kafka %s: connected", self._direction)
         self.connected = connected
 
     def _told(self, statistics: str) -> None:
         brokers = json.loads(statistics).get("brokers", {}).values()
         if any(broker.get("state") == "UP" for broker in brokers):
+            self._misses = 0
             self._set(True)
-        else:
-            self.lost(self.why if not self.connected else "the connection to all brokers is lost")
+            return
+        self._misses += 1  # one may be the moment between two connections
+        if self.connected and self._misses > 1:
+            self.lost("the connection to all brokers is lost", "statistics")
 
     def _failed(self, error: KafkaError) -> None:
         if error.fatal():
             self._fatal = error.str()
         if error.code() == KafkaError._ALL_BROKERS_DOWN or not self.connected:
-            self.lost(error.str())
+            self.lost(error.str(), error.code())
 
 
 def configuration_of(access: Access) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from types import TracebackType
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from podium_monitor.kafka.client import MAX_MESSAGE_BYTES, configuration_of, reason
+from podium_monitor.kafka.client import LIBRARY, MAX_MESSAGE_BYTES, configuration_of, reason
 from podium_monitor.kafka.metrics import KafkaMetrics
 from podium_monitor.kafka.settings import KafkaSettings
 from podium_monitor.kafka.taking import Rejected
@@ -56,7 +56,7 @@ class DeadLetters:
             self._producer = Producer(
                 {
                     **configuration_of(self._settings.access),
-                    "logger": logger,
+                    "logger": LIBRARY,
                     "enable.idempotence": True,
                     "message.max.bytes": MAX_MESSAGE_BYTES,
                     "linger.ms": 5,

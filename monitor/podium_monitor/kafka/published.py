@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from podium_crds.capture import LABEL, PREDICTION, SHADOW
 from podium_monitor.credentials import Source
@@ -33,7 +35,15 @@ class Published:
     key: bytes
     """The join key, so that what is known of a customer lies in one partition; of rows without one, the event's id."""
     value: bytes
-    event_id: str
+
+
+def columns_of(rows: pa.Table) -> dict[str, list[Any]]:
+    """For `events_of`. Times as RFC 3339 at once: to make them of Python's costs as much as all else of an event."""
+    for name in ("time", "received_at"):
+        text = pc.replace_substring(rows.column(name).cast(pa.string()), " ", "T")
+        rows = rows.set_column(rows.schema.get_field_index(name), name, text)
+    found: dict[str, list[Any]] = rows.to_pydict()
+    return found
 
 
 def events_of(place: Place, columns: Mapping[str, list[Any]]) -> Iterator[Published]:
@@ -65,7 +75,7 @@ def events_of(place: Place, columns: Mapping[str, list[Any]]) -> Iterator[Publis
         if labelled_by:
             event["labelledby"] = labelled_by
         event["data"] = dict(zip(names, row, strict=True))
-        yield Published((key or event_id).encode(), _json(event), event_id)
+        yield Published((key or event_id).encode(), _json(event))
 
 
 def _as_json(texts: list[str | None]) -> list[msgspec.Raw]:

@@ -4,10 +4,12 @@ HTTP never waits for it, and a broker that is away costs nothing but notes. At l
 and the note's end publishes the rows again.
 """
 
+import json
 import logging
 import os
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
@@ -17,7 +19,7 @@ from podium_monitor.kafka.client import MAX_MESSAGE_BYTES, Gone, Link, reason
 from podium_monitor.kafka.metrics import KafkaMetrics
 from podium_monitor.kafka.noted_rows import noted_rows, place_of
 from podium_monitor.kafka.outbox import Note, Outbox, Part
-from podium_monitor.kafka.published import HEADERS, Published, events_of
+from podium_monitor.kafka.published import HEADERS, Published, columns_of, events_of
 from podium_monitor.kafka.settings import InvalidKafka, KafkaSettings
 from podium_monitor.lake.store import Store
 
@@ -69,7 +71,7 @@ class Sink:
                 return
             except (KafkaException, Gone, InvalidKafka, OSError) as error:
                 self._metrics.failures.labels(DIRECTION).inc()
-                self.link.lost(reason(error))
+                self.link.lost(reason(error), type(error))
             except Exception:  # a row that cannot be made an event must not end the thread unheard
                 logger.exception("publishing ended early and is tried again")
                 self._metrics.failures.labels(DIRECTION).inc()
@@ -90,6 +92,7 @@ class Sink:
             {
                 **self.link.configuration(self._settings.access),
                 "enable.idempotence": True,
+                "delivery.report.only.error": True,
                 "compression.type": "lz4",
                 "linger.ms": 20,
                 "message.max.bytes": MAX_MESSAGE_BYTES,
@@ -133,7 +136,7 @@ class Sink:
         fresh = min(note.at for note in notes.values()) > datetime.now(UTC) - _FRESH
         sending = Sending(producer, self.link, self._stopping, self._metrics)
         for topic, event in self._events(_by_folder(notes.values()), fresh):
-            sending.send(topic, event)
+            sending.send(topic, event.key, event.value)
         sending.finish()
 
     def _events(self, folders: Mapping[str, list[Part]], fresh: bool) -> Iterator[tuple[str, Published]]:
@@ -143,51 +146,58 @@ class Sink:
             if not topics:
                 continue
             for table in noted_rows(self._store, folder, parts, fresh):
-                for event in events_of(place, table.to_pydict()):
+                for event in events_of(place, columns_of(table)):
                     yield from ((topic, event) for topic in topics)
 
 
 class Sending:
-    """Messages on their way: each is confirmed, too large, or fails all."""
+    """Messages on their way: each is confirmed, too large, or fails all. Only failures are heard of: a call from librdkafka
+    for each message would cost more than to make it."""
 
     def __init__(self, producer: Producer, link: Link, stopping: threading.Event, metrics: KafkaMetrics) -> None:
         self._producer = producer
         self._link = link
         self._stopping = stopping
         self._metrics = metrics
+        self._sent: Counter[str] = Counter()
         self._failure: KafkaError | None = None
-        self._refused: list[tuple[str, Published]] = []
+        self._refused: list[Message] = []
 
-    def send(self, topic: str, event: Published) -> None:
+    def send(self, topic: str, key: bytes | None, value: bytes | None) -> None:
         """Waits where the client's buffer is full. Raises Gone, Stopped."""
-
-        def told(error: KafkaError | None, message: Message) -> None:
-            if error is None:
-                self._metrics.published.labels(topic).inc()
-            elif error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
-                self._refused.append((topic, event))
-            else:
-                self._failure = error
-
         while True:
             try:
-                self._producer.produce(topic, event.value, event.key, headers=HEADERS, on_delivery=told)
+                self._producer.produce(topic, value, key, headers=HEADERS, on_delivery=self._told)
             except BufferError:
-                self._wait(0.1)
+                self._wait(_IDLE_SECONDS)
             else:
-                self._producer.poll(0)
+                self._sent[topic] += 1
                 return
+
+    def _told(self, error: KafkaError | None, message: Message) -> None:
+        if error is None:
+            return
+        if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+            self._refused.append(message)
+        else:
+            self._failure = error
 
     def finish(self) -> None:
         """Returns when all is confirmed. Raises KafkaException, Gone, Stopped."""
         self._flush()
         alone, self._refused = self._refused, []
-        for topic, event in alone:  # a batch may be too large where each of its messages is not
-            self.send(topic, event)
+        for message in alone:  # a batch may be too large where each of its messages is not
+            self._sent[message.topic() or ""] -= 1
+            self.send(message.topic() or "", message.key(), message.value())
             self._flush()
-        for topic, event in self._refused:
+        for message in self._refused:
+            topic, value = message.topic() or "", message.value() or b""
+            self._sent[topic] -= 1
             self._metrics.unpublishable.labels(topic).inc()
-            logger.error("the topic %s takes no message of %d bytes: %s", topic, len(event.value), event.event_id)
+            event = json.loads(value)["id"]
+            logger.error("the topic %s takes no message of %d bytes: %s", topic, len(value), event)
+        for topic, count in self._sent.items():
+            self._metrics.published.labels(topic).inc(count)
 
     def _flush(self) -> None:
         while len(self._producer):

@@ -91,7 +91,7 @@ class Source:
                 return
             except (KafkaException, Gone, InvalidKafka, OSError) as error:
                 self._metrics.failures.labels(DIRECTION).inc()
-                self.link.lost(reason(error))
+                self.link.lost(reason(error), type(error))
             except Exception:  # a defect must not end the thread unheard
                 logger.exception("reading ended early and is tried again")
                 self._metrics.failures.labels(DIRECTION).inc()

@@ -16,7 +16,7 @@ from podium_monitor.events import Clock, rows_of
 from podium_monitor.kafka import outbox as outboxes
 from podium_monitor.kafka.noted_rows import noted_rows, place_of
 from podium_monitor.kafka.outbox import FOLDER, Note, Outbox, Part, part_of
-from podium_monitor.kafka.published import HEADERS, Published, events_of
+from podium_monitor.kafka.published import HEADERS, Published, columns_of, events_of
 from podium_monitor.kafka.records import Record
 from podium_monitor.kafka.taking import taken
 from podium_monitor.kafka.topics import Topic
@@ -202,7 +202,7 @@ async def test_whatever_is_durable_is_noted(tmp_path: Path, before: int) -> None
 
 
 def messages(table: Any, place: Any) -> Iterator[Published]:
-    return events_of(place, table.to_pydict())
+    return events_of(place, columns_of(table))
 
 
 def test_what_is_published_is_read_as_the_row_that_it_was(store: FolderStore) -> None:
@@ -237,9 +237,13 @@ def test_what_is_published_is_read_as_the_row_that_it_was(store: FolderStore) ->
     assert again.columns["labelled_by"] == [f"topic t, claimed token {CHURN}"]
 
 
-def test_the_key_is_the_join_key_or_else_the_id() -> None:
-    made = list(events_of(rows("a").place, {**rows("a", "b").columns, "join_key": ["c-1", None]}))
-    assert [one.key for one in made] == [b"c-1", b"b"]
+def test_the_key_is_the_join_key_or_else_the_id(store: FolderStore) -> None:
+    one, two = rows("a"), rows("b", join_key=None)
+    Lake(store).write(Rows(one.place, {name: [*one.columns[name], *two.columns[name]] for name in one.columns}))
+    part = part_of(one, "")
+    [table] = noted_rows(store, part.folder, [part], False)
+    made = list(messages(table, one.place))
+    assert [message.key for message in made] == [b"customer-7", b"b"]
     told = json.loads(made[0].value)
     assert (told["specversion"], told["source"], told["type"]) == (
         "1.0",

@@ -4,7 +4,9 @@ The pod has no time to write an event per row; this has. What a block says is no
 refused for (podium_monitor.events), a block is refused for too.
 """
 
+import itertools
 import math
+import operator
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -92,12 +94,21 @@ def rows_of_blocks(content: bytes, source: Source, clock: Clock, max_rows: int, 
 def _least_bytes(block: Block) -> int:
     """Of its rows' texts, without the values of columns: what is said once for many rows may become very long."""
     columns = [*(block.inputs if isinstance(block, Predictions) else ()), *(block.outputs or ())]
-    size = len(block.members) + len(block.stem) + sum(len(column.name) + 3 for column in columns)
+    size = len(block.members) + len(block.stem) + sum(len(column.name) + 3 + _brackets(column) for column in columns)
     if isinstance(block, Shadows):
         size += len(block.name)
     elif block.start is not None:
         size += sum(map(len, block.request_ids))
     return max(0, block.rows) * size
+
+
+def _brackets(column: Column) -> int:
+    """Bytes of a row's cell that no content pays for: an array of nothing may have lists without end, and so has one of many
+    dimensions of one."""
+    if column.form == TEXT or len(column.shape) > _MOST_DIMENSIONS:  # the latter is refused for that
+        return 0
+    lists = itertools.accumulate((max(0, length) for length in column.shape[1:-1]), operator.mul)
+    return 2 * sum(lists)
 
 
 def _joined(parts: Sequence[_Columns]) -> _Columns:
@@ -213,15 +224,19 @@ def _dtype(form: str) -> np.dtype[Any]:
 
 
 def _cell_texts(column: npt.NDArray[Any]) -> list[str]:
-    """JSON of each row of an array of numbers or booleans, FP32 as the shortest decimals that read back as the same."""
+    """JSON of each row of an array of numbers or booleans, FP32 as the shortest decimals that read back as the same.
+
+    Never by way of Python's lists: of an array of many dimensions they take a thousand times its bytes."""
     rows = column.shape[0]
     scalar = column.size == rows
-    if column.dtype != np.float16 and column.size > 0 and (scalar or column.ndim == 2):
+    if column.dtype == np.float16:
+        column = column.astype(np.float64)
+    if column.size > 0 and (scalar or column.ndim == 2):
         text = orjson.dumps(column.reshape(-1) if scalar else column, option=orjson.OPT_SERIALIZE_NUMPY).decode()
         if scalar:
             return text[1:-1].split(",")
         return [f"[{values}]" for values in text[2:-2].split("],[")]
-    return [_json(cell).decode() for cell in (column.reshape(-1) if scalar else column).tolist()]
+    return [orjson.dumps(cell, option=orjson.OPT_SERIALIZE_NUMPY).decode() for cell in column]
 
 
 @lru_cache(maxsize=4096)

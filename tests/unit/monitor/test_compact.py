@@ -153,3 +153,31 @@ def test_more_rows_or_bytes_than_are_taken_are_refused_before_they_are_made() ->
         read(*[shadows(rows=0)] * 101)
     with pytest.raises(TooLarge, match="at most 100"):
         read(shadows(rows=2**40, outputs=None))
+
+
+@pytest.mark.parametrize(
+    ("shape", "content"),
+    [
+        pytest.param([1, 2**40, 0], b"", id="lists-of-nothing-without-end"),
+        pytest.param([1, 2000, *[1] * 29, 1], bytes(2000), id="each-byte-in-thirty-lists"),
+    ],
+)
+def test_brackets_that_no_content_pays_for_are_counted_before_they_are_made(shape: list[int], content: bytes) -> None:
+    one = column(form="|i1", shape=shape, content=content)
+    block = predictions(rows=1, times=[1.0], latencies=[0.5], request_ids=["a"], inputs=[one])
+    with pytest.raises(TooLarge, match="more than 100000 bytes"):
+        read(block)
+
+
+def test_arrays_of_many_dimensions_keep_their_form() -> None:
+    columns = [
+        column(name="cube", form="<f4", shape=[2, 2, 1, 2], content=np.arange(8, dtype=np.float32).tobytes()),
+        column(name="half", form="<f2", shape=[2, 1, 2], content=np.array([0.1, 1, np.nan, 2], np.float16).tobytes()),
+        column(name="boxes", form="<f4", shape=[2, 0, 4], content=b""),
+        column(name="empties", form="<f4", shape=[2, 3, 0], content=b""),
+    ]
+    (rows,) = read(predictions(inputs=columns))
+    assert [json.loads(text) for text in rows.columns["inputs"]] == [
+        {"cube": [[[0, 1]], [[2, 3]]], "half": [[0.0999755859375, 1]], "boxes": [], "empties": [[], [], []]},
+        {"cube": [[[4, 5]], [[6, 7]]], "half": [[None, 2]], "boxes": [], "empties": [[], [], []]},
+    ]

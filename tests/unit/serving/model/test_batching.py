@@ -85,6 +85,20 @@ async def test_what_arrives_in_one_turn_is_one_run_and_each_gets_its_rows() -> N
     await batches.close()
 
 
+async def test_what_the_loop_finds_at_its_sockets_meanwhile_joins_the_run() -> None:
+    run = Doubling()
+    batches = batcher(run)
+    first = submit(batches, column(1), 1, LATER)
+    later: Waiting = asyncio.get_running_loop().create_future()
+
+    def arrive() -> None:  # as a reader does that the loop calls in its next turn
+        submit(batches, column(2), 1, LATER).add_done_callback(lambda done: later.set_result(done.result()))
+
+    asyncio.get_running_loop().call_soon(arrive)
+    assert (await answer(first), await answer(later), run.batches) == ([2.0], [4.0], [[1.0, 2.0]])
+    await batches.close()
+
+
 async def test_while_a_run_is_under_way_the_next_gathers() -> None:
     run = Doubling(threading.Event())
     assert run.gate is not None

@@ -24,6 +24,7 @@ from podium_evaluation.documents import DeploymentEvaluation
 from podium_monitor.evaluations.evaluating import Evaluations
 from podium_monitor.lake.store import FolderStore
 from podium_monitor.lake.tables import SCHEMAS, Place, new_name
+from podium_monitor.lake.values import values_of_objects
 from podium_monitor.references import folder_of_reference
 from podium_monitor.world import Watched
 
@@ -180,9 +181,19 @@ class LakeFolder:
         filled["deployment_uid"] = [UID] * count
         if "received_at" not in columns:
             filled["received_at"] = [hour] * count
+        written = pa.table(filled, schema=SCHEMAS[table])
+        for side in ("input", "output"):
+            for name, values in values_of_objects(side, _objects(columns.get(f"{side}s"), count)).items():
+                written = written.append_column(name, values)
         sink = pa.BufferOutputStream()
-        pq.write_table(pa.table(filled, schema=SCHEMAS[table]), sink, compression="zstd")
+        pq.write_table(written, sink, compression="zstd")
         self.store.create(f"{Place(table, NAMESPACE, NAME, hour).folder}/{new_name(hour)}", sink.getvalue().to_pybytes())
+
+
+def _objects(given: Any, count: int) -> list[Any]:
+    """Of JSON texts; None: there are none."""
+    texts = given if isinstance(given, list) else [given] * count
+    return [None if text is None else json.loads(text) for text in texts]
 
 
 def watched(**monitoring: Any) -> Watched:

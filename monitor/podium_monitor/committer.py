@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import compress
+from itertools import compress, islice
 
 from podium_crds.shares import Shares
 from podium_monitor.kafka.outbox import Outbox, part_of
@@ -53,7 +53,7 @@ class _Pending:
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """What one place gets of a group. No keys: nothing of it is new."""
+    """What one place gets of a group."""
 
     rows: Rows
     name: str
@@ -161,15 +161,14 @@ class Committer:
             for rows in pending.batch:
                 places.setdefault(rows.place, []).append((pending, rows))
         taken: set[bytes] = set()
-        files = [self._file(place, parts, taken) for place, parts in places.items()]
-        new = [file for file in files if file.keys]
+        new = [file for place, parts in places.items() for file in self._files(place, parts, taken)]
         with self._noted(new):
             for file in new:
                 self._lake.write(file.rows, file.name)
                 self._known.add(file.keys, time.monotonic())
                 self._metrics.files.inc()
 
-    def _file(self, place: Place, parts: Sequence[tuple[_Pending, Rows]], taken: set[bytes]) -> _File:
+    def _files(self, place: Place, parts: Sequence[tuple[_Pending, Rows]], taken: set[bytes]) -> list[_File]:
         """Of the rows that are neither known nor among `taken`, to which their keys are added."""
         keys: list[bytes] = []
         fresh: list[Rows] = []
@@ -180,9 +179,10 @@ class Committer:
             new = rows.where(chosen)
             keys += compress(theirs, chosen)
             pending.fresh += len(new)
-            fresh.append(new)
-        whole = joined(place, fresh)
-        return _File(whole, name_for(whole) if keys else "", keys)
+            if len(new):
+                fresh.append(new)
+        left = iter(keys)
+        return [_File(rows, name_for(rows), list(islice(left, len(rows)))) for rows in joined(place, fresh)]
 
     @contextmanager
     def _noted(self, new: Sequence[_File]) -> Iterator[None]:

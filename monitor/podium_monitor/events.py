@@ -14,6 +14,7 @@ import msgspec
 from podium_crds.capture import PREDICTION, SHADOW
 from podium_monitor.credentials import Source
 from podium_monitor.lake.tables import Place, Rows, Table, hour_of
+from podium_monitor.lake.values import TooWide, Values, values_of_objects
 
 MAX_ID = 256
 _GZIP_WINDOW = 31
@@ -42,8 +43,8 @@ class _Prediction(msgspec.Struct, gc=False):  # nothing in a row refers to it: g
     epoch: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
     version: str
     digest: str
-    inputs: msgspec.Raw
-    outputs: msgspec.Raw
+    inputs: dict[str, Any] | None
+    outputs: dict[str, Any] | None
     latency_seconds: float
     sampled: bool = True
     join_key_hashed: bool = False
@@ -55,7 +56,7 @@ class _Shadow(msgspec.Struct, gc=False):
     prediction_id: str
     version: str
     digest: str
-    outputs: msgspec.Raw
+    outputs: dict[str, Any] | None
     error: str | None = None
 
 
@@ -125,13 +126,17 @@ def rows_of(content: bytes, source: Source, clock: Clock, max_events: int) -> li
         _check(index, event, source)
     predictions = [event for event in events if isinstance(event, _PredictionEvent)]
     shadows = [event for event in events if isinstance(event, _ShadowEvent)]
+    try:
+        values, of_shadows = _values(predictions), values_of_objects("output", [one.data.outputs for one in shadows])
+    except TooWide as error:
+        raise TooLarge(f"the batch is too wide: {error}") from error
     return [
-        *filed("predictions", source, clock, _prediction_columns(predictions)),
-        *filed("shadows", source, clock, _shadow_columns(shadows)),
+        *filed("predictions", source, clock, _prediction_columns(predictions), values),
+        *filed("shadows", source, clock, _shadow_columns(shadows), of_shadows),
     ]
 
 
-def filed(table: Table, source: Source, clock: Clock, columns: dict[str, list[Any]]) -> list[Rows]:
+def filed(table: Table, source: Source, clock: Clock, columns: dict[str, list[Any]], values: Values) -> list[Rows]:
     """Rows of one source by their hours. `columns`: all but those that follow from source and clock."""
     times: list[datetime] = columns.get("time", [])
     if not times:
@@ -139,10 +144,10 @@ def filed(table: Table, source: Source, clock: Clock, columns: dict[str, list[An
     whole = {**columns, "received_at": [clock.received_at] * len(times), "deployment_uid": [source.uid] * len(times)}
     first, last = min(times), max(times)
     if hour_of(first) == hour_of(last) and clock.is_plausible(first) and clock.is_plausible(last):
-        return [Rows(Place(table, source.namespace, source.name, hour_of(first)), whole)]
+        return [Rows(Place(table, source.namespace, source.name, hour_of(first)), whole, values)]
     hours = [hour_of(clock.filed_at(at)) for at in times]
     places = {hour: Place(table, source.namespace, source.name, hour) for hour in hours}
-    return [Rows(place, whole).where([one == hour for one in hours]) for hour, place in places.items()]
+    return [Rows(place, whole, values).where([one == hour for one in hours]) for hour, place in places.items()]
 
 
 def _what_is_wrong(content: bytes, error: Exception) -> str:
@@ -190,8 +195,6 @@ def _prediction_columns(events: Sequence[_PredictionEvent]) -> dict[str, list[An
         "join_key_hashed": [one.join_key_hashed for one in data],
         "split": [json_text(one.split) for one in data],
         "unit_key": [one.unit_key for one in data],
-        "inputs": [json_text(one.inputs) for one in data],
-        "outputs": [json_text(one.outputs) for one in data],
         "latency_seconds": [one.latency_seconds for one in data],
     }
 
@@ -203,9 +206,13 @@ def _shadow_columns(events: Sequence[_ShadowEvent]) -> dict[str, list[Any]]:
         "prediction_id": [one.prediction_id for one in data],
         "version": [one.version for one in data],
         "digest": [one.digest for one in data],
-        "outputs": [json_text(one.outputs) for one in data],
         "error": [one.error for one in data],
     }
+
+
+def _values(predictions: Sequence[_PredictionEvent]) -> Values:
+    inputs = values_of_objects("input", [one.data.inputs for one in predictions])
+    return inputs | values_of_objects("output", [one.data.outputs for one in predictions])
 
 
 def json_text(raw: msgspec.Raw) -> str | None:

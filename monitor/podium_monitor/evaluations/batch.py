@@ -56,6 +56,8 @@ class Batch:
     delay: Floats
     """Seconds from prediction to label."""
     outcomes: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+    wrong: Mapping[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
+    """Of inputs that are numbers: which rows hold something else. Where none does, the name is absent."""
     rank: npt.NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, dtype=np.uint64))
     """A random number per row that is the same whenever the row is read: by it samples are drawn."""
 
@@ -73,5 +75,6 @@ class Batch:
             truth=self.truth[mask],
             delay=self.delay[mask],
             outcomes={name: values[mask] for name, values in self.outcomes.items()},
+            wrong={name: values[mask] for name, values in self.wrong.items()},
             rank=self.rank[mask],
         )

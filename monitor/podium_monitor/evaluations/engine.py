@@ -10,21 +10,20 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import duckdb
 import pyarrow as pa
 
 from podium_monitor.evaluations.hours import SubjectOf, summaries
-from podium_monitor.evaluations.keeping import ArmSummary, HourState, Keeper, State, hour_name
-from podium_monitor.evaluations.labelled import Labels
+from podium_monitor.evaluations.keeping import HourState, Keeper, State, hour_name
 from podium_monitor.evaluations.matching import match
 from podium_monitor.evaluations.rows import Kinds, Source, kinds
 from podium_monitor.lake.reading import entries
 from podium_monitor.lake.store import Entry, Store
-from podium_monitor.lake.tables import Table, hour_of_path
+from podium_monitor.lake.tables import Table, hour_of_path, is_merged
 
 logger = logging.getLogger(__name__)
 
@@ -34,8 +33,6 @@ _LIST_ALL_SECONDS = 3600.0
 _PATIENCE = 20.0
 """An hour that was read is not read again before this many times the seconds that it took: reading costs 5 % at most."""
 _TRY_AGAIN_SECONDS = 300.0
-_PREPARED_KEYS = 4_000_000
-"""Join keys of hours that are prepared together and then all read, whatever the time: preparing is not repeated."""
 _LABEL_SLACK = timedelta(hours=1)
 """A label may lie under an hour before its prediction's by so much: clocks differ."""
 
@@ -45,11 +42,12 @@ class Lake:
     """What the engine works with."""
 
     store: Store
-    connection: duckdb.DuckDBPyConnection
+    pool: Executor
+    """Reads and counts."""
     days: int
     """Of which hours are kept."""
-    folder: Path
-    """For files that are needed while this runs."""
+    most_keys: int
+    """Join keys that are held at once."""
 
 
 @dataclass
@@ -102,7 +100,6 @@ class Update:
                     break
                 if self._is_read(found, hour, now):
                     changed.add(hour)
-        self._leave()
         if everything or changed or found.labels:
             self._keeper.keep_state(self._state)
         return changed
@@ -112,7 +109,7 @@ class Update:
             self._read(found, hour)
         except FileNotFoundError:
             logger.info("%s/%s: files of %s were compacted meanwhile", self._namespace, self._name, hour)
-        except (duckdb.Error, pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError) as error:
             self._pass_over(hour, error, now)
         else:
             return True
@@ -124,12 +121,6 @@ class Update:
         self.troubles.append(f"the rows of {hour}:00 UTC cannot be read: {str(error).splitlines()[0]}")
         state = self._state.hours[hour]
         state.read_at, state.cost_seconds = now.timestamp(), _TRY_AGAIN_SECONDS / _PATIENCE
-
-    def _leave(self) -> None:
-        """Hours that were prepared and are not read now."""
-        for found in self._kinds.values():
-            if found.of_rows is not None:
-                found.of_rows.unlink(missing_ok=True)
 
     def _listed(self, now: datetime, everything: bool) -> _Files:
         start = now - (timedelta(days=self._lake.days) if everything else _LISTED)
@@ -168,7 +159,7 @@ class Update:
             self._state.pending = []
 
     def _match(self, files: Sequence[Entry], hours: Sequence[str]) -> None:
-        for hour in match(self._lake.store, self._lake.connection, self._keeper, files, hours):
+        for hour in match(self._lake.store, self._lake.pool, self._keeper, files, hours):
             self._state.hours[hour].stale = True
 
     def _due(self, found: _Files, now: datetime) -> list[str]:
@@ -199,7 +190,7 @@ class Update:
         ready: list[str] = []
         fresh: list[str] = []
         keys = looked = 0
-        while looked < len(due) and keys < _PREPARED_KEYS:
+        while looked < len(due) and keys < self._lake.most_keys:
             hour = due[looked]
             looked += 1
             ready.append(hour)
@@ -207,10 +198,10 @@ class Update:
             if paths is None or self._state.hours[hour].files == _digest(found.of(hour)):
                 continue
             try:
-                self._kinds[hour] = learned = kinds(self._lake.connection, Source(self._local(paths)), self._lake.folder)
+                self._kinds[hour] = learned = kinds(self._source(paths), self._lake.pool)
             except FileNotFoundError:
                 continue  # reading it finds the same
-            except (duckdb.Error, pa.ArrowException, OSError) as error:
+            except (pa.ArrowException, OSError) as error:
                 self._pass_over(hour, error, now)
                 ready.pop()
                 continue
@@ -231,21 +222,17 @@ class Update:
         shadows = found.shadows.get(hour) or self._paths("shadows", hour)
         state.files = _digest([*paths, *shadows])
         labels = self._keeper.labels(hour)
-        arms = self._summaries(Source(self._local(paths)), labels, self._kinds.pop(hour, None))
-        if shadows:
-            arms += self._summaries(Source(self._local(paths), self._local(shadows)), labels, None)
+        source = self._source(paths, shadows)
+        found_kinds = self._kinds.pop(hour, None) or kinds(source, self._lake.pool)
+        arms = summaries(source, found_kinds, self._subject_of, labels, self._lake.pool)
         self._keeper.keep_summary(hour, arms)
         state.digests = sorted({one.arm.digest for one in arms})
         state.subjects, state.stale, state.read_at = self._subjects(state.digests), False, time.time()
         state.cost_seconds, state.revision = time.monotonic() - started, state.revision + 1
 
-    def _summaries(self, source: Source, labels: Labels, known: Kinds | None) -> list[ArmSummary]:
-        found = known or kinds(self._lake.connection, source)
-        try:
-            return summaries(self._lake.connection, source, found, self._subject_of, labels)
-        finally:
-            if found.of_rows is not None:
-                found.of_rows.unlink(missing_ok=True)
+    def _source(self, paths: Sequence[str], shadows: Sequence[str] = ()) -> Source:
+        once = len(paths) == 1 and is_merged(paths[0])  # compaction leaves each event once
+        return Source(self._local(paths), self._local(shadows), once)
 
     def _paths(self, table: Table, hour: str) -> list[str]:
         start = datetime.fromisoformat(f"{hour}:00:00+00:00")

@@ -1,10 +1,9 @@
 """One deployment, evaluated: summaries brought up to date, the document assembled and kept. What the evaluator runs."""
 
 import hashlib
-import tempfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from pathlib import Path
 
 import msgspec
 
@@ -16,11 +15,12 @@ from podium_monitor.evaluations.explaining import explained
 from podium_monitor.evaluations.keeping import Keeper
 from podium_monitor.evaluations.measuring import Measuring, wishes
 from podium_monitor.evaluations.reading import latest
-from podium_monitor.evaluations.rows import connect
 from podium_monitor.evaluations.timeline import timeline_of
 from podium_monitor.lake.store import Store
 from podium_monitor.world import Watched
 
+_BYTES_OF_KEY = 64
+"""While labels are matched with it: its hash among others, sorted, and its hour."""
 _SECONDS = 60.0
 """Of reading hours for one deployment in one round: others get their turn."""
 _SAY_AGAIN_SECONDS = 300.0
@@ -42,18 +42,17 @@ class Evaluations:
         self._store, self._days, self._evidence_of = store, days, evidence_of
         self.stopping: Callable[[], bool] = lambda: False
         """Asked between two hours."""
-        self._folder = tempfile.TemporaryDirectory(prefix="podium-evaluations-")
-        self._connection = connect(threads, memory_bytes, Path(self._folder.name))
+        self._pool = ThreadPoolExecutor(threads, "counting")
+        self._most_keys = memory_bytes // _BYTES_OF_KEY
         self._measuring = Measuring(store)
 
     def close(self) -> None:
-        self._connection.close()
-        self._folder.cleanup()
+        self._pool.shutdown()
 
     def evaluate(self, watched: Watched, now: datetime | None = None) -> DeploymentEvaluation | None:
         """The deployment's newest document. None: nothing was ever captured of it. Raises OSError when the store fails."""
         at = now or datetime.now(UTC)
-        lake = Lake(self._store, self._connection, self._days, Path(self._folder.name))
+        lake = Lake(self._store, self._pool, self._days, self._most_keys)
         update = Update(lake, watched.namespace, watched.name, lambda digest: self._measuring.of(watched, digest).subject)
         changed = update.run(at, self.stopping, _SECONDS)
         previous = latest(self._store, watched.namespace, watched.name)

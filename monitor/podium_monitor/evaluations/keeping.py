@@ -22,7 +22,8 @@ import pyarrow as pa
 
 from podium_evaluation.sequences import Floats
 from podium_evaluation.tallies import Tally, added
-from podium_monitor.evaluations.labelled import NO_LABELS, Hashes, Labels, decoded
+from podium_monitor.evaluations.hashing import Hashes
+from podium_monitor.evaluations.labelled import NO_LABELS, Labels, decoded
 from podium_monitor.evaluations.rows import Arm
 from podium_monitor.evaluations.summarize import bounded
 from podium_monitor.lake.store import Store

@@ -1,26 +1,26 @@
 """Labels as they are joined: the newest of each join key, by the key's hash.
 
-Keys are 64 bits of MD5, the same in every version of every library that this may run with, because they are kept: that two
-different keys of an hour and of the labels fall together has a chance of about (rows * labels) / 2^64.
+That two different keys of an hour and of the labels have one hash has a chance of about (rows * labels) / 2^64.
 """
 
 import io
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import msgspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from podium_evaluation.sequences import Floats
-
-Hashes = npt.NDArray[np.uint64]
+from podium_monitor.evaluations.hashing import Hashes, hashes_of
+from podium_monitor.evaluations.pieces import files_of, read
 
 _NONE = np.array(None, dtype=object)
 _SCHEMA = pa.schema(
@@ -28,14 +28,12 @@ _SCHEMA = pa.schema(
         ("key", pa.uint64()),
         ("time", pa.int64()),
         ("received_at", pa.int64()),
-        ("label", pa.string()),
+        ("label", pa.dictionary(pa.int32(), pa.string())),
         ("outcomes", pa.string()),
     ]
 )
 _ORDER = [("key", "ascending"), ("time", "ascending"), ("received_at", "ascending"), ("label", "ascending")]
-_LABELS = """SELECT md5_number_lower(join_key) AS key, epoch_us(time) AS time, epoch_us(received_at) AS received_at,
-    label, nullif(outcomes, '{}') AS outcomes
-    FROM read_parquet($files, union_by_name = true) WHERE join_key IS NOT NULL"""
+_READ = ("join_key", "time", "received_at", "label", "outcomes")
 
 
 @dataclass(frozen=True)
@@ -73,10 +71,10 @@ class Labels:
         """The newest of both, by (time, received at, label)."""
         if not len(self):
             return others
-        return _newest(pa.concat_tables([self.table, others.table]))
+        return _newest(_table([self.table, others.table]))
 
     def same_as(self, other: "Labels") -> bool:
-        return bool(self.table.equals(other.table))
+        return bool(_plain(self.table).equals(_plain(other.table)))
 
     def encoded(self) -> bytes:
         sink = io.BytesIO()
@@ -101,7 +99,7 @@ class Labels:
     @cached_property
     def _values(self) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
         """Labels as floats where all are numbers, else as objects; and when they were seen."""
-        encoded = self.table["label"].combine_chunks().dictionary_encode()
+        encoded = self.table["label"].combine_chunks()
         unique = [_read(text) for text in encoded.dictionary.to_pylist()]
         numeric = all(value is None or (isinstance(value, int | float) and not isinstance(value, bool)) for value in unique)
         codes = encoded.indices.fill_null(len(unique)).to_numpy(zero_copy_only=False)
@@ -133,27 +131,53 @@ NO_LABELS = Labels(_SCHEMA.empty_table())
 
 def decoded(content: bytes) -> Labels:
     """What `encoded` wrote. Raises pa.ArrowException."""
-    return Labels(pq.read_table(io.BytesIO(content)).cast(_SCHEMA))
+    table = pq.ParquetFile(io.BytesIO(content), read_dictionary=["label"]).read(use_threads=False)
+    return Labels(table.cast(_SCHEMA).combine_chunks())
 
 
-def newest(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> Labels:
-    """Of some files of the table `labels`."""
-    if not files:
-        return NO_LABELS
-    found: Any = connection.sql(_LABELS, params={"files": [str(path) for path in files]}).to_arrow_table()
-    return _newest(found.cast(_SCHEMA))
+def newest(paths: Sequence[Path], pool: Executor) -> Labels:
+    """Of some files of the table `labels`. Raises FileNotFoundError, OSError or pa.ArrowException."""
+    files = files_of("labels", paths)
+    found = [NO_LABELS.table, *pool.map(lambda piece: _hashed(read(files, piece, _READ)), files.pieces)]
+    return _newest(_table(found))
+
+
+def _hashed(table: pa.Table) -> pa.Table:
+    """Rows without a key have no prediction."""
+    table = table.filter(pc.is_valid(table["join_key"])) if table["join_key"].null_count else table
+    outcomes = table["outcomes"]
+    if pc.all(pc.fill_null(pc.equal(outcomes, "{}"), True)).as_py():
+        outcomes = pa.nulls(len(table), pa.string())
+    columns = [
+        pa.array(hashes_of(table["join_key"])),
+        table["time"].cast(pa.int64()),
+        table["received_at"].cast(pa.int64()),
+        table["label"],
+        outcomes,
+    ]
+    return pa.table(columns, schema=_SCHEMA)
+
+
+def _table(parts: Sequence[pa.Table]) -> pa.Table:
+    return pa.concat_tables(parts).unify_dictionaries().combine_chunks()
 
 
 def _newest(table: pa.Table) -> Labels:
     """The last of each key, by (time, received at, label): of two of one instant the same one whatever the files' order."""
     keys = table["key"].to_numpy()
-    order = np.argsort(keys, kind="stable")
+    order = np.argsort(keys)
     keys = keys[order]
     if (keys[1:] == keys[:-1]).any():
-        order = pa.compute.sort_indices(table, _ORDER).to_numpy()
+        plain = table.set_column(3, "label", table["label"].cast(pa.string()))
+        order = pc.sort_indices(plain, _ORDER).to_numpy()
         keys = table["key"].to_numpy()[order]
     last = np.append(keys[1:] != keys[:-1], True) if len(keys) else np.empty(0, dtype=bool)
     return Labels(table.take(pa.array(order[last])).combine_chunks())
+
+
+def _plain(table: pa.Table) -> pa.Table:
+    """To be compared: two dictionaries of the same texts may differ."""
+    return table.set_column(3, "label", table["label"].cast(pa.string()))
 
 
 def _among(keys: Hashes, wanted: Hashes) -> npt.NDArray[np.bool_]:

@@ -1,13 +1,14 @@
 """Labels find the hours that they are about: by the hashes of the join keys that each hour has."""
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
 
-import duckdb
 import numpy as np
 import numpy.typing as npt
 
+from podium_monitor.evaluations.hashing import Hashes
 from podium_monitor.evaluations.keeping import Keeper
-from podium_monitor.evaluations.labelled import Hashes, Labels, newest
+from podium_monitor.evaluations.labelled import Labels, newest
 from podium_monitor.lake.store import Entry, Store
 
 _LABEL_BYTES = 64 * 1024 * 1024
@@ -41,13 +42,13 @@ class _Keys:
             hours.append(self._of[place])
             place = place + 1
         found, hour = np.concatenate([*rows, []]).astype(np.int64), np.concatenate([*hours, []]).astype(np.int64)
-        for number in np.unique(hour):
-            yield self._hours[number], labels.rows(np.unique(found[hour == number]))
+        for number in np.flatnonzero(np.bincount(hour)).tolist():
+            chosen = np.zeros(len(wanted), dtype=bool)
+            chosen[found[hour == number]] = True
+            yield self._hours[number], labels.rows(np.flatnonzero(chosen))
 
 
-def match(
-    store: Store, connection: duckdb.DuckDBPyConnection, keeper: Keeper, files: Sequence[Entry], hours: Sequence[str]
-) -> set[str]:
+def match(store: Store, pool: Executor, keeper: Keeper, files: Sequence[Entry], hours: Sequence[str]) -> set[str]:
     """Keeps the newest labels of the hours. Those whose labels are others now. Costs time by the labels and the keys."""
     changed: set[str] = set()
     if not files:
@@ -58,7 +59,7 @@ def match(
                 paths = [store.local(entry.path) for entry in part]
             except FileNotFoundError:
                 continue  # compacted away: its rows come with another file
-            for hour, labels in keys.split(newest(connection, paths)):
+            for hour, labels in keys.split(newest(paths, pool)):
                 before = keeper.labels(hour)
                 after = before.with_newer(labels)
                 if not after.same_as(before):

@@ -23,7 +23,7 @@ from podium_evaluation.sequences import Floats
 Cell = Literal["Number", "Text", "Truth"]
 """Truth: true and false, which the reference spells True and False."""
 Task = Literal["Binary", "Multiclass", "Regression", "Unknown"]
-SUMMARY_FORMAT = 3
+SUMMARY_FORMAT = 4
 """Part of every subject's identity: summaries of another format are computed anew."""
 MOST_CLASSES = 20
 

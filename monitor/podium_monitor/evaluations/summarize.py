@@ -48,6 +48,9 @@ def summarize(batch: Batch, subject: Subject) -> Tally:
         tally["delay",] = _seconds(batch.delay[known])
     for column in subject.columns:
         tally |= _column("column", column, batch.numbers, batch.texts, known, loss)
+    for name, wrong in batch.wrong.items():
+        if ("column", name, "other") in tally:
+            tally["column", name, "other"] += np.array([0.0, wrong.sum(), 0.0, 0.0])
     for column in subject.of_outputs:
         tally |= _column("output", column, batch.output_numbers, batch.output_texts, known, None)
     if answers.scores is not None:

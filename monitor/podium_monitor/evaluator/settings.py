@@ -28,9 +28,9 @@ class EvaluatorSettings:
     days: int = 90
     """Of which windows are kept."""
     threads: int = 1
-    """Of DuckDB, while an hour is read."""
+    """That read an hour and count its rows."""
     memory_bytes: int = 512 * 1024 * 1024
-    """What DuckDB may hold while an hour is read; beyond it, it spills."""
+    """What join keys of hours may hold while labels are matched with them."""
     receivers: tuple[Receiver, ...] = ()
     """Who is told of findings and decisions."""
     pages: str = ""

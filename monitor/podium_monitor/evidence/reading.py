@@ -18,6 +18,7 @@ import duckdb
 import pyarrow as pa
 
 from podium_monitor.evidence.ledger import CHAMPION, Trial
+from podium_monitor.lake.querying import json_of, value_columns
 from podium_monitor.lake.reading import files
 from podium_monitor.lake.store import Store
 from podium_monitor.lake.tables import Table, hour_of_path
@@ -42,7 +43,7 @@ _NEWLY_LABELLED = """join_key IN (SELECT join_key FROM read_parquet($labels, uni
     WHERE received_at > $start AND received_at <= $end)"""
 _PREDICTIONS = """
     SELECT event_id, time, received_at, join_key, unit_key, arm_assigned, coalesce(fallback, '') AS fallback, split, digest,
-           latency_seconds, CASE WHEN $inputs THEN inputs END AS inputs, outputs
+           latency_seconds, {inputs} AS inputs, {outputs} AS outputs
     FROM (FROM read_parquet($predictions, union_by_name = true)
           UNION ALL BY NAME SELECT CAST(NULL AS BOOLEAN) AS sampled, CAST(NULL AS VARCHAR) AS split,
                                    CAST(NULL AS VARCHAR) AS unit_key WHERE false)
@@ -51,7 +52,7 @@ _PREDICTIONS = """
     QUALIFY row_number() OVER (PARTITION BY event_id ORDER BY received_at) = 1"""
 _SHADOWED = """
     SELECT p.*, s.outputs AS other, s.error, greatest(p.time + to_microseconds($wait), p.received_at, s.received_at) AS ripe
-    FROM p JOIN (SELECT prediction_id, outputs, coalesce(error, '') AS error, received_at
+    FROM p JOIN (SELECT prediction_id, {outputs} AS outputs, coalesce(error, '') AS error, received_at
                  FROM read_parquet($shadows, union_by_name = true) WHERE digest = $digest
                  QUALIFY row_number() OVER (PARTITION BY prediction_id ORDER BY received_at, event_id) = 1) s
     ON s.prediction_id = p.event_id
@@ -162,19 +163,20 @@ def rows(base: duckdb.DuckDBPyConnection, at: Place, trial: Trial, window: Windo
         "wait": horizon // _NEXT,
         "late": LATE // _NEXT,
         "early": LABEL_EARLY // _NEXT,
-        "inputs": inputs,
     }
+    columns = value_columns(parameters["predictions"])
+    asked = {"inputs": json_of("input", columns) if inputs else "NULL", "outputs": json_of("output", columns)}
     answered, labels = _ALONE, _NO_LABELS
     if question.mode == "Shadow":
         shadows = _shadows(at, predictions)
         if not shadows:
             return
-        answered = _SHADOWED
+        answered = _SHADOWED.format(outputs=json_of("output", value_columns(shadows)))
         parameters |= {"shadows": shadows, "digest": question.digest, "champion": question.champion_digest}
         parameters |= {"shadow_late": _SHADOW_LATE // _NEXT}
     if known := at.local(at.listed("labels", min(predictions) - LABEL_EARLY, window.end)):
         labels, parameters = _LABELS, parameters | {"labels": known}
-    sql = _ROWS.format(predictions=_PREDICTIONS, answered=answered, labels=labels)
+    sql = _ROWS.format(predictions=_PREDICTIONS.format(**asked), answered=answered, labels=labels)
     result: Any = base.sql(sql, params=parameters)
     for batch in result.to_arrow_reader(_PART_ROWS):
         if batch.num_rows:

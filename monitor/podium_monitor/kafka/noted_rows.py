@@ -16,6 +16,7 @@ from podium_monitor.kafka.outbox import Part
 from podium_monitor.lake.reading import of_date
 from podium_monitor.lake.store import Store
 from podium_monitor.lake.tables import SCHEMAS, Place, Table, hour_of_path, is_merged, received_at, value_of
+from podium_monitor.lake.values import value_column
 
 _BATCH_ROWS = 2000
 _LIST_AGAIN = 3
@@ -76,8 +77,8 @@ def _may_hold(path: str, parts: Sequence[Part]) -> bool:
 
 
 def _batches(file: pq.ParquetFile, table: Table) -> Iterator[pa.Table]:
-    there = set(file.schema_arrow.names)
-    names = [name for name in SCHEMAS[table].names if name in there]
+    known = SCHEMAS[table].names
+    names = [name for name in file.schema_arrow.names if name in known or value_column(name) is not None]
     for batch in file.iter_batches(_BATCH_ROWS, columns=names):
         yield pa.Table.from_batches([batch])
 

@@ -15,13 +15,19 @@ import pyarrow.compute as pc
 from podium_crds.capture import LABEL, PREDICTION, SHADOW
 from podium_monitor.credentials import Source
 from podium_monitor.lake.tables import Place, Table
+from podium_monitor.lake.values import Side, objects_of, value_column
 
 HEADERS: list[tuple[str, str | bytes | None]] = [("content-type", b"application/cloudevents+json; charset=UTF-8")]
 
 _TYPES: Mapping[Table, str] = {"predictions": PREDICTION, "shadows": SHADOW, "labels": LABEL}
 _ATTRIBUTES = ("event_id", "time", "received_at", "deployment_uid", "labelled_by")
 """Columns that are attributes of the event. All others are its data."""
-_OF_JSON = ("inputs", "outputs", "split", "label", "outcomes")
+_SIDES: Mapping[Table, Mapping[str, Side]] = {
+    "predictions": {"inputs": "input", "outputs": "output"},
+    "shadows": {"outputs": "output"},
+    "labels": {},
+}
+_OF_JSON = ("split", "label", "outcomes")
 """Columns that hold JSON text, which is put into the event as it is."""
 _NULL = msgspec.Raw(b"null")
 
@@ -47,10 +53,14 @@ def columns_of(rows: pa.Table) -> dict[str, list[Any]]:
 
 
 def events_of(place: Place, columns: Mapping[str, list[Any]]) -> Iterator[Published]:
-    """One per row. `columns`: those of the table's schema that its files have."""
-    names = [name for name in columns if name not in _ATTRIBUTES]
+    """One per row. `columns`: those of the table's schema that its files have, and those of values."""
+    count = len(columns["event_id"])
+    names = [name for name in columns if name not in _ATTRIBUTES and value_column(name) is None]
     values = [_as_json(columns[name]) if name in _OF_JSON else columns[name] for name in names]
-    nothing = [""] * len(columns["event_id"])
+    for name, side in _SIDES[place.table].items():
+        names.append(name)
+        values.append([one or None for one in objects_of(side, columns, count)])
+    nothing = [""] * count
     keys = columns.get("join_key", nothing)
     fixed = {
         "specversion": "1.0",

@@ -14,14 +14,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from podium_monitor.lake.values import MOST_COLUMNS, value_column
+
 SLICE_BYTES = 32 * 1024**2
 """Of rows in memory at once. The peak is about four times that: the sorted copy, and Parquet being made."""
 ROW_GROUP_ROWS = 65_536
-_UNIQUE = ("event_id", "inputs", "outputs", "request_id", "join_key", "prediction_id", "label", "outcomes")
+_UNIQUE = ("event_id", "request_id", "join_key", "prediction_id", "label", "outcomes")
 """Text that hardly repeats: a dictionary of it costs time and is given up in the end."""
 
 _MICROSECONDS = pa.timestamp("us", tz="UTC")
 _EVER = 2**62
+_CELL_BYTES = 4
+"""What a column adds to a row at least, if only nulls; of numbers 8."""
 
 
 class Unmergeable(Exception):
@@ -30,8 +34,14 @@ class Unmergeable(Exception):
 
 def write_options(schema: pa.Schema) -> Mapping[str, object]:
     """How every file of the tables is written."""
-    repeated = [name for name in schema.names if name not in _UNIQUE]
+    repeated = [field.name for field in schema if field.name not in _UNIQUE and not _is_of_numbers(field)]
     return {"compression": "zstd", "compression_level": 1, "use_dictionary": repeated}
+
+
+def _is_of_numbers(field: pa.Field) -> bool:
+    """Inputs and outputs that hardly repeat either."""
+    known = value_column(field.name)
+    return known is not None and known.kind in ("number", "numbers", "json")
 
 
 def merged(sources: Sequence[IO[bytes]]) -> bytes:
@@ -40,7 +50,7 @@ def merged(sources: Sequence[IO[bytes]]) -> bytes:
     schema = _common([file.schema_arrow for file in files])
     sink = pa.BufferOutputStream()
     with pq.ParquetWriter(sink, schema, **write_options(schema)) as writer:
-        for bounds in _slices(files):
+        for bounds in _slices(files, len(schema)):
             rows = [_conformed(table, schema) for file in files for table in _rows(file, bounds)]
             writer.write_table(_once(pa.concat_tables(rows)), row_group_size=ROW_GROUP_ROWS)
     return bytes(sink.getvalue())
@@ -55,6 +65,8 @@ def _common(schemas: Sequence[pa.Schema]) -> pa.Schema:
         common = pa.unify_schemas(schemas, promote_options="permissive")
     except pa.ArrowException as error:
         raise Unmergeable(str(error)) from error
+    if len(common) > MOST_COLUMNS:
+        raise Unmergeable(f"they have {len(common)} columns together, at most {MOST_COLUMNS} become one file")
     return common.with_metadata(max((found.metadata or {} for found in schemas), key=_version))
 
 
@@ -71,9 +83,11 @@ def _conformed(table: pa.Table, schema: pa.Schema) -> pa.Table:
     return pa.table(columns, schema=schema)
 
 
-def _slices(files: Sequence[pq.ParquetFile]) -> Iterator[tuple[int, int]]:
-    """[start, end) in microseconds since 1970: together all of time, and each with about SLICE_BYTES of rows."""
+def _slices(files: Sequence[pq.ParquetFile], columns: int) -> Iterator[tuple[int, int]]:
+    """[start, end) in microseconds since 1970: together all of time, and each with about SLICE_BYTES of rows, as they are
+    and with all `columns`, of which each file may have others."""
     size = sum(file.metadata.row_group(group).total_byte_size for file in files for group in range(file.num_row_groups))
+    size = max(size, columns * _CELL_BYTES * sum(file.metadata.num_rows for file in files))
     count = -(-size // SLICE_BYTES)
     if count <= 1:
         yield -_EVER, _EVER

@@ -1,6 +1,7 @@
 """What the tables of the lake are: columns, folders, names of files. Pure.
 
-Columns are only added, and nullable. What each means: docs/guide/lake.md.
+Columns are only added, and nullable. What each means: docs/guide/lake.md. Predictions and shadows have columns of values
+beside these (lake/values.py).
 """
 
 import re
@@ -13,9 +14,11 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
+from podium_monitor.lake.values import MOST_CELLS, MOST_COLUMNS, Values, chosen_values, joined_values
+
 Table = Literal["predictions", "shadows", "labels"]
 
-SCHEMA_VERSION = "1"
+SCHEMA_VERSION = "2"
 _METADATA = {"podium.schema_version": SCHEMA_VERSION}
 _MICROSECONDS = pa.timestamp("us", tz="UTC")
 
@@ -38,8 +41,6 @@ SCHEMAS: dict[Table, pa.Schema] = {
             ("epoch", pa.int64()),
             ("version", pa.string()),
             ("digest", pa.string()),
-            ("inputs", pa.string()),
-            ("outputs", pa.string()),
             ("latency_seconds", pa.float64()),
             ("sampled", pa.bool_()),
             ("join_key_hashed", pa.bool_()),
@@ -54,7 +55,6 @@ SCHEMAS: dict[Table, pa.Schema] = {
             ("prediction_id", pa.string()),
             ("version", pa.string()),
             ("digest", pa.string()),
-            ("outputs", pa.string()),
             ("error", pa.string()),
         ],
         metadata=_METADATA,
@@ -71,8 +71,9 @@ SCHEMAS: dict[Table, pa.Schema] = {
     ),
 }
 
-_LONG = ("inputs", "outputs", "outcomes")
 _REST_BYTES = 600
+_MOST_CELLS = 4 * MOST_CELLS
+"""Of one file, when it is made: 128 MiB."""
 _HOUR = re.compile(r"date=(\d{4}-\d{2}-\d{2})/hour=(\d{2})(?:/|$)")
 _MERGED = "-merged.parquet"
 _RECEIVED = "%Y%m%dT%H%M%S%f"
@@ -105,6 +106,8 @@ class Rows:
 
     place: Place
     columns: dict[str, list[Any]] = field(repr=False)
+    values: Values = field(default_factory=dict, repr=False)
+    """Inputs and outputs."""
 
     @property
     def event_ids(self) -> list[str]:
@@ -115,22 +118,34 @@ class Rows:
 
     @property
     def size(self) -> int:
-        """Bytes in memory, about: that of the long texts, and as much as the rest of a row usually is."""
-        texts = (column for name, column in self.columns.items() if name in _LONG)
-        return len(self) * _REST_BYTES + sum(len(text) for column in texts for text in column if text)
+        """Bytes in memory, about: that of the values and outcomes, and as much as the rest of a row usually is."""
+        texts = sum(len(text) for text in self.columns.get("outcomes", ()) if text)
+        return len(self) * _REST_BYTES + texts + sum(int(column.nbytes) for column in self.values.values())
 
     def where(self, chosen: Sequence[bool]) -> "Rows":
         if all(chosen):
             return self
-        return Rows(self.place, {name: list(compress(column, chosen)) for name, column in self.columns.items()})
+        columns = {name: list(compress(column, chosen)) for name, column in self.columns.items()}
+        return Rows(self.place, columns, chosen_values(self.values, chosen))
 
 
-def joined(place: Place, parts: Sequence[Rows]) -> Rows:
-    """The rows of all parts, which are of one place."""
-    if len(parts) == 1:
-        return parts[0]
-    names = parts[0].columns
-    return Rows(place, {name: [value for part in parts for value in part.columns[name]] for name in names})
+def joined(place: Place, parts: Sequence[Rows]) -> list[Rows]:
+    """The rows of all parts, which are of one place: together, unless their values are too wide for one file."""
+    groups: list[list[Rows]] = []
+    names: set[str] = set()
+    rows = 0
+    for part in parts:
+        names, rows = names | part.values.keys(), rows + len(part)
+        if not groups or len(names) > MOST_COLUMNS or len(names) * rows > _MOST_CELLS:
+            groups.append([])
+            names, rows = set(part.values), len(part)
+        groups[-1].append(part)
+    return [_joined(place, group) if len(group) > 1 else group[0] for group in groups]
+
+
+def _joined(place: Place, parts: Sequence[Rows]) -> Rows:
+    columns = {name: [value for part in parts for value in part.columns[name]] for name in parts[0].columns}
+    return Rows(place, columns, joined_values((len(part), part.values) for part in parts))
 
 
 def folder_of(table: Table, namespace: str, deployment: str) -> str:

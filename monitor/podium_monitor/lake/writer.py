@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -93,10 +94,19 @@ def name_for(rows: Rows) -> str:
 def _parquet(rows: Rows) -> bytes:
     schema = SCHEMAS[rows.place.table]
     columns = [
-        pa.array(rows.columns[field.name], field.type) if field.name in rows.columns else pa.nulls(len(rows), field.type)
+        _array(rows.columns[field.name], field.type) if field.name in rows.columns else pa.nulls(len(rows), field.type)
         for field in schema
     ]
+    for name in sorted(rows.values):
+        schema = schema.append(pa.field(name, rows.values[name].type))
+        columns.append(rows.values[name])
     table = pa.table(columns, schema=schema)
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, **write_options(schema))
     return bytes(sink.getvalue())
+
+
+def _array(values: list[Any], kind: pa.DataType) -> pa.Array:
+    """Most columns repeat one value: to say so costs less than to convert it row by row."""
+    first = values[0] if values else None
+    return pa.repeat(pa.scalar(first, kind), len(values)) if values.count(first) == len(values) else pa.array(values, kind)

@@ -65,7 +65,7 @@ async def test_events_of_both_modes_and_labels_become_rows(kafka: KafkaServer, s
     assert {(row["namespace"], row["deployment"], row["version"]) for row in found.values()} == {
         ("shop", "churn", "churn-3")
     }
-    assert json.loads(found["e-1"]["inputs"]) == prediction()["inputs"]
+    assert (found["e-1"]["input.number.tenure"], found["e-1"]["output.text.label"]) == (3.5, "yes")
     assert rows(collector.lake, "shadows")[0]["deployment_uid"] == "uid-1"
     by_key = {row["join_key"]: row for row in rows(collector.lake, "labels")}
     assert (by_key["customer-7"]["label"], by_key["customer-7"]["labelled_by"]) == ('"yes"', f"topic {labels}")

@@ -53,10 +53,10 @@ def test_blocks_of_all_kinds_become_rows_of_both_tables() -> None:
     assert asked["join_key"] == ["a", "b", "k", "l", "a", "b"]
     assert (asked["row"], asked["epoch"], asked["sampled"]) == ([0, 0, 3, 4, 0, 0], [1] * 6, [True] * 6)
     assert asked["time"][:2] == [datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC), datetime(1970, 1, 1, 0, 0, 2, tzinfo=UTC)]
-    assert asked["inputs"][1] == asked["inputs"][5] == '{"x":[3.0,4.0]}'
+    assert found[0].values["input.numbers.x"].to_pylist() == [[1.0, 2.0], [3.0, 4.0]] * 3
     assert mirrored["event_id"] == ["e-a-0-boosting", "e-a-1-boosting"] * 2
     assert mirrored["prediction_id"] == ["e-a-0", "e-a-1"] * 2
-    assert mirrored["outputs"] == ['{"x":[1.0,2.0]}', '{"x":[3.0,4.0]}', None, None]
+    assert found[1].values["output.numbers.x"].to_pylist() == [[1.0, 2.0], [3.0, 4.0], None, None]
     assert {name for rows in found for name in rows.columns} == {name for table in TABLES for name in SCHEMAS[table].names}
 
 
@@ -84,10 +84,15 @@ def test_cells_keep_their_form() -> None:
         column(name="text", form=TEXT, shape=[2], content='["é", {"base64": "/w=="}]'.encode()),
     ]
     (rows,) = read(predictions(inputs=columns))
-    assert [json.loads(text) for text in rows.columns["inputs"]] == [
-        {"wide": [[0, 1]], "yes": True, '50% "off"': 0.1, "half": 0.5, "none": [], "text": "é"},
-        {"wide": [[2, 3]], "yes": False, '50% "off"': None, "half": None, "none": [], "text": {"base64": "/w=="}},
-    ]
+    assert {name: values.to_pylist() for name, values in rows.values.items()} == {
+        "input.json.wide": ["[[0,1]]", "[[2,3]]"],
+        "input.truth.yes": [True, False],
+        'input.number.50% "off"': [0.1, None],
+        "input.number.half": [0.5, None],
+        "input.numbers.none": [[], []],
+        "input.text.text": ["é", None],
+        "input.json.text": [None, '{"base64":"/w=="}'],
+    }
 
 
 def test_an_empty_body_of_blocks_is_an_empty_batch() -> None:
@@ -145,8 +150,13 @@ def test_more_rows_or_bytes_than_are_taken_are_refused_before_they_are_made() ->
         read(predictions(), predictions(), max_rows=3)
     with pytest.raises(TooLarge, match="more than 300 bytes"):
         read(predictions(), predictions(), max_bytes=300)
-    with pytest.raises(TooLarge, match="more than 100000 bytes"):
-        read(predictions(inputs=[column(name="x" * 60_000)]))
+    with pytest.raises(TooLarge, match="more than 10000 names"):
+        read(predictions(inputs=[column(name=f"x{number}") for number in range(10_001)]))
+    of_1000 = {"rows": 1000, "times": [1.0] * 1000, "latencies": [0.5] * 1000, "request_ids": ["a"] * 1000}
+    truth = column(form="|b1", shape=[1000], content=bytes(1000))
+    wide = [[msgspec.structs.replace(truth, name=f"{one}{number}") for number in range(1100)] for one in "ab"]
+    with pytest.raises(TooLarge, match="2000 rows times 2200 names"):
+        read(*[predictions(inputs=inputs, **of_1000) for inputs in wide], max_rows=2000, max_bytes=10**9)
     with pytest.raises(TooLarge, match="more than 100000 bytes"):
         read(shadows(rows=100, outputs=None, name="n" * 10_000))
     with pytest.raises(TooLarge, match="at most 100"):
@@ -177,7 +187,9 @@ def test_arrays_of_many_dimensions_keep_their_form() -> None:
         column(name="empties", form="<f4", shape=[2, 3, 0], content=b""),
     ]
     (rows,) = read(predictions(inputs=columns))
-    assert [json.loads(text) for text in rows.columns["inputs"]] == [
-        {"cube": [[[0, 1]], [[2, 3]]], "half": [[0.0999755859375, 1]], "boxes": [], "empties": [[], [], []]},
-        {"cube": [[[4, 5]], [[6, 7]]], "half": [[None, 2]], "boxes": [], "empties": [[], [], []]},
-    ]
+    assert {name: [json.loads(text) for text in values.to_pylist()] for name, values in rows.values.items()} == {
+        "input.json.cube": [[[[0, 1]], [[2, 3]]], [[[4, 5]], [[6, 7]]]],
+        "input.json.half": [[[0.0999755859375, 1]], [[None, 2]]],
+        "input.json.boxes": [[], []],
+        "input.json.empties": [[[], [], []], [[], [], []]],
+    }

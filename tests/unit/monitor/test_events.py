@@ -24,8 +24,9 @@ def read(*events: dict[str, Any]) -> list[Rows]:
 def test_a_prediction_becomes_a_row_with_its_json_as_it_came() -> None:
     (rows,) = read(event("e-0"))
     assert rows.place == Place("predictions", "shop", "churn", datetime(2026, 11, 21, 13, tzinfo=UTC))
+    facts = {name: value for name, value in prediction().items() if name not in ("inputs", "outputs")}
     assert {name: column[0] for name, column in rows.columns.items()} == {
-        **prediction(),
+        **facts,
         "event_id": "e-0",
         "time": datetime(2026, 11, 21, 13, 5, 0, 250_000, tzinfo=UTC),
         "received_at": NOW,
@@ -34,8 +35,11 @@ def test_a_prediction_becomes_a_row_with_its_json_as_it_came() -> None:
         "join_key_hashed": False,
         "split": None,
         "unit_key": None,
-        "inputs": json.dumps(prediction()["inputs"]),
-        "outputs": json.dumps(prediction()["outputs"]),
+    }
+    assert {name: column.to_pylist() for name, column in rows.values.items()} == {
+        "input.number.tenure": [3.5],
+        "output.text.label": ["yes"],
+        "output.numbers.probabilities": [[0.25, 0.75]],
     }
 
 
@@ -51,7 +55,7 @@ def test_a_shadow_becomes_a_row_and_null_stays_null() -> None:
         event("s-1", type="dev.podium.shadow.v1", data=shadow(outputs=None, error="Timeout")),
     )
     assert (rows.place.table, rows.columns["prediction_id"]) == ("shadows", ["e-0", "e-0"])
-    assert rows.columns["outputs"] == ['{"label": "no"}', None]
+    assert {name: column.to_pylist() for name, column in rows.values.items()} == {"output.text.label": ["no", None]}
     assert rows.columns["error"] == ["", "Timeout"]
 
 

@@ -50,20 +50,20 @@ def test_rows_are_filed_by_deployment_date_and_hour(lake: Lake, tmp_path: Path) 
 
 
 def test_a_reader_of_hive_parquet_sees_typed_columns(lake: Lake, tmp_path: Path) -> None:
-    lake.write(*read(event("a"), event("b", data=prediction(join_key=None))))
+    lake.write(read(event("a"), event("b", data=prediction(join_key=None)))[0])
     table = ds.dataset(tmp_path / "predictions", format="parquet", partitioning="hive").to_table()
     found = table.sort_by("event_id").to_pylist()
     assert found[0]["deployment"] == "churn"
     assert found[0]["time"] == datetime(2026, 11, 21, 13, 5, 0, 250_000, tzinfo=UTC)
     assert (found[0]["epoch"], found[0]["latency_seconds"], found[0]["row"]) == (7, 0.0125, 0)
-    assert found[0]["inputs"] == '{"tenure": 3.5, "contract": null}'
+    assert (found[0]["input.number.tenure"], found[0]["output.numbers.probabilities"]) == (3.5, [0.25, 0.75])
     assert found[1]["join_key"] is None
 
 
 def test_a_file_says_which_schema_it_has(lake: Lake, tmp_path: Path) -> None:
-    lake.write(*read(event("a")))
+    lake.write(read(event("a"))[0])
     (path,) = tmp_path.glob("**/*.parquet")
-    assert pq.read_schema(path).metadata[b"podium.schema_version"] == b"1"
+    assert pq.read_schema(path).metadata[b"podium.schema_version"] == b"2"
 
 
 def test_what_a_crash_left_half_written_is_found_by_nobody_and_removed(lake: Lake, tmp_path: Path) -> None:
@@ -89,16 +89,16 @@ def test_a_second_process_waits_for_the_first(lake: Lake, tmp_path: Path) -> Non
 def test_a_write_that_fails_leaves_nothing(lake: Lake, tmp_path: Path) -> None:
     (tmp_path / "predictions").write_bytes(b"a file where a folder should be")
     with pytest.raises(OSError, match="predictions"):
-        lake.write(*read(event("a")))
+        lake.write(read(event("a"))[0])
     assert list((tmp_path / ".incoming").iterdir()) == []
     os.unlink(tmp_path / "predictions")
-    lake.write(*read(event("a")))
+    lake.write(read(event("a"))[0])
     assert len(rows(tmp_path)) == 1
 
 
 def test_recent_events_are_the_newest_files_first_within_the_horizon(lake: Lake) -> None:
     for name, minutes in [("old", 0), ("young", 50), ("new", 100)]:
-        lake.write(*read(event(name), received=NOW + timedelta(minutes=minutes)))
+        lake.write(read(event(name), received=NOW + timedelta(minutes=minutes))[0])
     (churn,) = read(event("other"))
     lake.write(replace(churn, place=replace(churn.place, deployment="fraud")))
     found = list(lake.recent_events(days=3, seconds=3600, limit=100))

@@ -1,12 +1,13 @@
-"""Readers that know nothing of Podium take the lake as it lies: old files, new ones, and compacted ones."""
+"""Readers that know nothing of Podium take the lake as it lies: old files, new ones, and compacted ones, of versions that
+have other inputs, and inputs of another type."""
 
 import ast
-import json
 import os
 import subprocess
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pandas as pd
@@ -30,13 +31,14 @@ LATER = NOW + timedelta(days=1)
 @pytest.fixture
 def lake(tmp_path: Path) -> Path:
     """Hour 11: compacted from a file of an old Podium, which lacks two columns, and one of today's. Hour 12: of an old
-    Podium alone. Hour 13: of a future one, which has a column more."""
+    Podium alone, and of a model whose contract is a number. Hour 13: of a future one, which has a column more, and of a
+    model that knows no contract."""
     store = FolderStore(tmp_path)
     columns_of_future = {"segment": pa.array(["gold"])}
-    write(store, "a", 11, drop=["sampled", "join_key_hashed"])
-    write(store, "b", 11)
-    write(store, "c", 12, drop=["sampled", "join_key_hashed"])
-    write(store, "d", 13, add=columns_of_future)
+    write(store, "a", 11, {"tenure": 3.5, "contract": "monthly"}, drop=["sampled", "join_key_hashed"])
+    write(store, "b", 11, {"tenure": "unknown", "contract": "yearly"})
+    write(store, "c", 12, {"tenure": 4, "contract": 12}, drop=["sampled", "join_key_hashed"])
+    write(store, "d", 13, {"tenure": 3.5, "age": 41}, add=columns_of_future)
     (job,) = look(store, LATER, Policy()).jobs
     assert compact(store, job, LATER, lambda: True) == 2
     finish(store, LATER + timedelta(days=1), timedelta(minutes=5))
@@ -44,10 +46,15 @@ def lake(tmp_path: Path) -> Path:
 
 
 def write(
-    store: FolderStore, name: str, hour: int, drop: Sequence[str] = (), add: dict[str, pa.Array] | None = None
+    store: FolderStore,
+    name: str,
+    hour: int,
+    inputs: dict[str, Any],
+    drop: Sequence[str] = (),
+    add: dict[str, pa.Array] | None = None,
 ) -> None:
     at = f"2026-11-21T{hour}:05:00.250Z"
-    data = prediction(inputs={"tenure": 3.5, "contract": name})
+    data = prediction(inputs=inputs)
     clock = Clock(NOW, timedelta(days=2), timedelta(hours=1))
     (rows,) = rows_of(batch([event(name, time=at, data=data)]), Source("shop", "churn", "uid-1"), clock, 10)
     Lake(store).write(rows)
@@ -70,17 +77,18 @@ def _ids(path: Path) -> list[str]:
 def test_duckdb_reads_it(lake: Path) -> None:
     found = duckdb.execute(
         """
-        SELECT event_id, deployment, hour, inputs ->> 'contract', sampled, segment, time AT TIME ZONE 'UTC'
+        SELECT event_id, deployment, hour, "input.number.tenure", "input.text.contract", "input.number.contract",
+               sampled, segment, time AT TIME ZONE 'UTC'
         FROM read_parquet(?, hive_partitioning = true, union_by_name = true) ORDER BY event_id
         """,
         [f"{lake}/predictions/**/*.parquet"],
     ).fetchall()
     times = [datetime(2026, 11, 21, hour, 5, 0, 250_000) for hour in (11, 11, 12, 13)]  # noqa: DTZ001  as DuckDB has them
     assert found == [
-        ("a", "churn", 11, "a", None, None, times[0]),
-        ("b", "churn", 11, "b", True, None, times[1]),
-        ("c", "churn", 12, "c", None, None, times[2]),
-        ("d", "churn", 13, "d", True, "gold", times[3]),
+        ("a", "churn", 11, 3.5, "monthly", None, None, None, times[0]),
+        ("b", "churn", 11, None, "yearly", None, True, None, times[1]),
+        ("c", "churn", 12, 4.0, None, 12.0, None, None, times[2]),
+        ("d", "churn", 13, 3.5, None, None, True, "gold", times[3]),
     ]
 
 
@@ -93,7 +101,10 @@ def test_the_query_of_the_guide_runs(lake: Path) -> None:
     guide = (Path(__file__).parents[3] / "docs" / "guide" / "lake.md").read_text()
     query = guide.partition("```sql\n")[2].partition("```")[0].replace("'lake/", f"'{lake}/")
     found = duckdb.execute(f"SELECT * EXCLUDE (time) FROM ({query.strip().rstrip(';')})").fetchall()  # times want pytz
-    assert found == [("churn-3", "3.5", "yes")] * 4
+    assert sorted(found, key=str) == [("churn-3", 3.5, "yes", 0.75)] * 2 + [
+        ("churn-3", 4.0, "yes", 0.75),
+        ("churn-3", None, "yes", 0.75),
+    ]
 
 
 def test_pandas_reads_it(lake: Path) -> None:
@@ -103,7 +114,9 @@ def test_pandas_reads_it(lake: Path) -> None:
     assert [None if pd.isna(one) else one for one in frame["segment"]] == [None, None, None, "gold"]
     assert set(frame["deployment"].astype(str)) == {"churn"}
     assert frame["time"].dt.tz is not None
-    assert list(pd.json_normalize(frame["inputs"].map(json.loads))["contract"]) == ["a", "b", "c", "d"]
+    assert [None if pd.isna(one) else one for one in frame["input.number.tenure"]] == [3.5, None, 4.0, 3.5]
+    assert [None if pd.isna(one) else one for one in frame["input.text.tenure"]] == [None, "unknown", None, None]
+    assert list(frame["output.numbers.probabilities"].iloc[0]) == [0.25, 0.75]
 
 
 SPARK = """
@@ -114,7 +127,8 @@ builder = SparkSession.builder.master("local[1]").config("spark.sql.session.time
 for name, value in local.items():
     builder = builder.config(name, value)
 frame = builder.getOrCreate().read.option("mergeSchema", "true").parquet(sys.argv[1])
-rows = frame.select("event_id", "deployment", "hour", "segment", "sampled").orderBy("event_id").collect()
+names = ["event_id", "deployment", "hour", "segment", "sampled", "`input.number.tenure`", "`input.text.contract`"]
+rows = frame.select(*names).orderBy("event_id").collect()
 print("FOUND", [tuple(row) for row in rows])
 """
 
@@ -125,10 +139,10 @@ def test_spark_reads_it(lake: Path) -> None:
     answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300).stdout
     found = ast.literal_eval(answer.rpartition("FOUND ")[2])
     assert found == [
-        ("a", "churn", 11, None, None),
-        ("b", "churn", 11, None, True),
-        ("c", "churn", 12, None, None),
-        ("d", "churn", 13, "gold", True),
+        ("a", "churn", 11, None, None, 3.5, "monthly"),
+        ("b", "churn", 11, None, True, None, "yearly"),
+        ("c", "churn", 12, None, None, 4.0, None),
+        ("d", "churn", 13, "gold", True, 3.5, None),
     ]
 
 

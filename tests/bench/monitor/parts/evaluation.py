@@ -4,7 +4,6 @@ scikit-learn and scipy, asked for the same figures of the same files.
 Each part runs in a process of its own: its peak of memory is its own, and CPU seconds are of all its threads.
 """
 
-import json
 import multiprocessing
 import resource
 import time
@@ -211,8 +210,9 @@ def naive_figures(folder: Path) -> int:
     predictions = pd.concat(pd.read_parquet(path) for path in folder.glob("predictions/**/*.parquet"))
     labels = pd.concat(pd.read_parquet(path) for path in folder.glob("labels/**/*.parquet"))
     reference = pd.read_parquet(next(folder.glob("references/**/reference.parquet")))
-    inputs = pd.DataFrame([json.loads(text) for text in predictions["inputs"]])
-    score = np.array([json.loads(text)["probabilities"][1] for text in predictions["outputs"]])
+    named = {name.rpartition(".")[2]: name for name in predictions if name.startswith("input.")}
+    inputs = pd.DataFrame({name: predictions[column].to_numpy() for name, column in named.items()})
+    score = np.stack(predictions["output.numbers.probabilities"].to_numpy())[:, 1]
     newest = labels.sort_values(["time", "received_at"]).drop_duplicates("join_key", keep="last")
     joined = predictions[["join_key"]].reset_index(drop=True).assign(score=score).merge(newest, on="join_key")
     truth = (joined["label"] == '"yes"').to_numpy()
@@ -281,16 +281,17 @@ def _drawn(count: int, seed: int) -> tuple[pd.DataFrame, Any, Any]:
 
 def _write_hour(connection: Any, folder: Path, hour: int, frame: pd.DataFrame) -> None:
     at, later = (_MIDNIGHT + timedelta(hours=hour + more) for more in (0, 1))
-    packed = ", ".join(f"{name} := {name}" for name in frame if name.startswith(("number", "text")))
+    kinds = {name: name.partition("_")[0] for name in frame if name.startswith(("number", "text"))}
+    inputs = ", ".join(f'{name} AS "input.{kind}.{name}"' for name, kind in kinds.items())
     connection.register("frame", frame)
     started, labelled = (f"TIMESTAMPTZ '{when:%Y-%m-%d %H}:00:00+00'" for when in (at, later))
     predictions = f"""SELECT md5('{hour}-' || row) AS event_id,
         {started} + to_microseconds((row * 3600e6 / {len(frame)})::BIGINT) AS time, {started} AS received_at,
         'uid-1' AS deployment_uid, 'r-{hour}-' || row AS request_id, 0::INT AS row, 'r-{hour}-' || row AS join_key,
         'champion' AS arm_assigned, 'champion' AS arm_answered, '' AS fallback, 1::BIGINT AS epoch,
-        'churn-3' AS version, '{DIGEST}' AS digest, to_json(struct_pack({packed}))::VARCHAR AS inputs,
-        '{{"label":"' || CASE WHEN score >= 0.5 THEN 'yes' ELSE 'no' END || '","probabilities":[' || (1 - score) || ','
-        || score || ']}}' AS outputs, 0.01 + random() * 0.01 AS latency_seconds FROM frame"""
+        'churn-3' AS version, '{DIGEST}' AS digest, 0.01 + random() * 0.01 AS latency_seconds, true AS sampled,
+        false AS join_key_hashed, {inputs}, CASE WHEN score >= 0.5 THEN 'yes' ELSE 'no' END AS "output.text.label",
+        [1 - score, score] AS "output.numbers.probabilities" FROM frame"""
     labels = f"""SELECT md5('l{hour}-' || row) AS event_id, {labelled} AS time, {labelled} AS received_at,
         'uid-1' AS deployment_uid, 'r-{hour}-' || row AS join_key,
         CASE WHEN truth THEN '"yes"' ELSE '"no"' END AS label, '{{}}' AS outcomes, 'bench' AS labelled_by FROM frame"""
@@ -300,5 +301,5 @@ def _write_hour(connection: Any, folder: Path, hour: int, frame: pd.DataFrame) -
         place.mkdir(parents=True, exist_ok=True)
         found = connection.sql(sql).to_arrow_table()
         options = write_options(found.schema)
-        pq.write_table(found, place / new_name(when), row_group_size=ROW_GROUP_ROWS, **options)
+        pq.write_table(found, place / new_name(when, merged=True), row_group_size=ROW_GROUP_ROWS, **options)
     connection.unregister("frame")

@@ -155,7 +155,9 @@ def test_two_versions_in_one_hour_are_measured_by_their_own_references(lake: Lak
 def test_an_hour_that_cannot_be_read_keeps_no_other_from_being_read(lake: LakeFolder) -> None:
     found = rows(300, 2)
     lake.put_predictions(found, HOUR, key="a")
-    lake.put_captured(["no json"] * 10, ["{}"] * 10, HOUR + timedelta(hours=1), key="b")
+    lake.put_predictions(found, HOUR + timedelta(hours=1), key="b")
+    [broken] = [entry.path for entry in lake.store.list("predictions") if "hour=14" in entry.path]
+    lake.store.replace(broken, b"PAR1 and no more")
     with evaluations_of(lake) as evaluate:
         document = evaluate(watched())
     assert document is not None

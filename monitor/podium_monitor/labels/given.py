@@ -6,11 +6,13 @@ from typing import Any
 
 import msgspec
 
-from podium_monitor.events import InvalidBatch
+from podium_monitor.events import InvalidBatch, TooLarge
 
 Scalar = int | float | str | bool | None
 MAX_ROWS = 100_000
 """Of one request: each costs some 700 bytes of memory until it is durable."""
+MAX_VALUES = 1_500_000
+"""Of one request: keys, labels, times, outcomes. Each takes up to 100 bytes of memory while it is read."""
 
 _PLACE = re.compile(r" - at `\$(?:\[(?P<index>\d+)\])?(?P<field>[^`]*)`$")
 
@@ -36,6 +38,12 @@ class Given(msgspec.Struct, forbid_unknown_fields=True):
     id: str | int | None = None
     namespace: str | None = None
     deployment: str | None = None
+
+
+def check_values(number: int) -> None:
+    """Before they are read. Raises TooLarge."""
+    if number > MAX_VALUES:
+        raise TooLarge(f"there are about {number} values, send at most {MAX_VALUES} at once")
 
 
 def refusal_of(error: Exception, row: int | None = None, rows: int = 1) -> InvalidLabels:

@@ -3,7 +3,7 @@
 import msgspec
 
 from podium_monitor.events import TooLarge
-from podium_monitor.labels.given import MAX_ROWS, Given, refusal_of
+from podium_monitor.labels.given import MAX_ROWS, Given, check_values, refusal_of
 
 _read_one = msgspec.json.Decoder(Given).decode
 _read_list = msgspec.json.Decoder(list[Given]).decode
@@ -12,6 +12,7 @@ _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 def of_json(content: bytes) -> list[Given]:
     """Raises InvalidLabels, TooLarge."""
+    check_values(content.count(b":"))  # each value has one before it
     try:
         if content.lstrip()[:1] != b"[":
             return [_read_one(content)]
@@ -24,6 +25,7 @@ def of_json(content: bytes) -> list[Given]:
 
 def of_lines(content: bytes) -> list[Given]:
     """A row is a line; empty ones are passed over and counted. Raises InvalidLabels, TooLarge."""
+    check_values(content.count(b":"))
     given: list[Given] = []
     lines = content.split(b"\n")
     for number, line in enumerate(lines, start=1):

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from podium_monitor.events import TooLarge
-from podium_monitor.labels.given import MAX_ROWS, Given, InvalidLabels, converted
+from podium_monitor.labels.given import MAX_ROWS, Given, InvalidLabels, check_values, converted
 
 _FIELDS = ("join_key", "label", "time", "id", "namespace", "deployment")
 _OUTCOMES = "outcomes"
@@ -51,6 +51,7 @@ def _table(content: bytes) -> Any:
         if file.metadata.num_columns > _MAX_COLUMNS:
             raise InvalidLabels(f"there are {file.metadata.num_columns} columns, may be {_MAX_COLUMNS}")
         leaves = [file.schema.column(index) for index in range(file.metadata.num_columns)]
+        check_values(file.metadata.num_rows * file.metadata.num_columns)
         _check_size(file.metadata, leaves)
         texts = [leaf.path for leaf in leaves if leaf.physical_type == "BYTE_ARRAY"]
         table = pq.ParquetFile(pa.BufferReader(content), read_dictionary=texts).read(use_threads=False)

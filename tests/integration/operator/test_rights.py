@@ -111,6 +111,7 @@ ELSEWHERE = {
     ("services", "delete"): "of pools that are drained",
     ("configmaps", "delete"): "records of challengers that are gone",
     ("configmaps", "patch"): "records of challengers",
+    ("configmaps", "update"): "the record of a swap, by compare and swap",
     ("pods", "delete"): "one that is at fault in a swap",
     ("jobs", "delete"): "attempts that are out of date",
     ("events", "patch"): "what happens again",

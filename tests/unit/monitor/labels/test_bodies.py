@@ -132,3 +132,14 @@ def test_a_small_file_that_unpacks_to_gigabytes_is_refused_before_it_is_unpacked
         of_parquet(parquet({"join_key": ["k"], "label": ["x" * 70_000_000]}))
     with pytest.raises(InvalidLabels, match="lists"):
         of_parquet(parquet({"join_key": ["k"], "label": [1], "o": pa.array([[0] * 1_000_000], pa.list_(pa.int8()))}))
+
+
+def test_more_values_than_fit_the_memory_are_refused_before_they_are_read() -> None:
+    outcomes = ",".join(f'"{number:x}":1' for number in range(1_500_000))
+    for reader in (of_json, of_lines):
+        with pytest.raises(TooLarge, match="send at most 1500000 at once"):
+            reader(f'{{"join_key": "k", "label": 1, "outcomes": {{{outcomes}}}}}'.encode())
+    rows = 100_000
+    wide = {"join_key": ["k"] * rows, "label": [1] * rows, **{f"o{number}": [1] * rows for number in range(14)}}
+    with pytest.raises(TooLarge, match="send at most 1500000 at once"):
+        of_parquet(parquet(wide))

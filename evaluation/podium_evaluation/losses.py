@@ -1,5 +1,6 @@
 """Losses per unit whose mean is a metric: what paired evidence is made of. Lower is better."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,6 +16,9 @@ Codes = npt.NDArray[np.int64]
 LOG_LOSS_FLOOR = 1e-15
 """Probabilities are kept this far from 0 and 1 (scikit-learn before 1.3 used the same), so that one certain error is not
 infinite."""
+LEAST_SURPRISES = math.log(1000)
+"""Of two models' LogLoss: models that agreed on all that came may be a thousand to one apart on an input that has not.
+By the simulation in tests/unit/evaluation/test_evidence.py."""
 MINIMUM_UNITS = 1000
 MINIMUM_OF_EACH_CLASS = 50
 MINIMUM_DISCORDANT = 30
@@ -105,12 +109,13 @@ def class_losses(loss: ClassLoss, truth: Codes, said: Codes, probabilities: Floa
 
 
 def possible_surprises(champion: Floats, challenger: Floats) -> Floats:
-    """The most by which the LogLoss of two models can differ on a unit, whatever is true, shape (n,).
+    """The most by which the LogLoss of two models can differ on a unit, whatever is true, shape (n,); at least
+    LEAST_SURPRISES.
 
     Probabilities of either, shapes (n, n_classes), NaN where missing.
     """
     old, new = (np.log(np.clip(found, LOG_LOSS_FLOOR, 1 - LOG_LOSS_FLOOR)) for found in (champion, challenger))
-    return np.asarray(np.abs(old - new).max(axis=1))
+    return np.asarray(np.fmax(np.abs(old - new).max(axis=1), LEAST_SURPRISES), dtype=np.float64)
 
 
 def number_losses(loss: NumberLoss, truth: Floats, prediction: Floats) -> Floats:

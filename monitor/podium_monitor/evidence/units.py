@@ -160,7 +160,7 @@ def losses_of(metric: str, answers: Answers, rows: Rows, expression: Expression 
 
 def reach_of(metric: str, champion: Answers, challenger: Answers) -> Floats:
     """By how much the losses of a unit could have differed, whatever had been true, shape (n,). NaN where nothing says so
-    before the label does. LogLoss: by what both said of it; of inputs that have not come yet that says nothing."""
+    before the label does."""
     if metric in ("ZeroOne", "Brier"):
         return np.ones(len(champion.said))
     if metric == "AbsoluteError":

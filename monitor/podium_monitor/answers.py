@@ -5,19 +5,18 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from fastapi import Request, Response
-from fastapi.responses import JSONResponse
 from starlette.requests import ClientDisconnect
 
 from podium_crds.shares import Taken
 from podium_monitor.committer import Full
 from podium_monitor.credentials import Refused
 from podium_monitor.events import InvalidBatch, TooLarge
+from podium_monitor.refusals import refusal
 
 logger = logging.getLogger(__name__)
 
 BUSY_SECONDS = 1
-BROKEN_SECONDS = 5
-"""Retry-After of 429 and of 503."""
+"""Retry-After of 429."""
 
 
 async def body_of(request: Request, limit: int, seconds: float) -> bytes:
@@ -51,9 +50,4 @@ async def or_error(respond: Callable[[], Awaitable[Response]]) -> Response:
         return refusal(429, "as much as may be of this deployment, or of all, is under way", BUSY_SECONDS)
     except OSError as error:  # it names bucket, address or paths: for administrators
         logger.warning("a request fails with 503: %s", error)
-        return refusal(503, "the lake does not do as asked, the collector's log says why", BROKEN_SECONDS)
-
-
-def refusal(status: int, text: str, retry_after_seconds: int | None = None) -> Response:
-    headers = {} if retry_after_seconds is None else {"Retry-After": str(retry_after_seconds)}
-    return JSONResponse({"error": text}, status, headers)
+        return refusal(503, "the lake does not do as asked, the collector's log says why")

@@ -10,7 +10,7 @@ from prometheus_client import generate_latest
 
 from podium_crds import rows as rows_as_blocks
 from podium_crds.capture import CONTENT_TYPE
-from podium_monitor.answers import BROKEN_SECONDS, body_of, or_error, refusal
+from podium_monitor.answers import body_of, or_error
 from podium_monitor.collector import Collector
 from podium_monitor.committer import Full
 from podium_monitor.compact import rows_of_blocks
@@ -20,6 +20,7 @@ from podium_monitor.erasure_routes import ErasureRoutes
 from podium_monitor.events import Clock, rows_of, unpacked
 from podium_monitor.labels.routes import LabelRoutes
 from podium_monitor.reference_routes import ReferenceRoutes
+from podium_monitor.refusals import refusal
 from podium_monitor.settings import Settings
 
 _STUCK_SECONDS = 60.0
@@ -62,7 +63,7 @@ class Routes:
         if media not in (CONTENT_TYPE, rows_as_blocks.CONTENT_TYPE):
             return refusal(415, f"Content-Type must be {CONTENT_TYPE} or {rows_as_blocks.CONTENT_TYPE}")
         if not self._collector.is_ready():
-            return refusal(503, "the lake is not open yet", BROKEN_SECONDS)
+            return refusal(503, "the lake is not open yet")
         limits = self._limits
         announced = announced_bytes(request, limits.max_body_bytes)
         if not self._collector.committer.has_room((source.namespace, source.name), announced):

@@ -13,11 +13,12 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from podium_crds.capture import erasure_token
-from podium_monitor.answers import BROKEN_SECONDS, body_of, or_error, refusal
+from podium_monitor.answers import body_of, or_error
 from podium_monitor.collector import Collector
 from podium_monitor.credentials import Refused
 from podium_monitor.events import InvalidBatch
 from podium_monitor.lake.erasure import Erasure, Kind, add, erasure
+from podium_monitor.refusals import refusal
 
 _MAX_BYTES = 8 * 1024 * 1024
 _MAX_IDS = 10_000
@@ -87,7 +88,7 @@ class ErasureRoutes:
     async def _take(self, request: Request) -> Response:
         self._check(request)
         if not self._collector.is_ready():
-            return refusal(503, "the lake is not open yet", BROKEN_SECONDS)
+            return refusal(503, "the lake is not open yet")
         body = await body_of(request, _MAX_BYTES, _BODY_SECONDS)
         wanted = erasure_of(body, self._key, datetime.now(UTC))
         await asyncio.to_thread(add, self._collector.store, wanted)

@@ -9,14 +9,13 @@ import asyncio
 import logging
 import stat
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from podium_monitor.objects import KINDS, Catalogue
-from podium_monitor.world import Watched
+from podium_monitor.objects import KINDS, Catalogued
 
 log = logging.getLogger(__name__)
 
@@ -26,12 +25,12 @@ _LOOK_SECONDS = 2.0
 _Stamp = tuple[Path, int, int]
 
 
-class Manifests:
+class Manifests(Catalogued):
     """A World. What is in the folder now is known at once; `run` follows its changes."""
 
     def __init__(self, folder: Path) -> None:
+        super().__init__()
         self._folder = folder
-        self._catalogue = Catalogue()
         self._stamps: list[_Stamp] | None = None
         self._why_not_ready = ""
         self._looked_at: float | None = None
@@ -44,16 +43,6 @@ class Manifests:
     @property
     def age_seconds(self) -> float:
         return float("inf") if self._looked_at is None else time.monotonic() - self._looked_at
-
-    @property
-    def unreadable(self) -> Mapping[str, str]:
-        return self._catalogue.unreadable
-
-    def deployments(self) -> Sequence[Watched]:
-        return self._catalogue.deployments()
-
-    def find(self, namespace: str, name: str) -> Watched | None:
-        return self._catalogue.find(namespace, name)
 
     async def run(self) -> None:
         """Looks for changed files until cancelled."""

@@ -191,3 +191,20 @@ class Catalogue:
 
     def find(self, namespace: str, name: str) -> Watched | None:
         return next((one for one in self.deployments() if (one.namespace, one.name) == (namespace, name)), None)
+
+
+class Catalogued:
+    """What a World answers from its catalogue."""
+
+    def __init__(self) -> None:
+        self._catalogue = Catalogue()
+
+    @property
+    def unreadable(self) -> Mapping[str, str]:
+        return self._catalogue.unreadable
+
+    def deployments(self) -> Sequence[Watched]:
+        return self._catalogue.deployments()
+
+    def find(self, namespace: str, name: str) -> Watched | None:
+        return self._catalogue.find(namespace, name)

@@ -7,12 +7,13 @@ from functools import partial
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
-from podium_monitor.answers import BROKEN_SECONDS, body_of, or_error, refusal
+from podium_monitor.answers import body_of, or_error
 from podium_monitor.collector import Collector
 from podium_monitor.credentials import Source, authenticated_source
 from podium_monitor.doors import Door, announced_bytes
 from podium_monitor.reference_checks import check_apart
 from podium_monitor.references import MAX_BYTES, Differs, InvalidReference, folder_of_reference, is_there, keep
+from podium_monitor.refusals import refusal
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _BODY_SECONDS = 60.0
@@ -52,7 +53,7 @@ class ReferenceRoutes:
                 404, f"{digest}/{name}: must be sha256:<64 hexadecimal digits>/ and one of {', '.join(MAX_BYTES)}"
             )
         if not self._collector.is_ready():
-            return refusal(503, "the lake is not open yet", BROKEN_SECONDS)
+            return refusal(503, "the lake is not open yet")
         folder = folder_of_reference(source.namespace, source.name, digest)
         try:
             with self._door.let_in(source, announced_bytes(request, MAX_BYTES[name])):

@@ -16,8 +16,7 @@ from typing import Any
 
 from podium_crds.names import API_VERSION, GROUP, VERSION
 from podium_monitor.cluster import ApiError, Cluster
-from podium_monitor.objects import KINDS, Catalogue, Kind, Unreadable, address_of
-from podium_monitor.world import Watched
+from podium_monitor.objects import KINDS, Catalogued, Kind, Unreadable, address_of
 
 log = logging.getLogger(__name__)
 
@@ -54,13 +53,13 @@ class _Stream:
         return f"{_PLURALS[self.kind]} of {self.namespace or 'all namespaces'}"
 
 
-class Watching:
+class Watching(Catalogued):
     """A World. `run` makes it true and keeps it so; it may be asked by any thread."""
 
     def __init__(self, cluster: Cluster, namespaces: Sequence[str]) -> None:
         """`namespaces`: empty for all."""
+        super().__init__()
         self._cluster = cluster
-        self._catalogue = Catalogue()
         within: list[str | None] = [*dict.fromkeys(namespaces)] or [None]
         self._streams = [_Stream(kind, namespace) for namespace in within for kind in KINDS]
 
@@ -81,16 +80,6 @@ class Watching:
     def why_stale(self) -> str:
         """What hinders the streams now. Empty when nothing does."""
         return "; ".join(f"{stream}: {stream.trouble}" for stream in self._streams if stream.trouble)
-
-    @property
-    def unreadable(self) -> Mapping[str, str]:
-        return self._catalogue.unreadable
-
-    def deployments(self) -> Sequence[Watched]:
-        return self._catalogue.deployments()
-
-    def find(self, namespace: str, name: str) -> Watched | None:
-        return self._catalogue.find(namespace, name)
 
     async def run(self) -> None:
         """Until cancelled."""

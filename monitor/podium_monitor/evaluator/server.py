@@ -30,10 +30,10 @@ from podium_monitor.evaluator.rounds import Rounds
 from podium_monitor.evaluator.settings import EvaluatorSettings
 from podium_monitor.evidence import routes as evidence
 from podium_monitor.evidence.updating import evidence_of
-from podium_monitor.heads import BoundedHeads
 from podium_monitor.lake.opening import LakeSettings, open_store
 from podium_monitor.lake.retention_wishes import RetentionWishes
 from podium_monitor.lake.store import Store
+from podium_monitor.listening import LISTENING
 from podium_monitor.manifests import Manifests
 from podium_monitor.notifications.notifier import Notifier
 from podium_monitor.references import reference_of
@@ -47,8 +47,6 @@ from podium_monitor.world import FollowedWorld
 
 logger = logging.getLogger(__name__)
 
-_DRAIN_SECONDS = 20
-_KEEP_ALIVE_SECONDS = 75
 _KINDS = 2
 """Streams of the world, in each namespace."""
 
@@ -104,18 +102,7 @@ class _Server(uvicorn.Server):
 
 
 async def _served(app: FastAPI, settings: EvaluatorSettings) -> None:
-    config = uvicorn.Config(
-        app,
-        host=settings.bind,
-        port=settings.port,
-        http=BoundedHeads,
-        loop="asyncio",
-        access_log=False,
-        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=_DRAIN_SECONDS,
-        log_config=None,
-    )
-    await _Server(config).serve()
+    await _Server(uvicorn.Config(app, host=settings.bind, port=settings.port, **LISTENING)).serve()
 
 
 async def _world(

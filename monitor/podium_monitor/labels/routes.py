@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from podium_crds.capture import capture_token, hash_key, hashed
-from podium_monitor.answers import BROKEN_SECONDS, body_of, or_error, refusal
+from podium_monitor.answers import body_of, or_error
 from podium_monitor.collector import Collector
 from podium_monitor.credentials import Source, labelling_source
 from podium_monitor.doors import Door, announced_bytes
@@ -18,6 +18,7 @@ from podium_monitor.labels.given import Given, InvalidLabels
 from podium_monitor.labels.json_bodies import of_json, of_lines
 from podium_monitor.labels.rows import Posted, rows_of_labels
 from podium_monitor.lake.tables import Rows
+from podium_monitor.refusals import refusal
 
 _READERS: dict[str, Callable[[bytes], list[Given]]] = {
     "application/json": of_json,
@@ -66,7 +67,7 @@ class LabelRoutes:
         if media not in _READERS:
             return refusal(415, f"Content-Type must be one of {', '.join(_READERS)}")
         if not self._collector.is_ready():
-            return refusal(503, "the lake is not open yet", BROKEN_SECONDS)
+            return refusal(503, "the lake is not open yet")
         labelled_by, stored_key = _labelled_by(source, request), self._stored_key(source, request)
         encoding = request.headers.get("content-encoding", "").strip().lower()
         small = _is_small(request, media, encoding)

@@ -7,14 +7,16 @@ Without `week` the newest whole one; without `version` the champion.
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 from fastapi import APIRouter, Request, Response
 
 from podium_monitor.access import AccessUnknown, Reviews
-from podium_monitor.bearers import Bearers, told
+from podium_monitor.bearers import Bearers
 from podium_monitor.dashboard.sources import Sources
+from podium_monitor.refusals import refusal
 from podium_monitor.reports.report import Known, health_report, modelling_report, week_named, week_of
 from podium_monitor.sign_in.visitors import NotSignedIn, Reception, Refused, visible
 from podium_monitor.world import Watched, World
@@ -25,12 +27,15 @@ from podium_pages.report import Report
 _PRINTED = {"html": (html, "text/html; charset=utf-8"), "pdf": (pdf, "application/pdf")}
 _AT_ONCE = 2
 """Reports that are made at a time: a PDF takes a second of a core."""
+_MOST_WAITING = 20
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
+
+logger = logging.getLogger(__name__)
 
 Permit = Callable[[Request, str], Awaitable[Response | None]]
 """None: whoever asks may know what there is to know of this namespace."""
@@ -42,7 +47,7 @@ class NotToBeHad(ValueError):
 
 def router(world: World, sources: Sources, permit: Permit) -> APIRouter:
     routes = APIRouter()
-    turns = asyncio.Semaphore(_AT_ONCE)
+    places, turns = asyncio.Semaphore(_MOST_WAITING), asyncio.Semaphore(_AT_ONCE)
 
     async def report(request: Request, namespace: str, name: str, kind: str, form: str) -> Response:
         refused = await permit(request, namespace)
@@ -50,22 +55,25 @@ def router(world: World, sources: Sources, permit: Permit) -> APIRouter:
             return refused
         watched = world.find(namespace, name)
         if watched is None:
-            return told(404, f"there is no deployment {namespace}/{name}")
+            return refusal(404, f"there is no deployment {namespace}/{name}")
         if kind not in ("health", "model") or form not in _PRINTED:
-            return told(404, f"there is no report {kind}.{form}: ask for health or model, as html or pdf")
+            return refusal(404, f"there is no report {kind}.{form}: ask for health or model, as html or pdf")
         printed, media = _PRINTED[form]
 
         def made() -> tuple[str, bytes]:
             found, stem = _report(watched, sources, kind, request)
             return stem, printed(found)
 
+        if places.locked():
+            return refusal(503, f"{_MOST_WAITING} reports are being made or waited for: come later")
         try:
-            async with turns:
+            async with places, turns:
                 stem, content = await asyncio.to_thread(made)
         except NotToBeHad as error:
-            return told(404, str(error))
+            return refusal(404, str(error))
         except OSError as error:
-            return told(503, f"the lake cannot be read: {error.strerror or error}")
+            logger.warning("the report of %s/%s cannot be made: %s", namespace, name, error)
+            return refusal(503, "the lake cannot be read, the evaluator's log says why")
         shown = "inline" if form == "html" else "attachment"
         disposition = {"Content-Disposition": f'{shown}; filename="{stem}.{form}"'}
         return Response(content, media_type=media, headers=_HEADERS | disposition)
@@ -107,11 +115,12 @@ def permit_of(bearers: Bearers, reception: Reception, reviews: Reviews) -> Permi
             if namespace in await visible(reception.visitor(request), [namespace], reviews):
                 return None
         except NotSignedIn:
-            return told(401, "send Authorization: Bearer with a Kubernetes token, or sign in on the dashboard")
+            return refusal(401, "send Authorization: Bearer with a Kubernetes token, or sign in on the dashboard")
         except Refused as error:
-            return told(403, str(error))
+            return refusal(403, str(error))
         except AccessUnknown as error:
-            return told(503, f"the API server cannot be asked what you may see: {error}")
-        return told(403, f"you may not get modeldeployments in the namespace {namespace}")
+            logger.warning("the API server could not be asked who may have a report: %s", error)
+            return refusal(503, "the API server cannot be asked what you may see, the evaluator's log says why")
+        return refusal(403, f"you may not get modeldeployments in the namespace {namespace}")
 
     return permit

@@ -8,12 +8,11 @@ from collections.abc import AsyncIterator, Iterator
 import uvicorn
 from starlette.types import ASGIApp
 
+from podium_monitor.listening import LISTENING
 from podium_monitor.sign_in.proxy import NamedPeerProtocol
 from podium_monitor.sign_in.settings import Proxy
 
 _LOOK_SECONDS = 30.0
-_DRAIN_SECONDS = 20
-_KEEP_ALIVE_SECONDS = 75
 
 
 class _Quiet(uvicorn.Server):
@@ -33,19 +32,12 @@ async def mutual_tls(app: ASGIApp, settings: Proxy, bind: str) -> AsyncIterator[
         app,
         host=bind,
         port=settings.port,
-        http=NamedPeerProtocol,
-        loop="asyncio",
         lifespan="off",
-        access_log=False,
-        log_config=None,
-        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=_DRAIN_SECONDS,
+        **{**LISTENING, "http": NamedPeerProtocol},
         ssl_certfile=str(settings.certificate),
         ssl_keyfile=str(settings.key),
         ssl_ca_certs=str(settings.ca_file),
         ssl_cert_reqs=ssl.CERT_REQUIRED,
-        proxy_headers=False,
-        server_header=False,
     )
     config.load()
     assert config.ssl is not None

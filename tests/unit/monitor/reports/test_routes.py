@@ -6,7 +6,9 @@ import socket
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -122,6 +124,15 @@ def test_the_operator_may_and_nobody_else_without_a_name() -> None:
     with monitor(down=True) as url:
         asked = requests.get(f"{url}{REPORTS}/health.html", headers={"Authorization": "Bearer ada"}, timeout=20)
         assert (asked.status_code, asked.headers["Retry-After"]) == (503, "5")
+        assert "no route" not in asked.text, "addresses are for the log"
+
+
+def test_so_many_reports_are_waited_for_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("podium_monitor.reports.routes._MOST_WAITING", 1)
+    with monitor(OpenReception()) as url, ThreadPoolExecutor(8) as readers:
+        asked = [readers.submit(requests.get, f"{url}{REPORTS}/health.pdf", timeout=60) for _ in range(8)]
+        found = Counter(one.result().status_code for one in asked)
+    assert set(found) == {200, 503}, found
 
 
 def test_whoever_is_signed_in_reads_it_in_the_browser() -> None:

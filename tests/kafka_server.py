@@ -178,13 +178,12 @@ class KafkaServer:
         try:
             partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
             consumer.assign([TopicPartition(topic, partition, 0) for partition in partitions])
-            found: list[Message] = []
             ends = time.monotonic() + seconds
-            while True:
-                highs = [consumer.get_watermark_offsets(TopicPartition(topic, one), timeout=10)[1] for one in partitions]
-                if sum(highs) >= enough or time.monotonic() > ends:
-                    break
+            highs = _ends_of(consumer, topic, list(partitions))
+            while sum(highs) < enough and time.monotonic() < ends:
                 time.sleep(0.05)
+                highs = _ends_of(consumer, topic, list(partitions))
+            found: list[Message] = []
             while len(found) < sum(highs):
                 found += [one for one in consumer.consume(1000, 0.2) if one.error() is None]
             return found
@@ -197,6 +196,17 @@ class KafkaServer:
             asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])
             found = asked[group].result(20).topic_partitions
         return sum(max(0, one.offset) for one in found if one.topic == topic)
+
+
+def _ends_of(consumer: Consumer, topic: str, partitions: Sequence[int], tries: int = 20) -> list[int]:
+    """A broker that started a moment ago may not lead its partitions yet."""
+    try:
+        return [consumer.get_watermark_offsets(TopicPartition(topic, one), timeout=10)[1] for one in partitions]
+    except KafkaException:
+        if tries == 0:
+            raise
+        time.sleep(0.25)
+        return _ends_of(consumer, topic, partitions, tries - 1)
 
 
 def value_of(message: Message) -> Any:

@@ -4,6 +4,7 @@ What was erased since is not there any more, so it is not found. Rows of one not
 instant: readers of the topic take distinct ids, as those of the lake do.
 """
 
+import io
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import IO
@@ -19,6 +20,8 @@ from podium_monitor.lake.tables import SCHEMAS, Place, Table, hour_of_path, is_m
 from podium_monitor.lake.values import value_column
 
 _BATCH_ROWS = 2000
+_BATCH_CELLS = 2**19
+"""Of one batch: as Python's objects each takes some 50 bytes."""
 _LIST_AGAIN = 3
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -38,8 +41,8 @@ def noted_rows(store: Store, folder: str, parts: Sequence[Part], fresh: bool) ->
     if fresh and all(part.name for part in parts):
         try:
             for path in {f"{folder}/{part.name}" for part in parts}:
-                with store.open(path) as file:
-                    yield from _batches(pq.ParquetFile(file), table)
+                whole = io.BytesIO(store.read(path))  # a file of one commit is small, and of a bucket this is one request
+                yield from _batches(pq.ParquetFile(whole), table)
             return
         except FileNotFoundError:
             pass  # never made, or replaced already
@@ -79,7 +82,8 @@ def _may_hold(path: str, parts: Sequence[Part]) -> bool:
 def _batches(file: pq.ParquetFile, table: Table) -> Iterator[pa.Table]:
     known = SCHEMAS[table].names
     names = [name for name in file.schema_arrow.names if name in known or value_column(name) is not None]
-    for batch in file.iter_batches(_BATCH_ROWS, columns=names):
+    rows = max(1, min(_BATCH_ROWS, _BATCH_CELLS // len(names)))
+    for batch in file.iter_batches(rows, columns=names):
         yield pa.Table.from_batches([batch])
 
 

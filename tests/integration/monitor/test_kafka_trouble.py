@@ -68,13 +68,13 @@ async def test_a_collector_killed_while_it_reads_and_publishes_loses_nothing(
             await asyncio.to_thread(collector.kill)
             collector.start()
         before = len(acknowledged)
-        await until(lambda: len(acknowledged) > before + 20, 30)
+        await until(lambda: len(acknowledged) > before + 20, 60)
     finally:
         sender.cancel()
     due = {*sent, *acknowledged}
-    await until(lambda: due <= {row["event_id"] for row in rows(collector.lake)}, 30)
-    await asyncio.to_thread(lambda: kafka.messages(written, 20, enough=len(due)))
-    await until(lambda: due <= set(published(kafka, written)), 20)
+    await until(lambda: due <= {row["event_id"] for row in rows(collector.lake)}, 60)
+    await asyncio.to_thread(lambda: kafka.messages(written, 60, enough=len(due)))
+    await until(lambda: due <= set(published(kafka, written)), 60)
     found, told_of = Counter(row["event_id"] for row in rows(collector.lake)), published(kafka, written)
     with capsys.disabled():
         print(
@@ -114,15 +114,15 @@ async def test_bad_records_go_to_their_topic_with_the_reason_and_hold_nothing_up
     )
     collector.start()
     try:
-        letters = await asyncio.to_thread(kafka.messages, dead, 30, 5)
-        await until(lambda: {row["event_id"] for row in rows(collector.lake)} == {"e-0", "e-1"}, 10)
+        letters = await asyncio.to_thread(kafka.messages, dead, 60, 5)
+        await until(lambda: {row["event_id"] for row in rows(collector.lake)} == {"e-0", "e-1"}, 60)
         found: list[dict[str, Any]] = [dict(one.headers() or []) for one in letters]
         assert [one["podium-offset"] for one in found] == [b"1", b"2", b"4", b"5", b"3"]
         says = ["no CloudEvent", "is of shop/fraud", "has no value", "it is no CloudEvent", "does not fit"]
         for headers_, word in zip(found, says, strict=True):
             assert word in headers_["podium-error"].decode()
         assert (letters[0].key(), letters[0].value(), found[0]["h"]) == (b"k", b"{", b"1")
-        await until(lambda: kafka.committed(f"group-of-{read}", read) == 7, 10)
+        await until(lambda: kafka.committed(f"group-of-{read}", read) == 7, 60)
         assert await metric(collector, "podium_monitor_kafka_records_total", outcome="DeadLettered") == 5
     finally:
         collector.kill()
@@ -135,10 +135,10 @@ async def test_without_a_topic_for_them_bad_records_are_logged_and_passed_over(k
     kafka.produce(read, [{"value": b"x"}, structured("e-0")])
     collector.start()
     try:
-        await until(lambda: len(rows(collector.lake)) == 1, 30)
+        await until(lambda: len(rows(collector.lake)) == 1, 60)
         said = f"{read}/0 at offset 0 is not taken: it is no CloudEvent"
         await until(lambda: said in (tmp_path / "log").read_text())
-        await until(lambda: kafka.committed(told["PODIUM_KAFKA_GROUP"], read) == 2, 10)
+        await until(lambda: kafka.committed(told["PODIUM_KAFKA_GROUP"], read) == 2, 60)
         assert await metric(collector, "podium_monitor_kafka_records_total", outcome="Skipped") == 1
     finally:
         collector.kill()
@@ -160,12 +160,12 @@ async def test_while_the_broker_is_away_http_goes_on_and_afterwards_all_is_caugh
             assert (await response.json())["kafka"] == {"source": "Disconnected", "sink": "Disconnected"}
         assert await metric(collector, "podium_monitor_kafka_waiting_commits") == 1
         await asyncio.to_thread(kafka.start)
-        await until(lambda: {row["event_id"] for row in rows(collector.lake)} == {"before", "during-0"}, 30)
-        await asyncio.to_thread(kafka.messages, written, 20, 2)
+        await until(lambda: {row["event_id"] for row in rows(collector.lake)} == {"before", "during-0"}, 60)
+        await asyncio.to_thread(kafka.messages, written, 60, 2)
         await asyncio.to_thread(kafka.stop)
         assert await post(collector, ["during-1"]) == 200
         await asyncio.to_thread(kafka.start)
-        await asyncio.to_thread(kafka.messages, written, 30, 3)
+        await asyncio.to_thread(kafka.messages, written, 60, 3)
         assert set(published(kafka, written)) == {"before", "during-0", "during-1"}
     finally:
         assert collector.kill(signal.SIGTERM) in (0, -signal.SIGTERM)
@@ -192,7 +192,7 @@ async def test_two_collectors_share_the_partitions_and_one_takes_over(kafka: Kaf
         await asyncio.to_thread(kafka.produce, read, [structured(f"e-{sent + index}") for index in range(20)])
         sent += 20
         due = {f"e-{index}" for index in range(sent)}
-        await until(lambda: {row["event_id"] for one in collectors for row in rows(one.lake)} == due, 30)
+        await until(lambda: {row["event_id"] for one in collectors for row in rows(one.lake)} == due, 60)
     finally:
         for one in collectors:
             assert one.process is not None

@@ -28,7 +28,7 @@ from podium_monitor.lake.erasing import Eraser
 from podium_monitor.lake.erasure import Erasure
 from podium_monitor.lake.replacing import finish
 from podium_monitor.lake.store import FolderStore
-from podium_monitor.lake.tables import SCHEMAS, Rows, new_name
+from podium_monitor.lake.tables import SCHEMAS, Rows, joined, new_name
 from podium_monitor.lake.upkeep import compact, look
 from podium_monitor.lake.writer import Lake
 from podium_monitor.metrics import Metrics
@@ -183,7 +183,7 @@ async def test_whatever_is_durable_is_noted(tmp_path: Path, before: int) -> None
     store = Dying(tmp_path / "lake", before)
     committer = Committer(Lake(store), KnownEvents(100, 100), Limits(), Metrics(), Outbox(store, EVERYTHING))
     here, there = rows("a"), rows("b", at=NOW + timedelta(hours=5))
-    there = Rows(place_of(there.place.folder.replace("hour=13", "hour=18")), there.columns)
+    there = Rows(place_of(there.place.folder.replace("hour=13", "hour=18")), there.columns, there.values)
     pending = [type("P", (), {"batch": [one], "fresh": 0})() for one in (here, there)]
     try:
         committer._write(pending)
@@ -210,6 +210,7 @@ def test_what_is_published_is_read_as_the_row_that_it_was(store: FolderStore) ->
     told = [
         event("e-0", data=prediction(split={"a": 1}, unit_key="u-1", sampled=False)),
         event("e-1", data=prediction(join_key=None, outputs=None)),
+        event("e-2", data=prediction(inputs={"a": True, "b": [1, 2.5], "c": {"d": ["x"]}, "e": 2**60, "f": "ü"})),
         event("s-0", type="dev.podium.shadow.v1", data=shadow(outputs=None, error="späte Antwort")),
     ]
     given = Given("c-1", "yes", {"value": 1.5}, NOW)
@@ -231,6 +232,7 @@ def test_what_is_published_is_read_as_the_row_that_it_was(store: FolderStore) ->
         assert result.rejected == []
         [again] = [*result.events, *result.labels]
         assert again.place == one.place
+        assert again.values == one.values
         changed = {"event_id", "labelled_by"} if one.place.table == "labels" else set()
         for name in one.columns.keys() - changed:
             assert again.columns[name] == one.columns[name], name
@@ -238,8 +240,8 @@ def test_what_is_published_is_read_as_the_row_that_it_was(store: FolderStore) ->
 
 
 def test_the_key_is_the_join_key_or_else_the_id(store: FolderStore) -> None:
-    one, two = rows("a"), rows("b", join_key=None)
-    Lake(store).write(Rows(one.place, {name: [*one.columns[name], *two.columns[name]] for name in one.columns}))
+    [one] = joined(rows("a").place, [rows("a"), rows("b", join_key=None)])
+    Lake(store).write(one)
     part = part_of(one, "")
     [table] = noted_rows(store, part.folder, [part], False)
     made = list(messages(table, one.place))
@@ -251,4 +253,5 @@ def test_the_key_is_the_join_key_or_else_the_id(store: FolderStore) -> None:
         "dev.podium.prediction.v1",
     )
     assert (told["deploymentuid"], told["time"]) == ("uid-1", "2026-11-21T13:05:00.250000Z")
-    assert told["data"]["inputs"] == prediction()["inputs"]
+    assert told["data"]["inputs"] == {"tenure": 3.5}
+    assert told["data"]["outputs"] == prediction()["outputs"]

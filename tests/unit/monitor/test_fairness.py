@@ -12,6 +12,7 @@ import pytest
 
 from monitor_fixtures import KEY, CollectorProcess, batch, event, headers, running, until
 from podium_crds.capture import label_token
+from podium_crds.shares import Taken
 from podium_monitor.committer import Committer, Full
 from podium_monitor.credentials import Source
 from podium_monitor.doors import Lookups
@@ -21,7 +22,6 @@ from podium_monitor.lake.tables import Place, Rows
 from podium_monitor.lake.writer import Lake
 from podium_monitor.metrics import Metrics
 from podium_monitor.settings import Limits
-from podium_crds.shares import Taken
 
 pytestmark = pytest.mark.process
 

@@ -128,6 +128,36 @@ async def test_bad_records_go_to_their_topic_with_the_reason_and_hold_nothing_up
         collector.kill()
 
 
+async def test_what_is_too_large_for_a_topic_is_counted_and_holds_nothing_up(kafka: KafkaServer, tmp_path: Path) -> None:
+    read, dead = kafka.topic("any-size"), kafka.topic("small-dead", max_message_bytes="3000")
+    written = kafka.topic("small-written", max_message_bytes="3000")
+    told = environment(
+        kafka,
+        [topic(read, holds=["Predictions"])],
+        [topic(written)],
+        PODIUM_KAFKA_GROUP=f"group-of-{read}",
+        PODIUM_KAFKA_DEAD_LETTER_TOPIC=dead,
+    )
+    collector = collector_on(tmp_path, told)
+    kafka.produce(read, [{"value": b"x" * 5000, "key": b"k"}])
+    collector.start()
+    try:
+        await collector.ready()
+        wide = prediction(inputs={"note": "".join(random.choices("abcdefghijklmnopqrstuvwxyz0123456789", k=20_000))})
+        async with aiohttp.ClientSession() as session:
+            content = batch([event("small-0"), event("large", data=wide), *(event(f"small-{n}") for n in range(1, 30))])
+            async with session.post(f"{collector.url}/v1/events", data=content, headers=headers()) as response:
+                assert response.status == 200
+        found = await asyncio.to_thread(kafka.messages, written, 60, 30)
+        assert {value_of(one)["id"] for one in found} == {f"small-{n}" for n in range(30)}
+        await until(lambda: "bytes: large" in (tmp_path / "log").read_text(), 60)
+        assert await metric(collector, "podium_monitor_kafka_unpublishable_rows_total", topic=written) == 1
+        [letter] = await asyncio.to_thread(kafka.messages, dead, 60, 1)
+        assert (letter.key(), letter.value()) == (b"k", None)
+    finally:
+        collector.kill()
+
+
 async def test_without_a_topic_for_them_bad_records_are_logged_and_passed_over(kafka: KafkaServer, tmp_path: Path) -> None:
     read = kafka.topic("mixed")
     told = environment(kafka, [topic(read, holds=["Predictions"])], PODIUM_KAFKA_GROUP=f"group-of-{read}")

@@ -1,5 +1,6 @@
 """The evaluator's HTTP face: health, metrics, and the parts that are mounted (evidence, dashboard)."""
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 
@@ -33,10 +34,12 @@ def application(
             return JSONResponse({"error": why}, 503)
         return JSONResponse({"ready": True})
 
-    def metrics(request: Request) -> Response:  # in a thread: it writes many lines
+    page = _Page(registry)
+
+    async def metrics(request: Request) -> Response:
         if came_through_a_proxy(request):
             return JSONResponse({"error": "metrics are for the cluster alone"}, 404)
-        return Response(generate_latest(registry), media_type="text/plain; version=0.0.4")
+        return Response(await page.written(), media_type="text/plain; version=0.0.4")
 
     app.add_api_route("/healthz", healthy, methods=["GET"])
     app.add_api_route("/readyz", ready, methods=["GET"])
@@ -44,6 +47,19 @@ def application(
     for router in routers:
         app.include_router(router)
     return app
+
+
+class _Page:
+    """The metrics as text, written in a thread, for it is long; once at a time, for nobody who asks is known."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+        self._writing: asyncio.Task[bytes] | None = None
+
+    async def written(self) -> bytes:
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.create_task(asyncio.to_thread(generate_latest, self._registry))
+        return await asyncio.shield(self._writing)
 
 
 def face_for_people(routers: Sequence[APIRouter]) -> FastAPI:

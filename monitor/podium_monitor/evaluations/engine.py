@@ -70,6 +70,7 @@ class Update:
         self._keeper = Keeper(lake.store, namespace, name)
         self._state = self._keeper.state()
         self._kinds: dict[str, Kinds] = {}
+        self._identities: dict[str, str] = {}
         self.troubles: list[str] = []
         """Sentences on what could not be read."""
 
@@ -179,7 +180,10 @@ class Update:
 
     def _subjects(self, digests: Sequence[str]) -> str:
         """What would be measured now of the versions of an hour: changes when a reference came or wishes changed."""
-        return ",".join(self._subject_of(digest).identity for digest in digests)
+        for digest in digests:
+            if digest not in self._identities:
+                self._identities[digest] = self._subject_of(digest).identity
+        return ",".join(self._identities[digest] for digest in digests)
 
     def _is_rested(self, state: HourState, now: datetime) -> bool:
         return now.timestamp() - state.read_at >= _PATIENCE * state.cost_seconds

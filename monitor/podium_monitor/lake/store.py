@@ -100,16 +100,7 @@ class FolderStore:
         return self._at(path).open("rb")
 
     def list(self, prefix: str) -> Iterator[Entry]:
-        yield from self._below(self._at(prefix) if prefix else self.folder)
-
-    def _below(self, folder: Path) -> Iterator[Entry]:
-        for entry in _entries(folder):
-            if entry.is_dir(follow_symlinks=False):
-                if entry.name != _INCOMING:
-                    yield from self._below(Path(entry.path))
-            elif (found := _stat(entry)) is not None:
-                path = Path(entry.path).relative_to(self.folder).as_posix()
-                yield Entry(path, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
+        yield from _below(self._at(prefix) if prefix else self.folder, f"{prefix}/" if prefix else "")
 
     def folders(self, prefix: str) -> Sequence[str]:
         folder = self._at(prefix) if prefix else self.folder
@@ -180,7 +171,17 @@ def checked(path: str) -> str:
     return path
 
 
-def _entries(folder: Path) -> list[os.DirEntry[str]]:
+def _below(folder: Path | str, prefix: str) -> Iterator[Entry]:
+    """`prefix`: the folder's own path in the store, with a slash. Text alone: many files are listed each round."""
+    for entry in _entries(folder):
+        if entry.is_dir(follow_symlinks=False):
+            if entry.name != _INCOMING:
+                yield from _below(entry.path, f"{prefix}{entry.name}/")
+        elif (found := _stat(entry)) is not None:
+            yield Entry(f"{prefix}{entry.name}", found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
+
+
+def _entries(folder: Path | str) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as found:
             return sorted(found, key=lambda entry: entry.name)

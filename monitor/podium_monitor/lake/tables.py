@@ -74,7 +74,7 @@ SCHEMAS: dict[Table, pa.Schema] = {
 _REST_BYTES = 600
 _MOST_CELLS = 4 * MOST_CELLS
 """Of one file, when it is made: 128 MiB."""
-_HOUR = re.compile(r"date=(\d{4}-\d{2}-\d{2})/hour=(\d{2})(?:/|$)")
+_HOUR = re.compile(r"date=(\d{4})-(\d{2})-(\d{2})/hour=(\d{2})(?:/|$)", re.ASCII)
 _MERGED = "-merged.parquet"
 _RECEIVED = "%Y%m%dT%H%M%S%f"
 
@@ -171,7 +171,8 @@ def hour_of_path(path: str) -> datetime | None:
     if found is None:
         return None
     try:
-        return datetime.strptime(f"{found[1]} {found[2]}", "%Y-%m-%d %H").replace(tzinfo=UTC)
+        year, month, day, hour = map(int, found.groups())
+        return datetime(year, month, day, hour, tzinfo=UTC)
     except ValueError:
         return None
 

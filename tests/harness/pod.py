@@ -37,6 +37,8 @@ class PodProcess:
         self._gave_up_at: float | None = None
         self._kill_at: float | None = None
         self._last_probe = 0.0
+        self._unanswered = 0
+        self._probing: asyncio.Task[None] | None = None
         self._runs_once = manifest["spec"].get("restartPolicy") == "Never"
         for volume in manifest["spec"].get("volumes", []):
             (folder / volume["name"]).mkdir(parents=True, exist_ok=True)
@@ -176,6 +178,9 @@ class PodProcess:
 
     async def kill_for_good(self) -> None:
         self._kill_at = time.monotonic()
+        if self._probing is not None:
+            self._probing.cancel()
+            await asyncio.wait([self._probing])
         self.thaw()
         self.kill()
         if self.process is not None:
@@ -189,7 +194,9 @@ class PodProcess:
             return self._finished(code, now)
         if self.process is None:
             return self._creating(now)
-        await self._probe()
+        self._probe()
+        if code is not None:
+            self.ready = False
         since = self._since(self.ready, now)
         ready = "True" if self.ready else "False"
         conditions = [{"type": kind, "status": ready, "lastTransitionTime": since} for kind in ("Ready", "ContainersReady")]
@@ -225,12 +232,8 @@ class PodProcess:
 
     def _finished(self, code: int, now: str) -> Manifest:
         message = (self.folder / "termination-log").read_text()
-        terminated = {
-            "exitCode": code,
-            "message": message,
-            "reason": "Completed" if code == 0 else "Error",
-            "finishedAt": now,
-        }
+        reason = "Completed" if code == 0 else "Error"
+        terminated = {"exitCode": code, "message": message, "reason": reason, "finishedAt": now}
         if self.reported.get("phase") in ("Succeeded", "Failed"):
             return self.reported
         return {
@@ -255,23 +258,28 @@ class PodProcess:
                 return str(condition["lastTransitionTime"])
         return now
 
-    async def _probe(self) -> None:
+    def _probe(self) -> None:
+        """Asks beside the node's turn, which waits for no pod. How long and how often it asks in vain, the manifest says."""
         probe = self.container.get("readinessProbe")
-        if probe is None or time.monotonic() < self._last_probe + 0.2:
-            self.ready = self.ready or probe is None
-            return
-        self._last_probe = time.monotonic()
-        asked = probe["httpGet"]
-        scheme = asked.get("scheme", "HTTP").lower()
-        url = f"{scheme}://{self.address}:{_port(self.container, asked['port'])}{asked['path']}"
-        answered = False
+        if probe is None:
+            self.ready = True
+        elif (self._probing is None or self._probing.done()) and time.monotonic() > self._last_probe + 0.2:
+            self._last_probe = time.monotonic()
+            self._probing = asyncio.create_task(self._ask(probe))
+
+    async def _ask(self, probe: Manifest) -> None:
+        process, asked, answered = self.process, probe["httpGet"], False
+        port = _port(self.container, asked["port"])
+        url = f"{asked.get('scheme', 'HTTP').lower()}://{self.address}:{port}{asked['path']}"
         with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError):
             async with (
-                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=0.5)) as session,
+                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=probe["timeoutSeconds"])) as session,
                 session.get(url, ssl=False) as response,  # a kubelet does not check the certificate
             ):
                 answered = response.status < 400
-        self.ready = answered
+        self._unanswered = 0 if answered else self._unanswered + 1
+        if self.process is process and self._kill_at is None and (answered or self._unanswered >= probe["failureThreshold"]):
+            self.ready = answered
 
 
 def _port(container: Manifest, port: int | str) -> int:

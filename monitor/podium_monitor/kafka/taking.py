@@ -11,14 +11,18 @@ from typing import TypeVar
 
 from podium_crds.capture import capture_token, hash_key, hashed
 from podium_monitor.credentials import Source
-from podium_monitor.events import Clock, InvalidBatch, TooLarge, rows_of
-from podium_monitor.kafka.records import FoundEvent, InvalidRecord, Record, found_in
+from podium_monitor.events import Clock, rows_of
+from podium_monitor.kafka.records import FoundEvent, Record, found_in
 from podium_monitor.kafka.topics import Topic
 from podium_monitor.labels.given import Given
 from podium_monitor.labels.rows import Posted, rows_of_labels
 from podium_monitor.lake.tables import Rows
 
 _T = TypeVar("_T")
+
+UNREADABLE = (ValueError, TypeError, ArithmeticError, LookupError, RecursionError)
+"""InvalidRecord, InvalidBatch and TooLarge are the first. Whatever else a record provokes is a defect of ours, and its
+partition must not stand still for it: it is set aside like them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,7 @@ def taken(records: Sequence[Record], topics: Mapping[str, Topic], clock: Clock, 
         topic = topics[record.topic]
         try:
             found = found_in(record, topic)
-        except InvalidRecord as error:
+        except UNREADABLE as error:
             result.rejected.append(Rejected(record, str(error)))
             continue
         if isinstance(found, FoundEvent):
@@ -92,7 +96,7 @@ def _sifted(parts: list[tuple[Record, _T]], rows: Callable[[list[_T]], list[Rows
     """The rows of all parts but those that are wrong by themselves, which are added to `rejected`."""
     try:
         return rows([part for _, part in parts])
-    except (InvalidBatch, TooLarge) as error:
+    except UNREADABLE as error:
         if len(parts) == 1:
             rejected.append(Rejected(parts[0][0], str(error)))
             return []

@@ -135,3 +135,12 @@ def test_keys_are_hashed_with_the_key_of_the_uid() -> None:
     [rows] = read(label(deploymentuid="uid-1"), topic=hashing).labels
     assert len(rows.columns["join_key"][0]) == 32
     assert "deploymentuid is missing" in read(label(), topic=hashing).rejected[0].why
+
+
+@pytest.mark.parametrize("value", ["9" * 5000, "1e999", '"\\ud800"', "[" * 5000, "-0", '"\\u0000"'])
+def test_no_value_of_an_input_holds_up_the_others(value: str) -> None:
+    odd = structured("odd")
+    odd["value"] = odd["value"].replace(b'"tenure": 3.5', f'"tenure": {value}'.encode())
+    found = read(structured("a"), odd, structured("b"))
+    assert {"a", "b"} <= set(ids(found))
+    assert len(ids(found)) + len(found.rejected) == 3

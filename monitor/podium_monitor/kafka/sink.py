@@ -34,7 +34,7 @@ _FRESH = timedelta(seconds=30)
 """Compaction leaves a file alone for longer."""
 _ADOPT_SECONDS = 60.0
 _IDLE_SECONDS = 0.2
-_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 30.0
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 5.0
 _ANSWER_SECONDS = 5.0
 
 

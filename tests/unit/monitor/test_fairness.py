@@ -137,6 +137,20 @@ async def test_a_body_that_says_it_is_too_large_is_refused_before_it_comes(
     await writer.wait_closed()
 
 
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", "/v1/events"), ("PUT", f"/v1/references/sha256:{'0' * 64}/podium.yaml")]
+)
+async def test_a_body_that_turns_out_too_large_is_refused_when_it_does(
+    session: aiohttp.ClientSession, collector: CollectorProcess, method: str, path: str
+) -> None:
+    async def large() -> AsyncIterator[bytes]:
+        yield b" " * (8 * 2**20)
+        yield b" "
+
+    async with session.request(method, collector.url + path, data=large(), headers=headers()) as response:
+        assert (response.status, "more than 8388608 bytes" in await response.text()) == (413, True)
+
+
 async def test_what_waits_to_become_durable_is_of_one_deployment_by_half_at_most(tmp_path: Path) -> None:
     committer = Committer(Lake(FolderStore(tmp_path)), KnownEvents(10, 10), Limits(max_pending_bytes=100), Metrics())
     at = datetime(2026, 11, 21, 13, tzinfo=UTC)

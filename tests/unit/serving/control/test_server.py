@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import io
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -117,7 +116,11 @@ async def test_a_lower_message_is_a_conflict_with_the_status(pod: Pod, registry:
 
 
 async def test_a_huge_body_is_refused(pod: Pod) -> None:
-    code, body = await post(pod, "/control/v1/messages", io.BytesIO(b" " * (5 * 1024 * 1024)))
+    async def large() -> AsyncIterator[bytes]:
+        yield b" " * server.MAX_BODY_BYTES
+        yield b" "
+
+    code, body = await post(pod, "/control/v1/messages", large())
     assert (code, "Too Large" in body["error"]) == (413, True)
 
 
@@ -258,7 +261,7 @@ async def test_messages_that_do_not_end_leave_room_for_those_of_another_address(
         slow = [asyncio.ensure_future(send(stranger, slowly())) for _ in range(2)]
         await eventually(lambda: begun == 2)
         async with asyncio.timeout(5):
-            while await send(stranger, io.BytesIO(b"{" * 3_900_000)) != (429, "1"):  # noqa: ASYNC110  the two are coming
+            while await send(stranger, "{") != (429, "1"):  # noqa: ASYNC110  the two are coming
                 await asyncio.sleep(0.01)
         assert await send(operator, signed) == (200, None)
         gate.set()

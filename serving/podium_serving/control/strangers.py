@@ -16,8 +16,8 @@ MOST_BYTES = 16 * 1024 * 1024
 LEAST_BYTES = 64 * 1024
 """What a message counts as at least: so a bound on bytes is one on their number, too."""
 REFUSALS = Rate(per_second=2, burst=50)
-"""Of messages that were not the operator's, by address. An operator whose key is not this pod's any more asks less often, and
-is told so each time."""
+"""Of messages that were not the operator's, by address. An operator whose key is not this pod's any more asks less often,
+and is told so each time."""
 
 
 class TurnedAway(Exception):

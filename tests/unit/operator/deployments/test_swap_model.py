@@ -40,6 +40,20 @@ def plan_of(version: str, term: int = 0, epoch: int = 1) -> Plan:
     return Plan(deployment=KEY, term=term, epoch=epoch, champion=champion)
 
 
+@pytest.fixture(autouse=True)
+def _each_digest_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few plans are asked for theirs hundreds of thousands of times: most of the time went there."""
+    digest_of = Plan.digest.fget  # type: ignore[attr-defined]  # a property
+    known: dict[int, tuple[Plan, str]] = {}  # the plan too: its id is its own as long as it lives
+
+    def digest(plan: Plan) -> str:
+        if id(plan) not in known:
+            known[id(plan)] = plan, digest_of(plan)
+        return known[id(plan)][1]
+
+    monkeypatch.setattr(Plan, "digest", property(digest))
+
+
 _SEALED: dict[str, Sealed] = {}
 
 

@@ -44,7 +44,7 @@ test-clients: install ## Stock clients in venvs of their own, against a server o
 	$(TESTS) tests/clients
 
 test-e2e: cluster-up images ## The story on a real node, under load (root)
-	$(IN_CLUSTER) $(TESTS) tests/e2e
+	$(IN_CLUSTER) $(TESTS) tests/e2e -n 2
 
 bench: cluster-up images ## Measure what the documents claim: hot swap under load, fifty deployments on one node
 	$(IN_CLUSTER) PYTHONPATH=hack:tests $(PYTHON) tests/bench/hot_swap.py

@@ -1,10 +1,16 @@
-"""Podium installed in the local cluster once; a namespace per test; packages pushed once."""
+"""Podium installed in the local cluster once; a namespace per test; packages pushed once.
 
+Two workers share the cluster: what installs or removes Podium itself is in one worker, one test after the other.
+"""
+
+import json
 import os
 from collections.abc import Iterator
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
+from cluster.build import exclusive
 from demo import install
 from demo.where import Where, local
 from harness.big import make_big_package
@@ -32,6 +38,18 @@ def after(outputs, inputs):
 """
 
 
+INSTALLING = ("test_chart.py", "test_story.py")
+
+
+class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist has no types
+    def _split_scope(self, nodeid: str) -> str:
+        return "installing" if nodeid.split("::")[0].endswith(INSTALLING) else "using"
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Scheduling:
+    return Scheduling(config, log)
+
+
 @pytest.fixture(scope="session")
 def where() -> Where:
     assert os.geteuid() == 0, "the end-to-end tests bring up a cluster: run them as root"
@@ -39,10 +57,19 @@ def where() -> Where:
 
 
 @pytest.fixture(scope="session")
-def installed(where: Where) -> dict[str, str]:
-    images = install.build_images(where)
-    install.install(where, images)
-    return images
+def installed(where: Where, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The images. The first worker of a run installs; by then another must not: tests may have begun."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # all workers' own
+    known = folder / "installed.json"
+    with exclusive(folder / "installing.lock"):
+        if not known.exists():
+            images = install.build_images(where)
+            install.install(where, images)
+            known.write_text(json.dumps(images))
+    found: dict[str, str] = json.loads(known.read_text())
+    return found
 
 
 @pytest.fixture(scope="session")

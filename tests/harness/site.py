@@ -13,13 +13,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from cluster.layout import paths
 from demo.kubectl import Kubectl, Manifest
 from demo.load import BackgroundLoad, Load, Question
 from demo.where import Where
 from harness.questions import question
 
 T = TypeVar("T")
-_ports = itertools.count(31000 + os.getpid() % 500)
+_ports = itertools.count(31_000 + os.getpid() % 80 * 20)
+"""NodePorts. Twenty for each process: two workers, and the namespaces of a run before, which may still be going, differ."""
 
 
 @dataclass(frozen=True)
@@ -164,13 +166,14 @@ def cut_network(pod: str) -> None:
 
 
 def registry_pid() -> int:
-    """The local cluster's docker-registry."""
+    """The local cluster's docker-registry: other tests start some too."""
+    state = bytes(paths(os.environ).state)
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             words = path.read_bytes().split(b"\0")
         except OSError:
             continue
-        if words[0].endswith(b"docker-registry") and any(b"podium" in word for word in words[1:]):
+        if words[0].endswith(b"docker-registry") and any(word.startswith(state) for word in words[1:]):
             return int(path.parent.name)
     raise RuntimeError("the local cluster's docker-registry does not run")
 

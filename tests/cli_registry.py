@@ -27,7 +27,7 @@ from ports import free_port
 
 USER, PASSWORD = "scientist", "secret"
 _HTPASSWD = f"{USER}:$2b$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a\n"
-_STARTS_WITHIN_SECONDS = 20.0
+_STARTS_WITHIN_SECONDS = 60.0
 _ISSUER, _SERVICE = "test-issuer", "test-registry"
 
 

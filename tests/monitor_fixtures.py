@@ -112,13 +112,13 @@ class CollectorProcess:
         with open(self.folder / "log", "ab") as log:
             self.process = subprocess.Popen([sys.executable, "-m", self.module], env=environment, stderr=log)
 
-    def kill(self, number: int = signal.SIGKILL, seconds: float = 20) -> int:
+    def kill(self, number: int = signal.SIGKILL, seconds: float = 60) -> int:
         """Sends the signal and waits for the end; returns the exit code."""
         assert self.process is not None
         self.process.send_signal(number)
         return self.process.wait(seconds)
 
-    async def ready(self, seconds: float = 20) -> None:
+    async def ready(self, seconds: float = 60) -> None:
         async with aiohttp.ClientSession() as session, asyncio.timeout(seconds):
             while True:
                 try:
@@ -153,7 +153,7 @@ def running(folder: Path) -> Iterator[CollectorProcess]:
             collector.kill()
 
 
-async def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+async def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     """Polls until `condition` holds. Raises TimeoutError."""
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110  what is waited for has no event

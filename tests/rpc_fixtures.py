@@ -148,7 +148,7 @@ class Http2Client:
 
     async def next(self) -> Frame:
         """Raises IncompleteReadError when the server closed."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             high, low, kind, flags, stream = parse_head(await self.reader.readexactly(HEAD_BYTES), 0)
             return Frame(kind, flags, stream, await self.reader.readexactly(high << 8 | low))
 

@@ -20,7 +20,7 @@ GATEWAY = Program(
 )
 BUCKET = "lake"
 ACCESS_KEY, SECRET_KEY = "podium", "podium-secret"
-_START_SECONDS = 20.0
+_START_SECONDS = 60.0
 
 
 def gateway() -> Path:

@@ -184,10 +184,10 @@ class Client:
 
     async def reply(self) -> Reply:
         """The next response. Raises IncompleteReadError when the server closed before it."""
-        head = (await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), 10)).decode("latin-1")
+        head = (await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), 60)).decode("latin-1")
         status, *lines = head.strip().split("\r\n")
         headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
-        body = await asyncio.wait_for(self.reader.readexactly(int(headers.get("content-length", "0"))), 10)
+        body = await asyncio.wait_for(self.reader.readexactly(int(headers.get("content-length", "0"))), 60)
         return Reply(int(status.split()[1]), headers, body)
 
     async def ask(self, content: bytes) -> Reply:
@@ -196,7 +196,7 @@ class Client:
 
     async def closed(self) -> bool:
         """Waits for the server to close; False if it sends something first."""
-        return await asyncio.wait_for(self.reader.read(1), 10) == b""
+        return await asyncio.wait_for(self.reader.read(1), 60) == b""
 
 
 @asynccontextmanager
@@ -210,7 +210,7 @@ async def client(server: HttpServer, tls: ssl.SSLContext | None = None) -> Async
             await writer.wait_closed()
 
 
-async def until(condition: Any, seconds: float = 5.0) -> None:
+async def until(condition: Any, seconds: float = 30.0) -> None:
     """Polls a condition that another task makes true."""
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110  what it polls is set by code under test, which knows no event

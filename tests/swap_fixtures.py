@@ -4,7 +4,7 @@ import asyncio
 import base64
 import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from podium_serving.settings import Secrets, Settings
 from podium_serving.state import ServingState
 from podium_serving.swap.surroundings import Limits
 from podium_serving.traffic.factory import ResponderFactory
+from ports import free_port
 from serving_fixtures import make_package, weighted_sum_descriptor, write_package
 
 UID = "0b8f6a1e-uid"
@@ -275,7 +276,7 @@ class Pods:
 @contextlib.asynccontextmanager
 async def pods(folder: Path, registry: FakeRegistry) -> AsyncIterator[Pods]:
     async with aiohttp.ClientSession() as session:
-        group = Pods(folder, (registry.address,), session, next(_PORTS))
+        group = Pods(folder, (registry.address,), session, free_port())
         try:
             yield group
         finally:
@@ -283,15 +284,7 @@ async def pods(folder: Path, registry: FakeRegistry) -> AsyncIterator[Pods]:
                 await group.stop(pod)
 
 
-def _ports() -> Iterator[int]:
-    """Below the ephemeral range, so that no outgoing connection of this machine holds one."""
-    yield from range(21_000 + (time.time_ns() // 1_000_000) % 2_000 * 4, 32_000)
-
-
-_PORTS = _ports()
-
-
-async def eventually(true: Callable[[], bool | Awaitable[bool]], seconds: float = 10.0) -> None:
+async def eventually(true: Callable[[], bool | Awaitable[bool]], seconds: float = 60.0) -> None:
     """Returns when `true()` is; fails after `seconds`."""
     end = time.monotonic() + seconds
     while True:

@@ -26,7 +26,7 @@ async def served(app: Any, port: int | None = None) -> AsyncIterator[str]:
     server = _Quiet(config)
     task = asyncio.create_task(server.serve())
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not server.started:  # noqa: ASYNC110  uvicorn has no event for it
                 await asyncio.sleep(0.01)
         yield f"http://127.0.0.1:{port}"

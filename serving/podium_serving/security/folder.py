@@ -17,6 +17,7 @@ POLL_SECONDS = 2.0
 _DATA = "..data"
 
 Read = TypeVar("Read")
+Found = TypeVar("Found")
 
 
 class InvalidContent(ValueError):
@@ -60,12 +61,24 @@ class Folder(Generic[Read]):
                 logger.info("%s in %s changed and were read again", self._title, self._path)
 
     def _changed(self) -> tuple[object, Read] | None:
-        return None if marks(resolved(self._path)) == self._mark else self._read_now()
+        return self._of_one_moment(lambda folder: None if marks(folder) == self._mark else self._content(folder))
 
     def _read_now(self) -> tuple[object, Read]:
-        folder = resolved(self._path)
+        return self._of_one_moment(self._content)
+
+    def _content(self, folder: Path) -> tuple[object, Read]:
         # The mark first: a change while reading shows at the next poll.
         return marks(folder), self._read(folder)
+
+    def _of_one_moment(self, look: Callable[[Path], Found]) -> Found:
+        """The kubelet takes the old folder away once `..data` leads to the new one: who was reading it looks again."""
+        while True:
+            folder = resolved(self._path)
+            try:
+                return look(folder)
+            except FileNotFoundError:
+                if resolved(self._path) == folder:
+                    raise
 
 
 def resolved(path: Path) -> Path:

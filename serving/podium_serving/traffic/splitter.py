@@ -47,7 +47,7 @@ class Blocks:
     def _permuted(self) -> list[str | None]:
         """Sorting by 64-bit draws of SHAKE-256: predicting the rest of a block from its start means breaking the hash."""
         content = hashlib.shake_256(self._seed + self._block.to_bytes(8, "big")).digest(BLOCK_SIZE * _DRAW.itemsize)
-        draws = np.frombuffer(content, _DRAW).astype(np.uint64)  # numpy sorts its machine's byte order faster
+        draws = np.frombuffer(content, _DRAW)
         return [self._arms[index] for index in draws.argsort(kind="stable").tolist()]
 
 

@@ -68,11 +68,11 @@ async def test_a_challengers_refusal_reaches_nobody(bench: Bench, status: int) -
 
 async def test_a_hundred_requests_to_a_hanging_challenger_are_all_answered_in_time(bench: Bench) -> None:
     model = SumModel(0.02)
-    of = plan(route("neural-net", HOST, timeout_milliseconds=900), timeout_milliseconds=400)
+    of = plan(route("neural-net", HOST, timeout_milliseconds=4_500), timeout_milliseconds=2_000)
     responder = bench.factory(of, model, descriptor())
     admitted = serving(of, responder, model)
     async with raw_pod(HOST, bench.port, hang):
-        answers = await asyncio.gather(*(answer_of(responder, request(seconds=0.4), admitted) for _ in range(100)))
+        answers = await asyncio.gather(*(answer_of(responder, request(seconds=2), admitted) for _ in range(100)))
         await responder.close()
     reasons = {answer.fallback for answer in answers}
     assert reasons == {Fallback.TIMEOUT, Fallback.TOO_MANY_IN_FLIGHT}

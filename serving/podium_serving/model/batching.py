@@ -120,9 +120,13 @@ class Batcher:
 
     def _schedule(self) -> None:
         # Not the next turn but the one after: what the loop finds at its sockets in between has come already, and joins
-        # this run. With 16 clients a run has half as many rows again, and what a run costs is shared by them.
+        # this run. With 16 clients a run has half as many rows again, and what a run costs is shared by them. Rows that the
+        # thread will run gain nothing by that, and while they wait they keep others out of the queue.
         self._scheduled = True
-        self._loop.call_soon(self._loop.call_soon, self._start)
+        if self._waiting_rows > self._inline_rows:
+            self._loop.call_soon(self._start)
+        else:
+            self._loop.call_soon(self._loop.call_soon, self._start)
 
     def _expire_later(self, entry: Inference) -> None:
         # time.monotonic is the clock of the loop too.

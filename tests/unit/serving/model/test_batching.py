@@ -99,6 +99,19 @@ async def test_what_the_loop_finds_at_its_sockets_meanwhile_joins_the_run() -> N
     await batches.close()
 
 
+async def test_what_the_thread_will_run_starts_in_the_next_turn_and_keeps_nobody_out() -> None:
+    batches = batcher(Doubling(), inline_rows=2, max_queue_rows=4)
+    large = submit(batches, column(1, 2, 3), 3, LATER)
+    later: Waiting = asyncio.get_running_loop().create_future()
+
+    def arrive() -> None:
+        submit(batches, column(4, 5, 6), 3, LATER).add_done_callback(lambda done: later.set_result(done.result()))
+
+    asyncio.get_running_loop().call_soon(arrive)
+    assert (await answer(large), await answer(later)) == ([2.0, 4.0, 6.0], [8.0, 10.0, 12.0])
+    await batches.close()
+
+
 async def test_while_a_run_is_under_way_the_next_gathers() -> None:
     run = Doubling(threading.Event())
     assert run.gate is not None

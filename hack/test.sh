@@ -33,7 +33,10 @@ trap stop INT TERM
 for rings in "$@"; do
     first=(nice -n 5)
     [ "${#lanes[@]}" -lt $(($# - 1)) ] || first=()
-    for ring in $rings; do run "$ring" "${first[@]}"; done </dev/null &
+    (
+        trap 'exit 130' INT TERM # or it would go on with the next ring
+        for ring in $rings; do run "$ring" "${first[@]}"; done
+    ) </dev/null &
     lanes+=($!)
 done
 wait

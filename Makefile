@@ -28,9 +28,9 @@ lint: install ## Format, lint, types and import contracts, without changing a fi
 test: install ## Everything: lint and the rings of tests, two at a time; ends with one line for each (root)
 	-$(CLUSTER) packages
 	-$(CLUSTER) build >/dev/null
-	bash hack/test.sh "lint test-unit test-process test-integration test-clients" "test-e2e"
+	bash hack/test.sh "test-process test-integration test-clients" "lint test-unit test-e2e"
 
-test-unit: install ## Pure code: about a minute, needs nothing
+test-unit: install ## Pure code: a minute or two, needs nothing
 	$(TESTS) tests/unit -m "not process" $(WORKERS) 8
 
 test-process: install ## One part at a time: its real servers and processes, on this machine

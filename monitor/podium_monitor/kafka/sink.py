@@ -15,12 +15,13 @@ from datetime import UTC, datetime, timedelta
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from podium_monitor.kafka.client import MAX_MESSAGE_BYTES, Gone, Link, reason
+from podium_monitor.kafka.client import MAX_MESSAGE_BYTES, Link
 from podium_monitor.kafka.metrics import KafkaMetrics
 from podium_monitor.kafka.noted_rows import noted_rows, place_of
 from podium_monitor.kafka.outbox import Note, Outbox, Part
 from podium_monitor.kafka.published import HEADERS, Published, columns_of, events_of
-from podium_monitor.kafka.settings import InvalidKafka, KafkaSettings
+from podium_monitor.kafka.sessions import Stopped, one_after_the_other
+from podium_monitor.kafka.settings import KafkaSettings
 from podium_monitor.lake.store import Store
 
 logger = logging.getLogger(__name__)
@@ -34,12 +35,7 @@ _FRESH = timedelta(seconds=30)
 """Compaction leaves a file alone for longer."""
 _ADOPT_SECONDS = 60.0
 _IDLE_SECONDS = 0.2
-_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 5.0
 _ANSWER_SECONDS = 5.0
-
-
-class Stopped(Exception):
-    """The collector ends."""
 
 
 class Sink:
@@ -62,23 +58,7 @@ class Sink:
     def run(self) -> None:
         """Publishes until `stop`. Blocks."""
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
-        pause = _FIRST_PAUSE_SECONDS
-        while not self._stopping.is_set():
-            started = time.monotonic()
-            try:
-                self._session()
-            except Stopped:
-                return
-            except (KafkaException, Gone, InvalidKafka, OSError) as error:
-                self._metrics.failures.labels(DIRECTION).inc()
-                self.link.lost(reason(error), type(error))
-            except Exception:  # a row that cannot be made an event must not end the thread unheard
-                logger.exception("publishing ended early and is tried again")
-                self._metrics.failures.labels(DIRECTION).inc()
-            pause = _FIRST_PAUSE_SECONDS if time.monotonic() - started > _LONGEST_PAUSE_SECONDS else 2 * pause
-            pause = min(pause, _LONGEST_PAUSE_SECONDS)
-            self._join()
-            self._stopping.wait(pause)
+        one_after_the_other(self._session, DIRECTION, self.link, self._metrics, self._stopping, self._join)
 
     def _join(self) -> None:
         try:

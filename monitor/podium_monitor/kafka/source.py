@@ -13,15 +13,16 @@ from concurrent.futures import Future, wait
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Consumer, KafkaError, Message, TopicPartition
 
 from podium_monitor.committer import Committed
 from podium_monitor.events import Clock
-from podium_monitor.kafka.client import Gone, Link, reason
+from podium_monitor.kafka.client import Link
 from podium_monitor.kafka.dead_letters import DeadLetters
 from podium_monitor.kafka.metrics import KafkaMetrics
 from podium_monitor.kafka.records import Record
-from podium_monitor.kafka.settings import InvalidKafka, KafkaSettings
+from podium_monitor.kafka.sessions import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, Stopped, one_after_the_other
+from podium_monitor.kafka.settings import KafkaSettings
 from podium_monitor.kafka.taking import Rejected, taken
 from podium_monitor.lake.tables import Rows
 from podium_monitor.settings import Limits
@@ -39,16 +40,11 @@ _PAUSE_AFTER_SECONDS = 1.0
 _LAG_SECONDS = 1.0
 _SESSION_MILLISECONDS = 15_000
 """After a collector is gone for so long, others get its partitions."""
-_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 5.0
 _ANSWER_SECONDS = 5.0
 _ENDS_SECONDS = 5.0
 
 Submit = Callable[[Sequence[Rows], int], "Future[Committed]"]
 """Hands rows to the committer: done when they are durable."""
-
-
-class Stopped(Exception):
-    """The collector ends: what is not durable is read again after the next start."""
 
 
 class Source:
@@ -82,22 +78,7 @@ class Source:
 
     def run(self) -> None:
         """Reads until `stop`. Blocks."""
-        pause = _FIRST_PAUSE_SECONDS
-        while not self._stopping.is_set():
-            started = time.monotonic()
-            try:
-                self._session()
-            except Stopped:
-                return
-            except (KafkaException, Gone, InvalidKafka, OSError) as error:
-                self._metrics.failures.labels(DIRECTION).inc()
-                self.link.lost(reason(error), type(error))
-            except Exception:  # a defect must not end the thread unheard
-                logger.exception("reading ended early and is tried again")
-                self._metrics.failures.labels(DIRECTION).inc()
-            pause = _FIRST_PAUSE_SECONDS if time.monotonic() - started > _LONGEST_PAUSE_SECONDS else 2 * pause
-            pause = min(pause, _LONGEST_PAUSE_SECONDS)
-            self._stopping.wait(pause)
+        one_after_the_other(self._session, DIRECTION, self.link, self._metrics, self._stopping)
 
     def _session(self) -> None:
         """The life of one client, a member of the group."""
@@ -135,7 +116,7 @@ class Source:
             found = taken(records, self._topics, self._clock(), self._key)
             self._make_durable(consumer, [*found.events, *found.labels])
             while found.rejected and not dead_letters.put(found.rejected):
-                self._stand_still(consumer, _LONGEST_PAUSE_SECONDS)
+                self._stand_still(consumer, LONGEST_PAUSE_SECONDS)
             self._count(records, found.rejected)
             self._store_offsets(consumer, messages)
         if messages or self.link.connected:
@@ -169,7 +150,7 @@ class Source:
     def _make_durable(self, consumer: Consumer, rows: Sequence[Rows]) -> None:
         """Returns when all rows are in the lake, however often that is tried. Raises Stopped."""
         left = _batches(rows)
-        pause = _FIRST_PAUSE_SECONDS
+        pause = FIRST_PAUSE_SECONDS
         while True:
             futures = [(batch, self._submit(batch, sum(rows.size for rows in batch))) for batch in left]
             self._wait(consumer, [future for _, future in futures])
@@ -180,7 +161,7 @@ class Source:
             self._metrics.failures.labels(DIRECTION).inc()
             logger.warning("Kafka %s waits for the lake: %s", DIRECTION, failed[0][1] or type(failed[0][1]).__name__)
             self._stand_still(consumer, pause)
-            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
     def _wait(self, consumer: Consumer, futures: Sequence["Future[Committed]"]) -> None:
         if not wait(futures, _PAUSE_AFTER_SECONDS).not_done:

@@ -5,8 +5,9 @@
 set -um -o pipefail # m: a lane is a process group of its own, which an interrupt reaches
 cd "$(dirname "$0")/.."
 logs=.build/test
-rm -rf "$logs"
 mkdir -p "$logs"
+results=$(mktemp -d) # not beside the logs: another run of this checkout writes there too
+trap 'rm -rf "$results"' EXIT
 started=$SECONDS
 
 # One ring by `make`, or by the command before it: its output, each line after the ring's name, and its result into a file.
@@ -14,7 +15,7 @@ run() {
     local ring=$1 at=$SECONDS result=passed
     printf '== %s begins\n' "$ring"
     "${@:2}" make --no-print-directory "$ring" 2>&1 | tee "$logs/$ring.log" | sed -u "s/^/$ring | /" || result=FAILED
-    printf '%-18s %s in %d s\n' "$ring" "$result" $((SECONDS - at)) | tee "$logs/$ring.result"
+    printf '%-18s %s in %d s\n' "$ring" "$result" $((SECONDS - at)) | tee "$results/$ring"
 }
 
 lanes=()
@@ -44,8 +45,8 @@ wait
 printf '\n'
 failed=0
 for ring in $*; do
-    cat "$logs/$ring.result"
-    grep -q passed "$logs/$ring.result" && continue
+    cat "$results/$ring"
+    grep -q passed "$results/$ring" && continue
     failed=1
     grep -aE '^(FAILED|ERROR) |^error: |^make.*\*\*\* ' "$logs/$ring.log" | sed 's/^/    /'
 done

@@ -177,7 +177,11 @@ async def test_a_worker_that_hangs_is_renewed_and_holds_no_swap_up_for_ever(tmp_
             workers = children_of(pod.process.pid)
             os.kill(workers[0], signal.SIGSTOP)
             status = await pod.send(prepare(second))
-            assert status.preparing is not None, "the other one alone is not the pod"
+            assert status.failure is None, status.failure
+            # On a machine so slow that the answer took as long as silence is borne, the renewed worker holds it already.
+            assert status.prepared is None or workers[0] not in children_of(pod.process.pid), (
+                "the other one alone is not the pod"
+            )
             await eventually(lambda: _prepared(pod, second), 30)
             assert (await pod.send(Commit(plan=second))).committed is not None
             await eventually(lambda: _members(pod, 2), 30)

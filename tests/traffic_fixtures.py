@@ -91,8 +91,9 @@ def route(
     *,
     mode: Literal["Shadow", "Canary"] = "Canary",
     percent: int = 100,
-    timeout_milliseconds: int = 200,
+    timeout_milliseconds: int = 20_000,
 ) -> PlannedRoute:
+    """Its time is up only where a test says so: a busy machine may stand still for as long as a challenger is waited for."""
     return PlannedRoute(
         name=name,
         version=version(f"{name}-1"),
@@ -107,7 +108,7 @@ def route(
 def plan(
     *routes: PlannedRoute,
     epoch: int = 1,
-    timeout_milliseconds: int = 1000,
+    timeout_milliseconds: int = 60_000,
     sticky: PlannedSticky | None = None,
     capture: PlannedCapture | None = None,
     champion: str = "churn-3",
@@ -140,7 +141,7 @@ def body(*rows: tuple[float, float]) -> bytes:
 
 def request(
     *rows: tuple[float, float],
-    seconds: float = 1.0,
+    seconds: float = 60.0,
     headers: dict[str, str] | None = None,
     request_id: str = "request-1",
 ) -> InferRequest:

@@ -1,16 +1,18 @@
 """The responder with real challengers: who answers, and what goes on when a plan changes."""
 
 import asyncio
+import time
 
 import pytest
 
-from podium_crds.plan import PlannedSticky
+from podium_crds.plan import Plan, PlannedSticky
 from podium_serving.exchange import Fallback
 from podium_serving.oip.codec import Codec
 from traffic_fixtures import (
     HOST,
     TOKEN,
     Bench,
+    Challenger,
     SumModel,
     answer_of,
     challenger_pod,
@@ -24,6 +26,13 @@ from traffic_fixtures import (
 from trouble_fixtures import hang
 
 pytestmark = pytest.mark.process
+
+
+def the_champion_needs(seconds: float, bench: Bench, of: Plan) -> None:
+    """As if the champion's answers had taken so long lately."""
+    recent = bench.factory._recent_of(of)
+    for _ in range(20):
+        recent.observe(seconds, time.monotonic())
 
 
 async def test_without_routes_the_model_answers_and_no_task_is_made(bench: Bench) -> None:
@@ -52,11 +61,11 @@ async def test_a_canary_answers_with_the_challengers_outputs(bench: Bench) -> No
         assert answer.columns["score"].tolist() == [[30.0]]
         assert (answer.version, answer.arm_assigned, answer.arm_answered) == ("neural-net-1", "neural-net", "neural-net")
         assert (answer.queue_seconds, answer.inference_seconds) == (0.0015, 0.0025)
-        assert 0 < answer.forward_seconds < 0.2
+        assert 0 < answer.forward_seconds < 20
         seen = pod.seen[0]
         assert seen.path == "/v2/models/churn/versions/neural-net-1/infer"
         assert seen.headers["Authorization"] == f"Bearer {TOKEN}"
-        assert 1 <= int(seen.headers["Podium-Deadline-Milliseconds"]) <= 200
+        assert 1 <= int(seen.headers["Podium-Deadline-Milliseconds"]) <= 20_000
         assert (seen.headers["Podium-Request-Id"], seen.headers["Podium-Arm"]) == ("request-1", "neural-net")
         assert seen.headers["Podium-Mirror"] == "0"
         asked = Codec(descriptor()).pack_inputs(request((1, 2)).columns)
@@ -82,7 +91,7 @@ async def test_a_large_body_stays_with_the_champion(bench: Bench) -> None:
     responder = bench.factory(of, model, descriptor())
     async with challenger_pod(HOST, bench.port) as pod:
         rows = ((1.0, 2.0),) * (1024 * 1024 // 8 + 1)
-        answer = await answer_of(responder, request(*rows, seconds=10), serving(of, responder, model))
+        answer = await answer_of(responder, request(*rows), serving(of, responder, model))
         await responder.close()
     assert (answer.arm_assigned, answer.fallback, pod.seen) == ("neural-net", Fallback.BODY_TOO_LARGE, [])
 
@@ -92,11 +101,13 @@ async def test_of_a_challenger_that_is_down_nothing_else_is_asked(bench: Bench) 
     of = plan(route("neural-net", HOST))
     responder = bench.factory(of, model, descriptor())
     admitted = serving(of, responder, model)
+    rows = ((1.0, 2.0),) * (1024 * 1024 // 8 + 1)
+    many_rows = request(*rows)  # made before: the breaker stays open for a second
     for _ in range(5):  # nobody listens there
         assert (await answer_of(responder, request(), admitted)).fallback is Fallback.ERROR
-    rows = ((1.0, 2.0),) * (1024 * 1024 // 8 + 1)
-    large = await answer_of(responder, request(*rows, seconds=10), admitted)
-    late = await answer_of(responder, request(seconds=0.02), admitted)
+    large = await answer_of(responder, many_rows, admitted)
+    the_champion_needs(10, bench, of)
+    late = await answer_of(responder, request(seconds=10), admitted)
     await responder.close()
     assert (large.fallback, late.fallback) == (Fallback.BREAKER_OPEN, Fallback.BREAKER_OPEN)
     assert bench.fallbacks() == {("neural-net", "Error"): 5, ("neural-net", "BreakerOpen"): 2}
@@ -106,24 +117,23 @@ async def test_with_no_time_left_the_champion_is_asked_at_once(bench: Bench) -> 
     model = SumModel()
     of = plan(route("neural-net", HOST))
     responder = bench.factory(of, model, descriptor())
+    the_champion_needs(10, bench, of)
     async with challenger_pod(HOST, bench.port) as pod:
-        answer = await answer_of(responder, request(seconds=0.02), serving(of, responder, model))
+        answer = await answer_of(responder, request(seconds=10), serving(of, responder, model))
         await responder.close()
     assert (answer.fallback, pod.seen) == (Fallback.NO_TIME_LEFT, [])
 
 
 async def test_what_a_slow_champion_needs_is_kept_for_it(bench: Bench) -> None:
-    model = SumModel(0.1)
-    warm = plan()
-    responder = bench.factory(warm, model, descriptor())
-    await asyncio.gather(*(answer_of(responder, request(), serving(warm, responder, model)) for _ in range(30)))
-    of = plan(route("neural-net", HOST, timeout_milliseconds=900), epoch=2)
+    model = SumModel()
+    of = plan(route("neural-net", HOST))
+    the_champion_needs(2, bench, of)
     responder = bench.factory(of, model, descriptor())
-    async with raw_pod(HOST, bench.port, hang):
-        answer = await answer_of(responder, request(seconds=0.4), serving(of, responder, model))
+    async with challenger_pod(HOST, bench.port, Challenger(seconds=30)) as pod:
+        answer = await answer_of(responder, request(seconds=4), serving(of, responder, model))
         await responder.close()
     assert answer.fallback is Fallback.TIMEOUT
-    assert 0.1 < answer.forward_seconds < 0.25
+    assert 0 < int(pod.seen[0].headers["Podium-Deadline-Milliseconds"]) < 1000  # three seconds and a margin are kept
 
 
 async def test_a_request_that_names_a_version_is_never_split(bench: Bench) -> None:

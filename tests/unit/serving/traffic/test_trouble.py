@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from podium_serving.exchange import Answer, Fallback, ServingError
+from podium_serving.traffic.limits import TrafficLimits
 from traffic_fixtures import (
     HOST,
     LIMITS,
@@ -32,13 +33,12 @@ async def test_a_challenger_that_misbehaves_costs_its_budget_and_nothing_more(
     bench: Bench, talk: Talk, reason: Fallback
 ) -> None:
     model = SumModel(0.01)
-    of = plan(route("neural-net", HOST, timeout_milliseconds=150))
+    of = plan(route("neural-net", HOST, timeout_milliseconds=200 if reason is Fallback.TIMEOUT else 20_000))
     responder = bench.factory(of, model, descriptor())
     async with raw_pod(HOST, bench.port, talk) as connections:
-        asked = request((1, 2))
-        async with asyncio.timeout_at(asyncio.get_running_loop().time() + 0.4):
-            answer = await answer_of(responder, asked, serving(of, responder, model))
-        assert connections
+        async with asyncio.timeout(15):  # half of the client's minute is not the challenger's
+            answer = await answer_of(responder, request((1, 2)), serving(of, responder, model))
+        await until(lambda: bool(connections))
         await responder.close()
     assert answer.columns["score"].tolist() == [[3.0]]
     assert (answer.version, answer.arm_assigned, answer.arm_answered) == ("churn-3", "neural-net", "champion")
@@ -68,11 +68,11 @@ async def test_a_challengers_refusal_reaches_nobody(bench: Bench, status: int) -
 
 async def test_a_hundred_requests_to_a_hanging_challenger_are_all_answered_in_time(bench: Bench) -> None:
     model = SumModel(0.02)
-    of = plan(route("neural-net", HOST, timeout_milliseconds=4_500), timeout_milliseconds=2_000)
+    of = plan(route("neural-net", HOST, timeout_milliseconds=9_000), timeout_milliseconds=6_000)
     responder = bench.factory(of, model, descriptor())
     admitted = serving(of, responder, model)
     async with raw_pod(HOST, bench.port, hang):
-        answers = await asyncio.gather(*(answer_of(responder, request(seconds=2), admitted) for _ in range(100)))
+        answers = await asyncio.gather(*(answer_of(responder, request(seconds=6), admitted) for _ in range(100)))
         await responder.close()
     reasons = {answer.fallback for answer in answers}
     assert reasons == {Fallback.TIMEOUT, Fallback.TOO_MANY_IN_FLIGHT}
@@ -81,13 +81,13 @@ async def test_a_hundred_requests_to_a_hanging_challenger_are_all_answered_in_ti
 
 async def test_the_breaker_opens_on_a_hanging_challenger_and_closes_when_it_is_well_again(bench: Bench) -> None:
     model = SumModel()
-    of = plan(route("neural-net", HOST, timeout_milliseconds=20))
+    of = plan(route("neural-net", HOST, timeout_milliseconds=100))
     responder = bench.factory(of, model, descriptor())
     admitted = serving(of, responder, model)
     async with raw_pod(HOST, bench.port, hang):
         reasons = [(await answer_of(responder, request(), admitted)).fallback for _ in range(6)]
     assert reasons == [Fallback.TIMEOUT] * 5 + [Fallback.BREAKER_OPEN]
-    async with challenger_pod(HOST, bench.port), asyncio.timeout(5):
+    async with challenger_pod(HOST, bench.port), asyncio.timeout(60):
         while (await answer_of(responder, request(), admitted)).arm_answered == "champion":  # noqa: ASYNC110  real answers
             await asyncio.sleep(0.02)
         await responder.close()
@@ -95,12 +95,12 @@ async def test_the_breaker_opens_on_a_hanging_challenger_and_closes_when_it_is_w
 
 async def test_clients_in_a_hurry_cannot_open_the_breaker(bench: Bench) -> None:
     model = SumModel()
-    of = plan(route("neural-net", HOST, timeout_milliseconds=500))
+    of = plan(route("neural-net", HOST))
     responder = bench.factory(of, model, descriptor())
     admitted = serving(of, responder, model)
-    async with challenger_pod(HOST, bench.port, Challenger(seconds=0.4)) as pod:
-        hurried = [(await answer_of(responder, request(seconds=0.3), admitted)).fallback for _ in range(6)]
-        assert set(hurried) == {Fallback.TIMEOUT}
+    async with challenger_pod(HOST, bench.port, Challenger(seconds=30)) as pod:
+        hurried = await asyncio.gather(*(answer_of(responder, request(seconds=3), admitted) for _ in range(6)))
+        assert {answer.fallback for answer in hurried} == {Fallback.TIMEOUT}
         pod.seconds = 0
         assert (await answer_of(responder, request(), admitted)).arm_answered == "neural-net"
         await responder.close()
@@ -122,7 +122,7 @@ async def test_a_refused_request_opens_the_breaker_unless_it_may_be_the_clients_
 
 async def test_a_client_that_leaves_frees_its_place_and_blames_nobody(bench: Bench) -> None:
     model = SumModel()
-    of = plan(route("neural-net", HOST, timeout_milliseconds=1000))
+    of = plan(route("neural-net", HOST))
     responder = bench.factory(of, model, descriptor())
     admitted = serving(of, responder, model)
     async with raw_pod(HOST, bench.port, hang) as connections:
@@ -154,12 +154,13 @@ async def test_a_challenger_that_is_down_costs_no_task_once_that_is_known(bench:
     await responder.close()
 
 
-async def test_a_client_that_leaves_before_its_forward_began_holds_nothing(bench: Bench) -> None:
+async def test_a_client_that_leaves_before_its_forward_began_holds_nothing() -> None:
+    bench = Bench(TrafficLimits(close_seconds=60))
     model = SumModel()
     of = plan(route("neural-net", HOST))
     responder = bench.factory(of, model, descriptor())
     begun: list[Answer | ServingError] = []
     responder.begin(request(), begun.append).cancel()
-    async with asyncio.timeout(0.2):
+    async with asyncio.timeout(20):
         await responder.close()  # it waits for what is in flight
     assert begun == []

@@ -199,7 +199,7 @@ async def test_who_does_not_take_a_connection_is_given_up_soon() -> None:
         started = time.monotonic()
         with pytest.raises(BrokenExchange, match="no connection within"):
             await Pool(HOST, port).exchange(HEAD % 0, b"", 100)
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 30  # the kernel gives up after two minutes
 
 
 async def test_a_connection_whose_other_machine_vanished_is_noticed_by_what_it_does_not_acknowledge(site: Site) -> None:

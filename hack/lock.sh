@@ -7,6 +7,6 @@ compile=("$1/bin/pip-compile" --quiet --generate-hashes --allow-unsafe --strip-e
 export CUSTOM_COMPILE_COMMAND="make lock"
 
 "${compile[@]}" --all-extras --output-file=requirements/dev.txt pyproject.toml
-for part in operator serving monitor; do
+for part in operator serving monitor compile; do
     "${compile[@]}" --extra "$part" --constraint=requirements/dev.txt --output-file="requirements/$part.txt" pyproject.toml
 done

@@ -1,4 +1,8 @@
-"""For tests of a pod with several workers: clients that watch the order of epochs over all connections."""
+"""For tests of a pod with several workers: clients that watch the order of epochs over all connections, and its answers.
+
+Its answers are asked for until they say what a test waits for: they come after some seconds whether all workers were heard
+or not.
+"""
 
 import asyncio
 import contextlib
@@ -9,7 +13,10 @@ from pathlib import Path
 
 import aiohttp
 
+from podium_crds.plan import Commit, Plan
 from serving_lane_fixtures import infer_body
+from serving_process_fixtures import Process
+from swap_fixtures import eventually, prepare
 
 
 @dataclass
@@ -77,3 +84,68 @@ def children_of(pid: int) -> list[int]:
     """The workers of a supervisor."""
     text = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
     return sorted(int(number) for number in text.split())
+
+
+async def prepared(pod: Process, to: Plan) -> bool:
+    """Sends it once more: one answer comes after 5 s at the latest, done or not."""
+    status = await pod.send(prepare(to))
+    assert status.failure is None, status.failure
+    return status.prepared is not None
+
+
+async def committed(pod: Process, to: Plan) -> bool:
+    """Sends it once more. What is prepared is so at once; new routes are when all workers have them."""
+    status = await pod.send(Commit(plan=to))
+    return status.committed is not None and status.committed.epoch == to.epoch
+
+
+@dataclass
+class Flip:
+    last_admitted_old: float
+    first_admitted_new: float
+
+
+async def flip_seen_by_all(pod: Process, to: Plan) -> Flip:
+    """A worker that is not heard within a second tells with the next answer."""
+    seen: list[Flip] = []
+
+    async def is_told() -> bool:
+        flip = (await pod.send(Commit(plan=to))).flip
+        assert flip is not None
+        if flip.last_admitted_old is not None and flip.first_admitted_new is not None:
+            seen.append(Flip(flip.last_admitted_old, flip.first_admitted_new))
+        return bool(seen)
+
+    await eventually(is_told)
+    return seen[0]
+
+
+async def is_idle(pod: Process, last: Plan) -> bool:
+    return (await pod.send(Commit(plan=last))).open_requests == {last.epoch: 0}
+
+
+async def loaded_versions(pod: Process, count: int) -> bool:
+    async with pod.session.get(pod.url("/metrics", 1)) as response:
+        return (await response.text()).count("podium_model_loaded{") == count
+
+
+async def members(pod: Process, count: int) -> bool:
+    async with pod.session.get(pod.url("/metrics", 1)) as response:
+        text = await response.text()
+    return f'podium_workers{{deployment="churn",namespace="retention"}} {count}.0' in text
+
+
+async def counted(pod: Process, requests: int, port: int) -> bool:
+    """Of a worker that is not heard within a second, what it said before counts."""
+    async with pod.session.get(pod.url("/metrics", port)) as response:
+        return metric(await response.text(), "podium_requests_total{", 'code="200"') == requests
+
+
+def metric(text: str, *parts: str) -> float:
+    (line,) = (line for line in text.splitlines() if line.startswith(parts[0]) and all(part in line for part in parts))
+    return float(line.rpartition(" ")[2])
+
+
+async def answered_late(pod: Process, requests: int) -> bool:
+    async with pod.session.get(pod.url("/metrics", 1)) as response:
+        return metric(await response.text(), "podium_late_requests_total{") == requests

@@ -1,11 +1,13 @@
 """Where a request goes, from text to values: addresses, what is written first, what a redirect leads to. Pure."""
 
 import base64
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
 _PORTS = {"http": 80, "https": 443}
+_IPV4 = re.compile(r"[0-9]+(\.[0-9]+){3}")
 _KEPT = "%/:?#[]@!$&'()*+,;=-._~"
 """Characters that an address keeps; it is taken to be escaped already."""
 
@@ -34,6 +36,11 @@ class Origin:
     @property
     def url(self) -> str:
         return f"{self.scheme}://{self.authority}"
+
+    @property
+    def is_numeric(self) -> bool:
+        """The host is an address, not a name that may have several."""
+        return ":" in self.host or _IPV4.fullmatch(self.host) is not None
 
 
 @dataclass(frozen=True, slots=True)

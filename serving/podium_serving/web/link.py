@@ -17,6 +17,9 @@ Body = bytes | mmap
 _MAX_HEAD_BYTES = 64 * 1024
 _PIECE_BYTES = 64 * 1024
 _READ_BYTES = 256 * 1024
+_NEXT_ADDRESS_SECONDS = 0.25
+"""Until a name's next address is tried beside those before: RFC 8305. Who has one address is spared that race: asyncio loses
+the socket of the winner when the one who waits for it is called off."""
 
 
 class CannotConnect(ConnectionError):
@@ -160,7 +163,7 @@ class Link:
                     origin.port,
                     ssl=context,
                     limit=_READ_BYTES,
-                    happy_eyeballs_delay=0.25,
+                    happy_eyeballs_delay=None if origin.is_numeric else _NEXT_ADDRESS_SECONDS,
                 )
         except TimeoutError:
             raise TimeoutError(f"no connection within {connect_seconds:g} s") from None

@@ -100,3 +100,11 @@ def test_the_environment_says_who_is_reached_by_a_proxy(
 
 def test_a_proxys_credential_is_unescaped() -> None:
     assert proxy_of("http://me:p%40ss@proxy").authorization == "Basic " + base64.b64encode(b"me:p@ss").decode()
+
+
+@pytest.mark.parametrize(
+    ("host", "numeric"),
+    [("10.0.0.7", True), ("::1", True), ("churn.shop.svc", False), ("10.0.0.7.example", False), ("localhost", False)],
+)
+def test_an_address_is_told_from_a_name(host: str, numeric: bool) -> None:
+    assert Origin("http", host, 80).is_numeric is numeric

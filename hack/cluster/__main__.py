@@ -9,7 +9,7 @@ if __package__ in {None, ""}:  # run as a folder: make the folder the package th
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
     sys.dont_write_bytecode = True  # run by root from a checkout that may be another user's
 
-from cluster import debian
+from cluster import debian, prometheus
 from cluster.build import PROGRAMS, build
 from cluster.console import Failure, say
 from cluster.control_plane import run_control_plane
@@ -29,6 +29,7 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("kubeconfig", help="print the path of the administrator's kubeconfig")
     commands.add_parser("env", help='print variables for a shell: eval "$(python3 hack/cluster env)"')
     commands.add_parser("packages", help="install the Debian packages that the cluster and the tests need (needs root)")
+    commands.add_parser("prometheus", help="push an image of this machine's Prometheus and print its reference (needs root)")
     compile_ = commands.add_parser("build", help="compile the programs into the cache")
     compile_.add_argument("--only", action="append", default=[], choices=[program.name for program in PROGRAMS])
     plane = commands.add_parser("control-plane", help="API server without a node, for tests, in the foreground")
@@ -54,6 +55,8 @@ def execute(arguments: argparse.Namespace, where: Paths) -> int:
                 debian.install(missing, where.cache)
             if missing := debian.missing_test_packages():
                 debian.install(missing, where.cache)
+        case "prometheus":
+            print(prometheus.publish(where))
         case "build":
             for name, folder in build(where.cache, arguments.only).items():
                 print(f"{name} {folder}")

@@ -5,6 +5,7 @@ SHELL := /bin/bash
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 CLUSTER := $(PYTHON) hack/cluster
+COMPILED := $(PYTHON) hack/compiled >/dev/null
 INSTALLED := $(VENV)/.installed
 IN_CLUSTER := eval "$$($(CLUSTER) env)" &&
 TESTS := $(VENV)/bin/pytest -q
@@ -28,16 +29,19 @@ lint: install ## Format, lint, types and import contracts, without changing a fi
 test: install ## Everything: lint and the rings of tests, two at a time; ends with one line for each (root)
 	-$(CLUSTER) packages
 	-$(CLUSTER) build >/dev/null
+	$(COMPILED)
 	bash hack/test.sh "test-process test-integration test-clients" "lint test-unit test-e2e"
 
 test-unit: install ## Pure code: a minute or two, needs nothing
 	$(TESTS) tests/unit -m "not process" $(WORKERS) 8
 
 test-process: install ## One part at a time: its real servers and processes, on this machine
+	$(COMPILED)
 	$(TESTS) tests/unit -m process $(WORKERS) 8
 
 test-integration: install ## A real API server without nodes, and real serving processes (root)
 	$(CLUSTER) packages
+	$(COMPILED)
 	$(TESTS) tests/integration $(WORKERS) 4
 
 test-clients: install ## Stock clients in venvs of their own, against a server of this machine; transcripts in .build/clients
@@ -51,7 +55,7 @@ bench: cluster-up images ## Measure what the documents claim: hot swap under loa
 	$(IN_CLUSTER) PYTHONPATH=hack:tests $(PYTHON) tests/bench/fifty.py
 
 fuzz: install ## Send damaged HTTP requests and gRPC calls to a server of this machine; COUNT=100000 SEED=0
-	PYTHONPATH=tests $(PYTHON) -m fuzz --count $(or $(COUNT),100000) --seed $(or $(SEED),0)
+	PYTHONPATH=hack:tests $(PYTHON) -m fuzz --count $(or $(COUNT),100000) --seed $(or $(SEED),0)
 
 bench-serving: install ## The serving process beside its peers and limits, in one run; ARGS="--only http1 --quick"
 	PYTHONPATH=hack:tests $(PYTHON) -m bench.serving $(ARGS)

@@ -1,5 +1,6 @@
 """Stock clients of the Open Inference Protocol: pinned, each in a venv of its own, against a server process of their own."""
 
+import os
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 from urllib.error import URLError
 
 from ports import free_ports
+from shipped import shipped
 from venvs import programs_of
 
 HOST = "127.0.0.1"
@@ -47,7 +49,8 @@ def served(repository: Path) -> Iterator[tuple[str, str]]:
     """`python -m podium_serving local` on the packages in `repository`: its HTTP and its gRPC address."""
     http, grpc = free_ports(2)
     options = ["--repository", str(repository), "--port", str(http), "--grpc-port", str(grpc), "--model-control"]
-    process = subprocess.Popen([sys.executable, "-m", "podium_serving", "local", *options], stdout=subprocess.DEVNULL)
+    command = [sys.executable, "-m", "podium_serving", "local", *options]
+    process = subprocess.Popen(command, env=os.environ | shipped(), stdout=subprocess.DEVNULL)
     try:
         _wait_until_ready(f"http://{HOST}:{http}/v2/health/ready", process)
         yield f"{HOST}:{http}", f"{HOST}:{grpc}"

@@ -12,6 +12,7 @@ import aiohttp
 
 from podium_crds.plan import ControlStatus, Message
 from ports import free_ports
+from shipped import shipped
 from swap_fixtures import KEY, UID, FakeRegistry
 
 TOKEN = "pod-token"
@@ -59,7 +60,8 @@ async def serving(folder: Path, registry: FakeRegistry, **changes: str) -> Async
         (secret / name).write_bytes(content)
     ports = free_ports(4)
     environment = {
-        **{name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ},
+        **shipped(),
+        "PATH": os.environ["PATH"],
         "PODIUM_NAMESPACE": "retention",
         "PODIUM_DEPLOYMENT": "churn",
         "PODIUM_DEPLOYMENT_UID": UID,

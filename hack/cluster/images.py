@@ -23,7 +23,8 @@ from cluster.kernel import unmount_below
 from cluster.layout import NODE_ADDRESS, REGISTRY, REGISTRY_PORT
 
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
-BASE_PACKAGES = ("ca-certificates", "python3", "python3-pip", "python3-venv")
+BASE_PACKAGES = ("ca-certificates", "libpython3-dev", "python3", "python3-pip", "python3-venv")
+"""As `python:3.11-slim` has them: libpython3-dev for the headers, by which the serving package is compiled."""
 BASE_RECIPE = 1
 """Counted up when the steps below change: part of the base image's tag."""
 BASE_LEFT_OUT = (
@@ -37,6 +38,8 @@ BASE_LEFT_OUT = (
     "usr/share/man/",
     "usr/share/locale/",
 )
+BASE_LEFT_OUT_ENDS = (".a",)
+"""Libraries to link programs with: nothing here is."""
 MEDIA = "application/vnd.docker"
 
 
@@ -131,7 +134,7 @@ def apt_mirror(release: str) -> str:
 def base_image(cache: Path) -> Image:
     """Python on a minimal system of this machine's own release, made by debootstrap once."""
     release = own_release()
-    parts = [release, platform.machine(), str(BASE_RECIPE), *BASE_PACKAGES, *BASE_LEFT_OUT]
+    parts = [release, platform.machine(), str(BASE_RECIPE), *BASE_PACKAGES, *BASE_LEFT_OUT, *BASE_LEFT_OUT_ENDS]
     tag = f"{release}-{fingerprint([part.encode() for part in parts])[:12]}"
     folder = cache / f"base-{tag}"
     layer = folder / "layer.tar.gz"
@@ -156,7 +159,7 @@ def make_base_layer(folder: Path, layer: Path, release: str) -> None:
 
     def wanted(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
         name = entry.name.removeprefix("./")
-        return None if any(name.startswith(prefix) for prefix in BASE_LEFT_OUT) else entry
+        return None if name.startswith(BASE_LEFT_OUT) or name.endswith(BASE_LEFT_OUT_ENDS) else entry
 
     write_layer(layer, lambda archive: archive.add(root, ".", filter=wanted))
     shutil.rmtree(root)

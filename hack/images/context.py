@@ -14,11 +14,14 @@ from pathlib import Path
 PARTS = ("operator", "serving", "monitor")
 SHARED = {"monitor": (Path("evaluation/podium_evaluation"), Path("pages/podium_pages"))}
 """Packages of ours that a part's image has beside `podium_crds` and its own."""
+COMPILED = {"serving": ("hack/compiled/building.py", "hack/compiled/modules.txt", "requirements/compile.txt")}
+"""By what a part's package is compiled."""
 
 
 def image_files(root: Path, part: str) -> Iterator[Path]:
     """Paths below `root` that make up the part's image, sorted. All parts share one context but not one tag."""
     yield from (Path("Dockerfile"), Path("hack/images/install.sh"), Path(f"requirements/{part}.txt"))
+    yield from map(Path, COMPILED.get(part, ()))
     for package in (Path("crds/podium_crds"), *SHARED.get(part, ()), Path(part) / f"podium_{part}"):
         yield from sorted(
             path.relative_to(root)

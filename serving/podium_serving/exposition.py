@@ -15,6 +15,8 @@ from pathlib import Path
 
 import msgspec
 
+from podium_serving import build
+
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _STARTED, _VIRTUAL, _RESIDENT, _USER, _SYSTEM = 19, 20, 21, 11, 12
@@ -60,7 +62,10 @@ def _number(value: float) -> str:
 
 def process_families() -> list[Family]:
     """Of this process, by the names that Prometheus' clients agree on. What the system does not tell is left out."""
-    families = [Family("python_info", "Python platform information", "gauge", [("python_info", _python(), 1.0)])]
+    families = [
+        Family("python_info", "Python platform information", "gauge", [("python_info", _python(), 1.0)]),
+        Family("podium_build_info", "Which Podium this is.", "gauge", [("podium_build_info", build.labels(), 1.0)]),
+    ]
     try:
         stat = Path("/proc/self/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
         open_files = len(os.listdir("/proc/self/fd"))

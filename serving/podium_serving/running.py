@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import Protocol
 
+from podium_serving import build
 from podium_serving.calls import ForwardedCalls, PublicCalls
 from podium_serving.control.running import HotSwap
 from podium_serving.http.app import forward_app, public_app
@@ -65,7 +66,8 @@ class Ports:
         await self._forward.start(settings.bind, settings.forward_port, shared=shared)
         if self._rpc is not None and settings.grpc_port is not None:
             await self._rpc.start(settings.bind, settings.grpc_port, shared=shared)
-        logger.info("serving %s/%s on port %d", settings.namespace, settings.deployment, self._public.port)
+        said = (settings.namespace, settings.deployment, self._public.port, build.words())
+        logger.info("serving %s/%s on port %d (%s)", *said)
 
     async def close(self) -> None:
         """Drains, so that no client loses a request."""

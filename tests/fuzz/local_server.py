@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ports import free_port
 from serving_fixtures import make_package
+from shipped import shipped
 
 _START_SECONDS = 60.0
 
@@ -37,7 +38,8 @@ def local_server(folder: Path, *arguments: str) -> Iterator[LocalServer]:
     log = (folder / "server.log").open("wb")
     command = (sys.executable, "-m", "podium_serving", "local", "--package", str(folder / "sum"))
     ports = ("--port", str(port), "--grpc-port", str(grpc_port))
-    with log, subprocess.Popen([*command, *ports, *arguments], stdout=log, stderr=log) as process:
+    environment = os.environ | shipped()
+    with log, subprocess.Popen([*command, *ports, *arguments], env=environment, stdout=log, stderr=log) as process:
         try:
             for one in (port, grpc_port):
                 _until_it_listens(process, one, folder / "server.log")

@@ -15,6 +15,7 @@ import aiohttp
 
 from harness.api import Api, Manifest
 from harness.network import TERMINATION_LOG
+from shipped import shipped
 
 BACK_OFF_SECONDS = 2.0
 """Before a container that gave up is started again. One that was killed comes back at once."""
@@ -142,7 +143,7 @@ class PodProcess:
         return text
 
     def _environment(self) -> dict[str, str]:
-        environment = {"PATH": os.environ["PATH"], "HOME": str(self.folder)}
+        environment = {**shipped(), "PATH": os.environ["PATH"], "HOME": str(self.folder)}
         for variable in self.container.get("env", []):
             environment[variable["name"]] = self._mounted(self._value(variable))
         return environment

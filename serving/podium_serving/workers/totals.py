@@ -10,7 +10,7 @@ from podium_serving.exposition import Family
 
 _LEAST = frozenset({"podium_plan_epoch", "podium_certificate_end_timestamp_seconds", "process_start_time_seconds"})
 """Of several, the one that is furthest behind."""
-_LARGEST = frozenset({"podium_model_loaded", "process_max_fds", "python_info"})
+_LARGEST = frozenset({"podium_build_info", "podium_model_loaded", "process_max_fds", "python_info"})
 _ADDED = frozenset({"counter", "histogram"})
 
 

@@ -16,6 +16,7 @@ from bench.serving import table
 from bench.serving.judgement import Row
 from bench.serving.setting import BUILD, LOCK, RUNS, say, setting_of
 from cluster.build import exclusive
+from shipped import package
 
 PARTS = ("http1", "rows64", "unary", "latency", "captured", "canary", "shadow", "swap", "start", "workers", "named30")
 """Modules of bench.serving.parts, in the order of the table."""
@@ -87,6 +88,7 @@ def _machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "kernel": platform.release(),
         "cores": os.cpu_count(),
+        "compiled": package().name,
         "load_average_before": os.getloadavg(),
     }
 

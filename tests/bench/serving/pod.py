@@ -34,6 +34,7 @@ from podium_crds.plan import (
 )
 from podium_crds.slots import allocate
 from podium_serving.fetch.cache import Cache
+from shipped import shipped
 
 DEPLOYMENT = DeploymentKey(namespace="bench", name=MODEL, uid="bench-uid")
 EVERYTHING = PlannedCapture(percent=100)
@@ -177,12 +178,14 @@ def pod(
     record.mkdir(parents=True)
     (record / RECORD_KEY).write_text(site.key.sign(Commit(plan=first)).model_dump_json())
     seed(folder / "cache", version)
-    variables = _environment(site, first, host, folder) | environment
+    variables = _environment(site, first, host, folder) | shipped() | environment
     begun = time.monotonic()
     with started(name, [sys.executable, "-m", "podium_serving", "serve"], core, folder, variables) as process:
         one = Pod(site, process, host, folder, first.capture.url)
         wait_until(lambda: answers_http(host, site.ports.http, "/v2/health/ready"), process, "it does not become ready")
         one.ready_seconds = time.monotonic() - begun
+        if not one.total("podium_build_info", 'compiled="true"'):
+            raise RuntimeError("the pod runs from its sources: what would be measured is not what ships")
         yield one
 
 

@@ -19,6 +19,7 @@ from bench.serving.series import Sample, file_growth, growth, settled
 from bench.serving.setting import BUILD, LOCK, Setting, say, setting_of
 from cluster.build import exclusive
 from podium_crds.plan import Plan
+from shipped import package
 
 PART = "soak"
 CONNECTIONS = 64
@@ -49,7 +50,12 @@ def main() -> int:
     with exclusive(LOCK):
         soaked, report = soak(setting_of(PART, quick=False), seconds)
     rows = judged(soaked, report)
-    said = {"seconds": seconds, "samples": [vars(one) for one in soaked.samples], "rows": table.as_json(rows)}
+    said = {
+        "seconds": seconds,
+        "compiled": package().name,
+        "samples": [vars(one) for one in soaked.samples],
+        "rows": table.as_json(rows),
+    }
     (BUILD / "soak.json").write_text(json.dumps(said, indent=1))
     print(table.text(rows))
     return 0 if all(row.verdict in ("reached", "info") for row in rows) else 1

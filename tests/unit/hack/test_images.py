@@ -37,6 +37,9 @@ def test_the_same_files_have_the_same_tag_and_context_elsewhere(checkout: Path, 
         ("crds/podium_crds/names.py", {"operator", "serving", "monitor"}),
         ("serving/podium_serving/__init__.py", {"serving"}),
         ("requirements/monitor.txt", {"monitor"}),
+        ("requirements/compile.txt", {"serving"}),
+        ("hack/compiled/building.py", {"serving"}),
+        ("hack/compiled/modules.txt", {"serving"}),
     ],
 )
 def test_a_changed_file_changes_the_tags_of_the_images_that_hold_it(checkout: Path, changed: str, parts: set[str]) -> None:

@@ -6,6 +6,7 @@ import pytest
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 from prometheus_client.parser import text_string_to_metric_families
 
+from podium_serving import __version__
 from podium_serving.exposition import Family, process_families, text
 from podium_serving.metrics import DURATION_EDGES, MAX_CHILDREN, Metrics
 
@@ -55,6 +56,11 @@ def test_a_process_tells_what_clients_of_prometheus_agree_on() -> None:
         (sample,), (own_name, own_labels, own) = family.samples, mine.samples[0]
         assert (own_name, own_labels) == (sample.name, sample.labels)
         assert own == pytest.approx(sample.value, rel=0.05, abs=2.0), family.name
+
+
+def test_a_process_tells_which_podium_it_is_and_that_it_runs_its_sources() -> None:
+    (family,) = [family for family in process_families() if family.name == "podium_build_info"]
+    assert family.samples == [("podium_build_info", {"compiled": "false", "version": __version__}, 1.0)]
 
 
 def test_all_families_of_the_contract_are_there() -> None:

@@ -18,6 +18,7 @@ from ports import free_ports
 from serving_fixtures import make_package
 from serving_lane_fixtures import infer_body
 from serving_process_fixtures import TOKEN, Process, serving
+from shipped import shipped
 from swap_fixtures import KEY, FakeRegistry, eventually, plan, prepare
 
 pytestmark = pytest.mark.process
@@ -93,6 +94,7 @@ async def test_a_pod_starts_from_its_record_swaps_under_load_and_drains_on_sigte
                 text = await response.text()
                 assert f'podium_model_loaded{{deployment="churn",namespace="retention",version="{names[1]}"}} 1.0' in text
                 assert "process_resident_memory_bytes" in text
+                assert 'podium_build_info{compiled="true",' in text
 
             pod.process.send_signal(signal.SIGTERM)
             assert await asyncio.wait_for(pod.process.wait(), 15) == 0
@@ -141,7 +143,7 @@ async def run(*arguments: str) -> tuple[int | None, str, str]:
         *arguments,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        env={"PATH": os.environ["PATH"]},
+        env={**shipped(), "PATH": os.environ["PATH"]},
     )
     output, error = await asyncio.wait_for(process.communicate(), 60)
     return process.returncode, output.decode(), error.decode()
@@ -152,6 +154,7 @@ async def test_one_command_serves_a_package_on_a_laptop(tmp_path: Path) -> None:
     (port,) = free_ports(1)
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "podium_serving", "local", "--package", str(tmp_path / "sum"), "--port", str(port)),
+        env=os.environ | shipped(),
         stdout=asyncio.subprocess.PIPE,
     )
     try:

@@ -20,6 +20,7 @@ from ports import free_ports
 from security_fixtures import FakeIssuer, Made, jwk, make_certificate, mount, rsa_key
 from serving_fixtures import make_package
 from serving_lane_fixtures import infer_body
+from shipped import shipped
 from swap_fixtures import KEY, UID, FakeRegistry, eventually, plan
 
 pytestmark = pytest.mark.process
@@ -50,7 +51,7 @@ class Running:
 async def started(*arguments: str, **environment: str) -> AsyncIterator[Running]:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "podium_serving", *arguments),
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": os.environ.get("PYTHONPATH", ""), **environment},
+        env={**shipped(), "PATH": os.environ["PATH"], **environment},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )

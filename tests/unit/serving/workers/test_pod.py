@@ -120,6 +120,7 @@ async def test_the_metrics_of_all_workers_are_one_at_both_ports_and_survive_a_wo
                 assert metric(text, "podium_request_duration_seconds_count{") == watch.count
                 assert metric(text, "podium_plan_epoch{") == 3
                 assert metric(text, "podium_model_loaded{") == 1
+                assert metric(text, 'podium_build_info{compiled="true",') == 1
                 assert metric(text, "process_resident_memory_bytes") > 2 * 50_000_000
             os.kill(children_of(pod.process.pid)[0], signal.SIGKILL)
             await eventually(lambda: members(pod, 2))

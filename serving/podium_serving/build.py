@@ -1,0 +1,20 @@
+"""Which Podium a process is, and whether what it runs for every request is compiled, as it ships, or runs from its sources."""
+
+from podium_serving import __version__
+
+
+def compiled() -> bool:
+    """Whether this process has the compiled modules. One library holds them all: each is, or none is."""
+    from podium_serving import metrics  # whoever is asked has it
+
+    return not str(metrics.__file__).endswith(".py")
+
+
+def labels() -> dict[str, str]:
+    """Of `podium_build_info`."""
+    return {"compiled": str(compiled()).lower(), "version": __version__}
+
+
+def words() -> str:
+    """For the log."""
+    return f"podium {__version__}, {'compiled' if compiled() else 'from its sources'}"

@@ -10,8 +10,6 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
-import msgspec
-
 from podium_serving.exchange import Answer, Columns, RowTexts, ServingError
 
 logger = logging.getLogger(__name__)
@@ -26,30 +24,34 @@ class Cancel(Protocol):
     def cancel(self) -> object: ...
 
 
+_NOTHING: Columns = {}
+
+
 def _nobody(inference: "Inference") -> None: ...
 
 
-class Inference(msgspec.Struct, eq=False):
+class Inference:
     """Rows on their way through the model, and what came of them when `done` is called with it."""
 
-    columns: Columns
-    rows: int
-    deadline: float
-    """Monotonic seconds. Then `error` is DeadlineExceeded."""
-    done: Callable[["Inference"], None]
-    arrived: float = msgspec.field(default_factory=time.monotonic)
-    over: bool = False
-    """Answered, failed, or nobody waits any more."""
-    work: Cancel | None = None
-    """What is of no use once this is over: the timer of its deadline, or the task around its hooks."""
-    error: ServingError | None = None
-    outputs: Columns = {}
-    """One row per row of `columns`; empty where there is an error."""
-    queue_seconds: float = 0.0
-    inference_seconds: float = 0.0
-    texts: RowTexts | None = None
-    """Of the run that this was a part of, if all of its parts were single rows: `row` is this one's place in it."""
-    row: int = 0
+    def __init__(self, columns: Columns, rows: int, deadline: float, done: "Callable[[Inference], None]") -> None:
+        self.columns = columns
+        self.rows = rows
+        self.deadline = deadline
+        """Monotonic seconds. Then `error` is DeadlineExceeded."""
+        self.done = done
+        self.arrived = time.monotonic()
+        self.over = False
+        """Answered, failed, or nobody waits any more."""
+        self.work: Cancel | None = None
+        """What is of no use once this is over: the timer of its deadline, or the task around its hooks."""
+        self.error: ServingError | None = None
+        self.outputs: Columns = _NOTHING
+        """One row per row of `columns`; empty where there is an error."""
+        self.queue_seconds = 0.0
+        self.inference_seconds = 0.0
+        self.texts: RowTexts | None = None
+        """Of the run that this was a part of, if all of its parts were single rows: `row` is this one's place in it."""
+        self.row = 0
 
     def cancel(self) -> None:
         """It is not run, if it does not run yet; `done` is not called."""

@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any, Generic, Literal, TypeVar
 
+from mypy_extensions import mypyc_attr
+
 from podium_serving.exposition import Family as Exposed
 from podium_serving.exposition import process_families, text
 
@@ -120,6 +122,7 @@ class Distributions(Family[Distribution]):
 ARM = ("version", "role")
 
 
+@mypyc_attr(native_class=False)  # it looks through its own attributes
 class Metrics:
     """All metrics of one process. Who writes which is said here, so that nothing is counted twice."""
 
@@ -200,6 +203,7 @@ def _samples(
     yield f"{family.name}_sum", labels, child.total
 
 
+@mypyc_attr(native_class=False)  # cached properties need a dictionary
 class Tally:
     """What an answer of one version in one role counts into. Each child is made when it is first counted."""
 

@@ -8,6 +8,8 @@ from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from mypy_extensions import mypyc_attr
+
 from podium_crds.package import Descriptor, GoldenRow
 from podium_crds.plan import Envelope, Plan
 from podium_serving.exchange import Answer, Columns, InferRequest
@@ -85,6 +87,7 @@ class Serving:
         self.codec = Codec(self.descriptor)
 
 
+@mypyc_attr(native_class=False)  # of several workers `current` and `behind` are the pod's: properties of classes that derive
 @dataclass(slots=True)
 class ServingState:
     current: Serving | None = None

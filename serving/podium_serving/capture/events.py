@@ -110,19 +110,30 @@ def _unit_keys(planned: PlanCapture, taken: list[Taken]) -> list[str | None]:
     return [planned.unit_keys(one.request, one.request.columns, 0, 1)[0] for one in taken]
 
 
-class CapturedRequest(msgspec.Struct, eq=False):
+class CapturedRequest:
     """An answered request of any number of rows."""
 
-    stem: bytes
-    number: int
-    planned: PlanCapture
-    members: bytes
-    request: InferRequest
-    answer: Answer
-    at: float
-    """Unix seconds."""
-    latency_seconds: float
-    size: int = 0
+    def __init__(
+        self,
+        stem: bytes,
+        number: int,
+        planned: PlanCapture,
+        members: bytes,
+        request: InferRequest,
+        answer: Answer,
+        at: float,
+        latency_seconds: float,
+    ) -> None:
+        """`at` is in Unix seconds."""
+        self.stem = stem
+        self.number = number
+        self.planned = planned
+        self.members = members
+        self.request = request
+        self.answer = answer
+        self.at = at
+        self.latency_seconds = latency_seconds
+        self.size = 0
 
     @property
     def rows(self) -> int:
@@ -157,18 +168,28 @@ class CapturedRequest(msgspec.Struct, eq=False):
         )
 
 
-class CapturedShadow(msgspec.Struct, eq=False):
+class CapturedShadow:
     """What a shadow made of a captured request."""
 
-    stem: bytes
-    number: int
-    """Of the request it belongs to."""
-    planned: PlanCapture
-    route: PlannedRoute
-    rows: int
-    shadowed: Shadowed
-    at: float
-    size: int = 0
+    def __init__(
+        self,
+        stem: bytes,
+        number: int,
+        planned: PlanCapture,
+        route: PlannedRoute,
+        rows: int,
+        shadowed: Shadowed,
+        at: float,
+    ) -> None:
+        """`number` is that of the request it belongs to; `at` is in Unix seconds."""
+        self.stem = stem
+        self.number = number
+        self.planned = planned
+        self.route = route
+        self.rows = rows
+        self.shadowed = shadowed
+        self.at = at
+        self.size = 0
 
     @property
     def event(self) -> bytes:

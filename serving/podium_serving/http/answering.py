@@ -16,7 +16,8 @@ from podium_serving.exchange import Answer, InferRequest, Overloaded, ServingErr
 from podium_serving.http.bodies import unpacked
 from podium_serving.http.connection import Connection
 from podium_serving.http.dialects.dialect import Arrived
-from podium_serving.http.lane_state import Exchange, Lane
+from podium_serving.http.exchanges import Exchange
+from podium_serving.http.lane_state import Lane
 from podium_serving.http.outbox import Outgoing
 from podium_serving.http.responses import BodyTooLarge, JsonTooLarge, answer_bytes, error_bytes
 
@@ -84,8 +85,8 @@ class Answering(Connection):
         try:
             body = await lane.reading.read(partial(unpacked, packed, encoding, lane.most_bytes(head)), len(packed))
             self._keep_unpacked(exchange, body)
-        except BodyTooLarge as error:
-            self._fail(exchange, lane.too_large(head, error.size), exchange.request_id)
+        except BodyTooLarge as large:
+            self._fail(exchange, lane.too_large(head, large.size), exchange.request_id)
         except Exception as error:
             self._fail(exchange, self._as_serving_error(error, exchange.request_id), exchange.request_id)
         else:

@@ -9,7 +9,7 @@ is read there, once, and answers it whatever flips meanwhile. Relies on these pa
 import asyncio
 import logging
 import time
-from typing import Any, cast
+from typing import Any
 
 import httptools
 from uvicorn.config import Config
@@ -18,12 +18,12 @@ from uvicorn.server import ServerState
 from podium_serving.exchange import InvalidRequest, Overloaded, ServingError
 from podium_serving.http.answering import Answering
 from podium_serving.http.bodies import add_part
+from podium_serving.http.exchanges import Exchange
 from podium_serving.http.known_heads import END
-from podium_serving.http.lane_state import Exchange, Lane
+from podium_serving.http.lane_state import Lane
 from podium_serving.http.requests import Head, RawHeaders, read_head, without_offer
 from podium_serving.http.responses import BodyTooSlow, HeadTooLarge, error_bytes
 from podium_serving.http.routes import Target, target_of
-from podium_serving.state import Serving
 
 logger = logging.getLogger(__name__)
 
@@ -221,19 +221,14 @@ class LaneProtocol(Answering):
         model = port.calls.model_named(target.model)
         entered = port.calls.enter(model)
         exchange = Exchange(
+            target,
             head,
             headers,
-            cast(Serving, entered),  # who has none is refused before a dialect sees it
+            entered,
             model,
-            target.version,
             time.monotonic(),
-            0.0,
-            "",
-            b"",
             port.outside_training,
-            target=target,
-            entered=entered,
-            refusal=port.refusal(head, target, entered),
+            port.refusal(head, target, entered),
         )
         lane.open_requests += 1
         self._open.append(exchange)

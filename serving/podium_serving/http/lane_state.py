@@ -1,22 +1,15 @@
-"""What the lane keeps: per port (Lane) and per request (Exchange)."""
+"""What the connections of one port share (Lane)."""
 
 import asyncio
 from dataclasses import dataclass, field
 
-import msgspec
-
-from podium_serving.exchange import InferRequest, ServingError
-from podium_serving.http.dialects.dialect import Arrived
 from podium_serving.http.known_heads import KnownHeads
 from podium_serving.http.outbox import Outbox
 from podium_serving.http.ports import Port
 from podium_serving.http.requests import Head
 from podium_serving.http.responses import BodyTooLarge, JsonTooLarge
-from podium_serving.http.routes import Target
-from podium_serving.inference import Cancel
 from podium_serving.reading import Reading
 from podium_serving.settings import HttpSettings
-from podium_serving.state import Serving
 
 LINGER_SECONDS = 2.0
 """How long what a refused client still sends is thrown away, so that it reads the refusal and no connection reset."""
@@ -62,39 +55,3 @@ class Lane:
     def body_seconds(self) -> float:
         limit = self.settings.body_timeout_seconds
         return min(limit, LINGER_SECONDS) if self.hurried else limit
-
-
-class _NoEvent:
-    """Nobody waits for the body's parts of an Exchange; uvicorn tells all the same."""
-
-    def set(self) -> None: ...
-
-
-class Exchange(Arrived, eq=False, kw_only=True):
-    """One inference request and its response; stands where uvicorn's protocol keeps its request cycle.
-
-    What has arrived and what the lane keeps of it are one object, for one is made per request.
-    """
-
-    message_event = _NoEvent()
-
-    target: Target
-    entered: Serving | None
-    """The plan that it holds open."""
-    refusal: ServingError | None
-    """What its head says already."""
-    body_at: float = 0.0
-    """Monotonic seconds of the end of its body."""
-    chunks: list[bytes] = msgspec.field(default_factory=list)
-    size: int = 0
-    unpacked_size: int = 0
-    """Bytes of what a packed body became."""
-    complete: bool = False
-    front: bool = False
-    keep_alive: bool = True
-    wants_continue: bool = False
-    response_complete: bool = False
-    disconnected: bool = False
-    released: bool = False
-    begun: Cancel | None = None
-    request: InferRequest | None = None

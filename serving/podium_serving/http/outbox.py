@@ -6,27 +6,42 @@ one, each behind the bookkeeping of the one before, only half of them would be.
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Protocol
 
 from podium_serving.exchange import Answer, InferRequest
-
-if TYPE_CHECKING:
-    from podium_serving.http.answering import Answering
-    from podium_serving.http.lane_state import Exchange
+from podium_serving.http.exchanges import Exchange
 
 logger = logging.getLogger(__name__)
 
 
-class Outgoing(NamedTuple):
+class Client(Protocol):
+    """Whose connection it is."""
+
+    def write(self, exchange: Exchange, response: bytes, close: bool) -> None:
+        """Sends `response`. `close`: the connection ends with it."""
+
+    def told(self, outgoing: "Outgoing") -> None:
+        """Its response is on the wire."""
+
+
+class Outgoing:
     """A response that is ready."""
 
-    connection: "Answering"
-    exchange: "Exchange"
-    request: InferRequest
-    answer: Answer
-    response: bytes
-    close: bool
-    """The connection ends with it."""
+    def __init__(
+        self,
+        connection: Client,
+        exchange: Exchange,
+        request: InferRequest,
+        answer: Answer,
+        response: bytes,
+        close: bool,
+    ) -> None:
+        self.connection = connection
+        self.exchange = exchange
+        self.request = request
+        self.answer = answer
+        self.response = response
+        self.close = close
 
 
 class Outbox:

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from mypy_extensions import mypyc_attr
+
 from podium_serving.exchange import InvalidRequest
 
 RawHeaders = list[tuple[bytes, bytes]]
@@ -73,6 +75,7 @@ class Head:
     """Something in the headers cannot be served."""
 
 
+@mypyc_attr(native_class=False)
 class UnsupportedMedia(InvalidRequest):
     http_status = 415
     reason = "UnsupportedMedia"

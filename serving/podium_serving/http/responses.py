@@ -4,6 +4,7 @@ from functools import lru_cache
 from http import HTTPStatus
 
 import msgspec
+from mypy_extensions import mypyc_attr
 
 from podium_serving.exchange import Answer, ServingError
 from podium_serving.http.dialects.dialect import Written
@@ -13,6 +14,7 @@ _json = msgspec.json.Encoder().encode
 _CLOSE = b"connection: close\r\n"
 
 
+@mypyc_attr(native_class=False)
 class BodyTooLarge(ServingError):
     http_status = 413
     reason = "BodyTooLarge"
@@ -25,6 +27,7 @@ class BodyTooLarge(ServingError):
         return f"the body has {self.size} bytes or more, at most {self.limit} are taken; send fewer rows at a time"
 
 
+@mypyc_attr(native_class=False)
 class JsonTooLarge(BodyTooLarge):
     reason = "JsonTooLarge"
 
@@ -35,16 +38,19 @@ class JsonTooLarge(BodyTooLarge):
         )
 
 
+@mypyc_attr(native_class=False)
 class HeadTooLarge(ServingError):
     http_status = 431
     reason = "HeadTooLarge"
 
 
+@mypyc_attr(native_class=False)
 class BodyTooSlow(ServingError):
     http_status = 408
     reason = "BodyTooSlow"
 
 
+@mypyc_attr(native_class=False)
 class Unauthorized(ServingError):
     http_status = 401
     reason = "Unauthorized"

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 from msgspec import UNSET
+from mypy_extensions import mypyc_attr
 
 from podium_crds.package import Descriptor
 from podium_serving.exchange import Columns, InvalidRequest, RowTexts
@@ -21,19 +22,29 @@ _MOST_KEPT = 64
 """JSON heads of binary messages whose reading is kept. A client sends few different ones."""
 _LONGEST_KEPT = 8192
 _NOTHING: frozenset[str] = frozenset()
+_NO_PARAMETERS: Parameters = {}
 
 
-class Decoded(msgspec.Struct, eq=False):
+class Decoded:
     """A request's body: everything of it that is not HTTP's."""
 
-    columns: Columns
-    rows: int
-    id: str = ""
-    """Empty when the client sent none."""
-    wanted_outputs: tuple[str, ...] = ()
-    parameters: Parameters = {}
-    binary_outputs: frozenset[str] = _NOTHING
-    """Outputs that the client wants as binary tensors."""
+    def __init__(
+        self,
+        columns: Columns,
+        rows: int,
+        request_id: str = "",
+        wanted_outputs: tuple[str, ...] = (),
+        parameters: Parameters = _NO_PARAMETERS,
+        binary_outputs: frozenset[str] = _NOTHING,
+    ) -> None:
+        self.columns = columns
+        self.rows = rows
+        self.id = request_id
+        """Empty when the client sent none."""
+        self.wanted_outputs = wanted_outputs
+        self.parameters = parameters
+        self.binary_outputs = binary_outputs
+        """Outputs that the client wants as binary tensors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +58,7 @@ class _KnownHead:
     binary_outputs: frozenset[str] = _NOTHING
 
 
+@mypyc_attr(native_class=False)  # weak references are kept of it
 class Codec:
     """Reads requests and writes answers of one model. Made once per version; what it keeps are readings of message heads."""
 

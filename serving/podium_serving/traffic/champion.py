@@ -10,6 +10,7 @@ import time
 from typing import Protocol
 
 import msgspec
+from mypy_extensions import mypyc_attr
 
 from podium_crds.plan import Plan
 from podium_serving.exchange import Answer, DeadlineExceeded, Fallback, InferRequest, NotServing, ServingError
@@ -29,6 +30,7 @@ _WORTH_ANOTHER_TRY = _NOT_HERE | {502, 503}
 """Also: not serving, or overloaded."""
 
 
+@mypyc_attr(native_class=False)
 class RelayedError(ServingError):
     """The champion's own refusal, from the pool that holds it."""
 

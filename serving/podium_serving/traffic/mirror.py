@@ -218,8 +218,8 @@ def _perhaps_one_rows_fault(failure: ForwardFailed) -> bool:
 def joined(copies: list[Shadow]) -> InferRequest:
     """One request of all their rows, for all outputs, under the first one's id and trace."""
     first = copies[0].request
-    if len(copies) == 1:
-        return msgspec.structs.replace(first, wanted_outputs=()) if first.wanted_outputs else first
+    if len(copies) == 1 and not first.wanted_outputs:
+        return first
     columns = {name: np.concatenate([shadow.request.columns[name] for shadow in copies]) for name in first.columns}
     return InferRequest(
         columns=columns,

@@ -3,8 +3,6 @@
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
-import msgspec
-
 from podium_serving.exchange import Answer, InferRequest
 from podium_serving.http.requests import Head, RawHeaders
 from podium_serving.settings import OutsideTraining
@@ -13,34 +11,46 @@ from podium_serving.state import Serving
 JSON = b"application/json"
 
 
-class Arrived(msgspec.Struct, eq=False):
+class Arrived:
     """A request as it came, whole. Content-Encoding is undone already."""
 
-    head: Head
-    headers: RawHeaders
-    admitted: Serving
-    model: str
-    """The name that the model has here; answers repeat it."""
-    version: str
-    """The version that the path names; empty: none."""
-    admitted_at: float
-    deadline: float
-    """Monotonic seconds."""
-    request_id: str
-    """What the answer is called when the body brings no id of its own."""
-    body: bytes
-    outside_training: OutsideTraining
-    """What is done about values that training never saw, by dialects that look."""
-    id_in_body: str = ""
-    """Set by the dialect that finds one: only then an answer repeats it."""
+    def __init__(
+        self,
+        head: Head,
+        headers: RawHeaders,
+        admitted: Serving | None,
+        model: str,
+        version: str,
+        admitted_at: float,
+        outside_training: OutsideTraining,
+    ) -> None:
+        self.head = head
+        self.headers = headers
+        if admitted is not None:  # who has none is refused before a dialect sees it
+            self.admitted: Serving = admitted
+        self.model = model
+        """The name that the model has here; answers repeat it."""
+        self.version = version
+        """The version that the path names; empty: none."""
+        self.admitted_at = admitted_at
+        self.deadline = 0.0
+        """Monotonic seconds. This, the id and the body are known at the body's end."""
+        self.request_id = ""
+        """What the answer is called when the body brings no id of its own."""
+        self.body = b""
+        self.outside_training: OutsideTraining = outside_training
+        """What is done about values that training never saw, by dialects that look."""
+        self.id_in_body = ""
+        """Set by the dialect that finds one: only then an answer repeats it."""
 
 
-class Written(msgspec.Struct, eq=False):
+class Written:
     """The body of a 200 response, and header lines that only this dialect has, each ended by CRLF."""
 
-    body: bytes
-    content_type: bytes = JSON
-    headers: bytes = b""
+    def __init__(self, body: bytes, content_type: bytes = JSON, headers: bytes = b"") -> None:
+        self.body = body
+        self.content_type = content_type
+        self.headers = headers
 
 
 Finish = Callable[[Arrived, InferRequest, Answer], Coroutine[Any, Any, None] | None]

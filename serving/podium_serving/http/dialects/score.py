@@ -4,8 +4,6 @@ from collections.abc import Coroutine
 from typing import Any
 from weakref import WeakKeyDictionary
 
-import msgspec
-
 from podium_serving.exchange import Answer, InferRequest, InvalidRequest, NotServing
 from podium_serving.explain.explainer import Explainer
 from podium_serving.explain.quantity import Options
@@ -13,7 +11,7 @@ from podium_serving.http.dialects.dialect import Arrived, Finish, Written
 from podium_serving.http.requests import ClientHeaders
 from podium_serving.oip.codec import Codec
 from podium_serving.score.answers import reasons, written
-from podium_serving.score.form import Form
+from podium_serving.score.form import Filled, Form
 from podium_serving.score.message import Message, read_message
 from podium_serving.state import Serving
 
@@ -21,13 +19,24 @@ EXPLAINER = Explainer()
 """One for all dialects of a process: they share its limit."""
 
 
-class ScoreRequest(InferRequest, eq=False):
-    single: bool = True
-    warnings: list[list[str]] = msgspec.field(default_factory=list)
-    """Per row."""
-    explain: Options | None = None
-    reasons: list[dict[str, Any]] | None = None
-    """Per row, once they are found."""
+class ScoreRequest(InferRequest):
+    def __init__(self, arrived: Arrived, message: Message, filled: Filled, *, pinned_version: str, recorded: bool) -> None:
+        super().__init__(
+            filled.columns,
+            len(message.rows),
+            arrived.admitted_at,
+            arrived.deadline,
+            message.id or arrived.request_id,
+            ClientHeaders(arrived.headers),
+            pinned_version,
+            recorded=recorded,
+        )
+        self.single = message.single
+        self.warnings = filled.warnings
+        """Per row."""
+        self.explain = message.explain
+        self.reasons: list[dict[str, Any]] | None = None
+        """Per row, once they are found."""
 
 
 class Score:
@@ -47,18 +56,12 @@ class Score:
         message = self._message(arrived, form)
         filled = form.filled(message.rows, arrived.outside_training, numbered=not message.single)
         return ScoreRequest(
-            columns=filled.columns,
-            rows=len(message.rows),
-            admitted_at=arrived.admitted_at,
-            deadline=arrived.deadline,
-            request_id=message.id or arrived.request_id,
-            headers=ClientHeaders(arrived.headers),
+            arrived,
+            message,
+            filled,
             # Reasons are those of the version that answers, and they can be found for the one that is here only.
             pinned_version=_own_version(arrived.admitted) if message.explain else "",
             recorded=self.recorded,
-            single=message.single,
-            warnings=filled.warnings,
-            explain=message.explain,
         )
 
     def write(self, arrived: Arrived, request: InferRequest, answer: Answer) -> Written:

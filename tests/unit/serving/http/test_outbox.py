@@ -2,20 +2,17 @@
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pytest
 
 from podium_serving.exchange import Answer
+from podium_serving.http.exchanges import Exchange
 from podium_serving.http.outbox import Outbox, Outgoing
+from podium_serving.http.requests import Head
+from podium_serving.http.routes import target_of
 from podium_serving.oip.rows import RunTexts
 from traffic_fixtures import request
-
-
-@dataclass
-class Exchange:
-    disconnected: bool = False
 
 
 @dataclass
@@ -25,7 +22,7 @@ class Connection:
     happened: list[str] = field(default_factory=list)
     broken: str = ""
 
-    def write(self, exchange: Any, response: bytes, close: bool) -> None:
+    def write(self, exchange: Exchange, response: bytes, close: bool) -> None:
         self._note(f"write {response.decode()}")
 
     def told(self, outgoing: Outgoing) -> None:
@@ -44,9 +41,11 @@ def answers(rows: int) -> list[Answer]:
 
 
 def put(outbox: Outbox, connection: Connection, answer: Answer, *, gone: bool = False) -> None:
-    exchange: Any = Exchange(gone)
-    who: Any = connection
-    outbox.put(Outgoing(who, exchange, request((1, 2)), answer, b"%d" % answer.row, False))
+    target = target_of(b"/score")
+    assert target is not None
+    exchange = Exchange(target, Head(), [], None, "churn", 0.0, "Warn", None)
+    exchange.disconnected = gone
+    outbox.put(Outgoing(connection, exchange, request((1, 2)), answer, b"%d" % answer.row, False))
 
 
 async def test_answers_of_a_run_are_written_first_and_told_afterwards() -> None:

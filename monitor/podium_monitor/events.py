@@ -7,14 +7,15 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
 
 from podium_crds.capture import PREDICTION, SHADOW
 from podium_monitor.credentials import Source
+from podium_monitor.json_objects import Objects, values_of_json
 from podium_monitor.lake.tables import Place, Rows, Table, hour_of
-from podium_monitor.lake.values import TooWide, Values, values_of_objects
+from podium_monitor.lake.values import TooWide, Values
 
 MAX_ID = 256
 _GZIP_WINDOW = 31
@@ -31,9 +32,11 @@ class TooLarge(ValueError):
 
 
 _NULL = msgspec.Raw(b"null")
+_O = TypeVar("_O", msgspec.Raw, Objects)
+"""An object of a row: as it came, to be read with those of all rows; or read, to see what is wrong with it."""
 
 
-class _Prediction(msgspec.Struct, gc=False):  # nothing in a row refers to it: garbage collection need not look
+class _Prediction(msgspec.Struct, Generic[_O], gc=False):  # nothing in a row refers to it: garbage collection need not look
     request_id: str
     row: Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
     join_key: str | None
@@ -43,8 +46,8 @@ class _Prediction(msgspec.Struct, gc=False):  # nothing in a row refers to it: g
     epoch: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
     version: str
     digest: str
-    inputs: dict[str, Any] | None
-    outputs: dict[str, Any] | None
+    inputs: _O
+    outputs: _O
     latency_seconds: float
     sampled: bool = True
     join_key_hashed: bool = False
@@ -52,11 +55,11 @@ class _Prediction(msgspec.Struct, gc=False):  # nothing in a row refers to it: g
     unit_key: str | None = None
 
 
-class _Shadow(msgspec.Struct, gc=False):
+class _Shadow(msgspec.Struct, Generic[_O], gc=False):
     prediction_id: str
     version: str
     digest: str
-    outputs: dict[str, Any] | None
+    outputs: _O
     error: str | None = None
 
 
@@ -69,18 +72,20 @@ class _Event(msgspec.Struct, tag_field="type", gc=False):
     time: datetime
 
 
-class _PredictionEvent(_Event, tag=PREDICTION, gc=False):
-    data: _Prediction
+class _PredictionEvent(_Event, Generic[_O], tag=PREDICTION, gc=False):
+    data: _Prediction[_O]
 
 
-class _ShadowEvent(_Event, tag=SHADOW, gc=False):
-    data: _Shadow
+class _ShadowEvent(_Event, Generic[_O], tag=SHADOW, gc=False):
+    data: _Shadow[_O]
 
 
-_AnyEvent = _PredictionEvent | _ShadowEvent
-_read_batch = msgspec.json.Decoder(list[_AnyEvent]).decode
+_RawPrediction = _PredictionEvent[msgspec.Raw]
+_RawShadow = _ShadowEvent[msgspec.Raw]
+_read_batch = msgspec.json.Decoder(list[_RawPrediction | _RawShadow]).decode
 _read_each = msgspec.json.Decoder(list[msgspec.Raw]).decode
-_read_event = msgspec.json.Decoder(_AnyEvent).decode
+_read_event = msgspec.json.Decoder(_PredictionEvent[Objects] | _ShadowEvent[Objects]).decode
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +123,7 @@ def rows_of(content: bytes, source: Source, clock: Clock, max_events: int) -> li
     """The batch's rows, by place. Raises InvalidBatch or TooLarge."""
     try:
         events = _read_batch(content)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except _UNREADABLE as error:
         raise InvalidBatch(_what_is_wrong(content, error)) from error
     if len(events) > max_events:
         raise TooLarge(f"the batch has {len(events)} events, at most {max_events} are taken at once")
@@ -127,7 +132,9 @@ def rows_of(content: bytes, source: Source, clock: Clock, max_events: int) -> li
     predictions = [event for event in events if isinstance(event, _PredictionEvent)]
     shadows = [event for event in events if isinstance(event, _ShadowEvent)]
     try:
-        values, of_shadows = _values(predictions), values_of_objects("output", [one.data.outputs for one in shadows])
+        values, of_shadows = _values(predictions), values_of_json("output", [one.data.outputs for one in shadows])
+    except _UNREADABLE as error:
+        raise InvalidBatch(_what_is_wrong(content, error)) from error
     except TooWide as error:
         raise TooLarge(f"the batch is too wide: {error}") from error
     return [
@@ -158,7 +165,7 @@ def _what_is_wrong(content: bytes, error: Exception) -> str:
                 _read_event(one)
             except (msgspec.DecodeError, UnicodeDecodeError) as reason:
                 return f"event {index} does not fit: {reason}; types are {PREDICTION} and {SHADOW}"
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except _UNREADABLE:
         pass
     return f"the body is not a batch of CloudEvents: {error}"
 
@@ -178,7 +185,7 @@ def _event_columns(events: Sequence[_Event]) -> dict[str, list[Any]]:
     return {"event_id": [event.id for event in events], "time": [event.time for event in events]}
 
 
-def _prediction_columns(events: Sequence[_PredictionEvent]) -> dict[str, list[Any]]:
+def _prediction_columns(events: Sequence[_RawPrediction]) -> dict[str, list[Any]]:
     data = [event.data for event in events]
     return {
         **_event_columns(events),
@@ -199,7 +206,7 @@ def _prediction_columns(events: Sequence[_PredictionEvent]) -> dict[str, list[An
     }
 
 
-def _shadow_columns(events: Sequence[_ShadowEvent]) -> dict[str, list[Any]]:
+def _shadow_columns(events: Sequence[_RawShadow]) -> dict[str, list[Any]]:
     data = [event.data for event in events]
     return {
         **_event_columns(events),
@@ -210,9 +217,9 @@ def _shadow_columns(events: Sequence[_ShadowEvent]) -> dict[str, list[Any]]:
     }
 
 
-def _values(predictions: Sequence[_PredictionEvent]) -> Values:
-    inputs = values_of_objects("input", [one.data.inputs for one in predictions])
-    return inputs | values_of_objects("output", [one.data.outputs for one in predictions])
+def _values(predictions: Sequence[_RawPrediction]) -> Values:
+    inputs = values_of_json("input", [one.data.inputs for one in predictions])
+    return inputs | values_of_json("output", [one.data.outputs for one in predictions])
 
 
 def json_text(raw: msgspec.Raw) -> str | None:

@@ -18,6 +18,7 @@ from podium_crds.profile import (
     NumericProfile,
     Profile,
 )
+from podium_evaluation.bins import quantile_bins
 
 MAX_REFERENCE_ROWS = 10_000
 OUTPUT_PREFIX = "output."
@@ -58,11 +59,10 @@ def _numbers(values: Array) -> NumericProfile:
     missing = len(values) - len(present)
     if len(present) == 0:
         return NumericProfile(edges=[], counts=[0], missing=missing)
-    edges = np.unique(np.quantile(present, np.arange(1, NUMERIC_BINS) / NUMERIC_BINS))
-    counts = np.bincount(np.searchsorted(edges, present, side="right"), minlength=len(edges) + 1)
+    bins = quantile_bins(present, NUMERIC_BINS)
     return NumericProfile(
-        edges=[float(edge) for edge in edges],
-        counts=[int(count) for count in counts],
+        edges=list(bins.edges),
+        counts=bins.count(present).tolist()[:-1],
         missing=missing,
         mean=float(present.mean()),
         standard_deviation=float(present.std()),

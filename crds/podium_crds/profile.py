@@ -17,7 +17,8 @@ class _Wire(BaseModel):
 
 
 class NumericProfile(_Wire):
-    """Counts in bins between the sample's quantiles. Equal quantiles are one edge, so there may be fewer than ten bins."""
+    """Counts in bins between the sample's quantiles. Equal quantiles are one edge, so there may be fewer than ten bins; a
+    value that quantiles repeat is a bin of its own, up to the next float."""
 
     type: Literal["Numeric"] = "Numeric"
     edges: list[float]

@@ -17,6 +17,23 @@ FEWEST_EXPECTED = 5
 """A category whose expected count is below this, in either window, goes to the pool (Cochran's rule)."""
 
 
+def bin_names(edges: Sequence[float]) -> list[str]:
+    """Of half-open bins; a bin of one value alone is that value.
+
+    >>> bin_names((0.0, 5e-324, 2.5))
+    ['[-inf, 0)', '0', '(0, 2.5)', '[2.5, inf)']
+    """
+    names, above = [], ""
+    for low, high in pairwise((-np.inf, *edges, np.inf)):
+        if np.isfinite(low) and np.nextafter(low, np.inf) == high:
+            above = f"{low:.6g}"
+            names.append(above)
+        else:
+            names.append(f"({above}, {high:.6g})" if above else f"[{low:.6g}, {high:.6g})")
+            above = ""
+    return names
+
+
 @dataclass(frozen=True)
 class NumericBins:
     """Half-open to the right: value v lies in bin i when edges[i-1] <= v < edges[i]. Infinities lie in the outer bins."""
@@ -25,8 +42,7 @@ class NumericBins:
 
     @property
     def names(self) -> tuple[str, ...]:
-        bounds = ["-inf", *(f"{edge:.6g}" for edge in self.edges), "inf"]
-        return (*(f"[{low}, {high})" for low, high in pairwise(bounds)), "missing")
+        return (*bin_names(self.edges), "missing")
 
     def count(self, values: npt.ArrayLike) -> Counts:
         """Counts per bin, the last of them missing (NaN); shape (len(edges) + 2,)."""
@@ -38,13 +54,18 @@ class NumericBins:
 
 def quantile_bins(reference: npt.ArrayLike, bins: int = QUANTILE_BINS) -> NumericBins:
     """Edges between the reference's quantiles. Equal quantiles are one edge, so there may be fewer bins; none for an
-    empty one."""
+    empty one.
+
+    A value that quantiles repeat becomes a bin of its own: of a constant, of a flag that is rarely 1 or of amounts that are
+    mostly 0, one edge would put that value and all above it into one bin, and no move upwards would show.
+    """
     numbers = np.asarray(reference, dtype=np.float64)
     present = numbers[np.isfinite(numbers)]
     if len(present) == 0:
         return NumericBins(())
-    quantiles = np.unique(np.quantile(present, np.arange(1, bins) / bins))
-    return NumericBins(tuple(float(edge) for edge in quantiles))
+    quantiles, repeats = np.unique(np.quantile(present, np.arange(1, bins) / bins), return_counts=True)
+    edges = np.unique(np.concatenate([quantiles, np.nextafter(quantiles[repeats > 1], np.inf)]))
+    return NumericBins(tuple(float(edge) for edge in edges))
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 from scipy import stats
 
+from podium_evaluation.bins import bin_names
 from podium_evaluation.columns import Column
 from podium_evaluation.diagnosis import importances_of, what_happened
 from podium_evaluation.documents import Figure, Window
@@ -112,8 +113,7 @@ def local_sentences(day: Window, subject: Subject, tally: Tally) -> list[str]:
 
 def _local_sentence(column: Any, place: int, subject: Subject, rate: float, mean: float) -> str:
     if isinstance(column, NumericColumn):
-        bounds = ["-inf", *(f"{edge:.6g}" for edge in column.edges), "inf"]
-        where = f"{column.name} in [{bounds[place]}, {bounds[place + 1]})"
+        where = f"{column.name} in {bin_names(column.edges)[place]}"
     else:
         where = f"{column.name} = {[*column.categories, 'missing', 'other'][place]!r}"
     if subject.outputs.task == "Regression":

@@ -25,8 +25,10 @@ def test_bins_are_half_open_and_count_missing_values_apart() -> None:
     assert bins.names == ("[-inf, 1)", "[1, 2)", "[2, inf)", "missing")
 
 
-def test_a_constant_reference_has_one_edge() -> None:
-    assert quantile_bins([3.0] * 50).edges == (3.0,)
+def test_a_value_that_quantiles_repeat_is_a_bin_of_its_own() -> None:
+    assert quantile_bins([3.0] * 50).names == ("[-inf, 3)", "3", "(3, inf)", "missing")
+    assert quantile_bins([0.0] * 95 + [1.0] * 5).count([0.0, 1.0, 1.0]).tolist() == [0, 1, 2, 0]
+    assert len(quantile_bins(np.arange(100.0)).edges) == 9
     assert quantile_bins([np.nan, np.inf]).edges == ()
 
 

@@ -33,6 +33,18 @@ def test_constant_columns_do_not_drift() -> None:
     assert (drift.psi, drift.jensen_shannon, drift.wasserstein, drift.severity) == (0.0, 0.0, 0.0, "None")
 
 
+@pytest.mark.parametrize(
+    ("reference", "current"),
+    [
+        pytest.param([1.0] * 400, [2.0] * 400, id="a constant that is another one"),
+        pytest.param([1.0] * 20 + [0.0] * 380, [1.0] * 240 + [0.0] * 160, id="a rare flag that is frequent"),
+        pytest.param([0.0] * 380 + [*range(20)], [0.0] * 100 + [*range(300)], id="amounts that were mostly 0"),
+    ],
+)
+def test_a_column_of_mostly_one_value_drifts_upwards_too(reference: list[float], current: list[float]) -> None:
+    assert column_drift(column("c", reference), column("c", current)).severity == "Critical"
+
+
 def test_a_column_that_went_null_drifts_and_has_no_distance() -> None:
     drift = column_drift(column("c", np.arange(100.0)), column("c", [math.nan] * 100))
     assert drift.severity == "Critical"

@@ -88,7 +88,7 @@ class Serving:
 
 
 @mypyc_attr(native_class=False)  # of several workers `current` and `behind` are the pod's: properties of classes that derive
-@dataclass(slots=True)
+@dataclass
 class ServingState:
     current: Serving | None = None
     draining: bool = False

@@ -21,7 +21,7 @@ Objects = dict[str, Any] | None
 _MANY_ROWS = 16
 """Fewer are not worth a struct."""
 _MOST_NAMES = 256
-"""Of a struct. Where rows have them in another order each is searched for: with 1000 that took three times as long as dicts."""
+"""Of a struct. Where rows have them in another order each is searched for: 1000 took three times as long as dicts."""
 _MOST_LAYOUTS = 64
 """Kept. The widest takes some 30 KB."""
 

@@ -9,6 +9,8 @@ from demo.where import ROOT, Where
 
 SYSTEM = "podium-system"
 BUILDER_SECRET = "podium-builder"
+VALUES = ROOT / ".build" / "values.json"
+"""What the chart was last installed with."""
 
 
 def build_images(where: Where) -> dict[str, str]:
@@ -44,11 +46,10 @@ def install(where: Where, images: dict[str, str], *, extra: dict[str, Any] | Non
     if where.local:
         _give_builder_access(where, kubectl)
     chosen = values(where, images) | (extra or {})
-    path = ROOT / ".build" / "values.json"
-    path.write_text(json.dumps(chosen, indent=2))
+    VALUES.write_text(json.dumps(chosen, indent=2))
     where.run(
         *("helm", "upgrade", "--install", "podium", "charts/podium", "--namespace", SYSTEM),
-        *("--values", str(path), "--wait", "--timeout", "4m"),
+        *("--values", str(VALUES), "--wait", "--timeout", "4m"),
     )
 
 

@@ -3,14 +3,15 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from demo import endpoint, install, models
+from demo import endpoint, install, models, prometheus
 from demo.figures import arm_rows, scraped_rows
 from demo.kubectl import Kubectl
 from demo.load import BackgroundLoad, Load, Outcome, Question, between, figures, inconsistent_keys
 from demo.manifests import HEADER, NAMESPACE, NODE_PORT, challenger, model_deployment, namespace, node_port
+from demo.prometheus_pod import PLACE
 from demo.screen import Screen
 from demo.watch import MONITOR_PORT, watch
 from demo.where import DemoError, Where, chosen
@@ -56,12 +57,14 @@ class Story:
     def _first_model(self) -> None:
         # A ModelVersion never changes: what an earlier demo left may be of other code.
         self.where.run("kubectl", "delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=180s")
+        prometheus.remove(self.where)
         self.screen.text(models.train(self.where, self.folder))
         self.pushed = models.push(self.where, self.folder)
         self.questions = models.production_questions(self.folder)
         for name, pushed in self.pushed.items():
             self.screen.say(f"pushed {name} as {pushed.digest[:19]}…")
         self.kubectl.apply(namespace())
+        prometheus.install(self.where)
         self.kubectl.apply(self.pushed["churn-1"].manifest(), node_port())
         self.kubectl.wait_ready("mv", "churn-1")
         self.screen.good("churn-1 is verified in the cluster: its golden rows are reproduced under the serving limits")
@@ -217,9 +220,13 @@ class Story:
             watched_labelled=found.labelled,
             watched_drift=found.drift_message,
             watched_decision=found.decision,
+            watched_alerts=[asdict(alert) for alert in found.alerts],
         )
         self.screen.say(f"dashboard kubectl -n {install.SYSTEM} port-forward service/podium-monitor {MONITOR_PORT}:8091")
         self.screen.say(f"          then http://127.0.0.1:{MONITOR_PORT}/deployments/{NAMESPACE}/churn")
+        self.screen.say(f"alerts    kubectl -n {PLACE} port-forward service/prometheus {prometheus.PORT}:9090")
+        page = "classic/alerts" if self.where.local else "alerts"  # Debian's has the first pages of Prometheus alone
+        self.screen.say(f"          then http://127.0.0.1:{prometheus.PORT}/{page}")
 
     # --- 7 ------------------------------------------------------------------------------------------------------
 
@@ -244,5 +251,6 @@ def take_back() -> None:
     """Models, endpoint and Podium itself. The cluster stays."""
     where = chosen(bring_up=False)
     where.run("kubectl", "delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=120s")
+    prometheus.remove(where)
     install.uninstall(where)
     where.run("kubectl", "delete", "crd", "modeldeployments.podium.dev", "modelversions.podium.dev", "--ignore-not-found")

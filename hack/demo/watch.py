@@ -1,4 +1,4 @@
-"""The demo's watched month, in minutes: an upstream mistake, labels that come late, a challenger that bears it better."""
+"""The demo's watched month, in minutes: an upstream mistake, an alert, late labels, a challenger that bears it better."""
 
 import asyncio
 import csv
@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from demo import endpoint, install, models
+from demo import endpoint, install, models, prometheus
 from demo.kubectl import Kubectl, condition_of
 from demo.load import Load, Outcome, Question
 from demo.manifests import HEADER, LABEL_HORIZON_SECONDS, NAMESPACE, watched_deployment
+from demo.prometheus import Alert, Prometheus
 from demo.screen import Screen
 from demo.where import ROOT, DemoError, Where
 
@@ -34,6 +35,8 @@ class Watched:
     labelled: int
     drift_message: str
     decision: dict[str, Any]
+    alerts: list[Alert]
+    """Those that fire at the end, about the demo's namespace."""
     dashboard: str
 
 
@@ -43,13 +46,14 @@ def watch(screen: Screen, where: Where, kubectl: Kubectl, url: str, questions: S
     kubectl.wait_serving("churn", "churn-2")
     kubectl.wait("the former champion sees copies", lambda: _state(kubectl, "former") == "Serving", 240)
     good, wrong = questions[:GOOD_ROWS], models.in_cents(questions[GOOD_ROWS:], PLANTED)
-    with _monitor(where):
+    with _monitor(where), prometheus.reached(where) as watcher:
         asked = _replayed(url, [*good, *wrong])
         screen.say(
             f"{len(asked)} customers were scored; from number {GOOD_ROWS + 1} on {PLANTED} came in cents. Nothing failed."
         )
         drift = kubectl.wait("the monitor finds the drift", lambda: _finding(kubectl, "DriftDetected"), 240, every=1.0)
         screen.good(f"DriftDetected, before any label: {drift}")
+        _told(screen, kubectl, watcher, "PodiumDriftDetected")
         labelled = _labels(kubectl, where, folder, {outcome.key for outcome in asked})
         screen.say(f"{labelled} customers turned out to stay or leave: `podium feedback` told the monitor, late")
         screen.say(f"a prediction counts {LABEL_HORIZON_SECONDS} s after it was made: minutes here for weeks elsewhere")
@@ -60,9 +64,12 @@ def watch(screen: Screen, where: Where, kubectl: Kubectl, url: str, questions: S
             f"evidence: the former champion churn-1 is better by {decision['improvement']} of log loss "
             f"[{', '.join(decision['interval'])}], {decision['labels']} labelled units, valid however often one looks"
         )
+        _told(screen, kubectl, watcher, "PodiumChallengerBetter")
         screen.text(kubectl("get", "mdep", "churn", "-o", "wide"))
-        page = _page()
-    return Watched(len(asked), labelled, drift, decision, page)
+        page, alerts = _page(), watcher.firing()
+        rows = [(one.name, one.labels["severity"], one.since[11:19], one.summary) for one in alerts]
+        screen.table("What fires now", ("alert", "severity", "since (UTC)", "summary"), rows)
+    return Watched(len(asked), labelled, drift, decision, alerts, page)
 
 
 @contextmanager
@@ -94,6 +101,14 @@ def _replayed(url: str, questions: Sequence[Question]) -> list[Outcome]:
             f"{len(failed)} of {len(outcomes)} requests failed: {failed[0].error if failed else 'some never came'}"
         )
     return outcomes
+
+
+def _told(screen: Screen, kubectl: Kubectl, watcher: Prometheus, name: str) -> None:
+    """Waits until Prometheus fires the alert about the demo's deployment, and shows it."""
+    alert = kubectl.wait(f"Prometheus fires {name}", lambda: watcher.alert(name), 120, every=1.0)
+    of = ", ".join(f"{label}={alert.labels[label]}" for label in ("namespace", "deployment", "severity"))
+    screen.good(f"Prometheus fires [bold]{alert.name}[/] ({of}) since {alert.since[11:19]} UTC: {alert.summary}")
+    screen.say(f"what to do: {alert.runbook}")
 
 
 def _labels(kubectl: Kubectl, where: Where, folder: Path, customers: set[str]) -> int:

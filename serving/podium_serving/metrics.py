@@ -155,6 +155,7 @@ class Metrics:
         self.plan_epoch = Values("gauge", "podium_plan_epoch", "Epoch of the committed plan.", ())
         self.model_loaded = Values("gauge", "podium_model_loaded", "1 while the version is in memory.", ("version",))
         self.late_requests = Values("counter", "podium_late_requests", "Answered under a plan known to be superseded.", ())
+        self.late_requests.labels()  # 0 is told, too: Prometheus sees no increase where a counter begins with its event
         # Observation:
         self.access_log_lines = Values("counter", "podium_access_log_lines", "Lines of the access log.", ("outcome",))
         self.traced_requests = Values("counter", "podium_traced_requests", "Requests that are traced.", ("outcome",))

@@ -5,14 +5,17 @@ Two workers share the cluster: what installs or removes Podium itself is in one 
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 from cluster.build import exclusive
-from demo import install
-from demo.where import Where, local
+from demo import install, prometheus
+from demo.where import ROOT, Where, local
 from harness.big import make_big_package
 from harness.site import Model, Site, push
 from serving_fixtures import make_package
@@ -38,7 +41,7 @@ def after(outputs, inputs):
 """
 
 
-INSTALLING = ("test_chart.py", "test_story.py")
+INSTALLING = ("test_chart.py", "test_story.py", "test_watched.py")
 
 
 class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist has no types
@@ -87,6 +90,28 @@ def models(where: Where, installed: dict[str, str], tmp_path_factory: pytest.Tem
         name = f"big-{number}"
         found[name] = push(where, folder / name, name, make_big_package(folder / name, version=name, factor=float(number)))
     return found
+
+
+@pytest.fixture(scope="session")
+def report(where: Where, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """What the demo noted. Its endpoint and its Prometheus are there as long as this is asked for."""
+    path = tmp_path_factory.mktemp("demo") / "report.json"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("DEMO_")}
+    environment["PYTHONPATH"] = str(ROOT / "hack")
+    done = subprocess.run(
+        [sys.executable, "-m", "demo", "up", "--report", str(path)],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=1800,
+        check=False,
+    )
+    print(done.stdout)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+    yield json.loads(path.read_text())
+    where.run("kubectl", "delete", "namespace", "podium-demo", "--wait=false", "--ignore-not-found")
+    prometheus.remove(where)
 
 
 @pytest.fixture

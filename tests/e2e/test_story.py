@@ -1,37 +1,10 @@
 """The whole story, as `make demo` tells it to a newcomer, with its figures asserted."""
 
-import json
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from demo.where import ROOT, Where
-
 pytestmark = pytest.mark.e2e
-
-
-@pytest.fixture(scope="module")
-def report(where: Where, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    path = tmp_path_factory.mktemp("demo") / "report.json"
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("DEMO_")}
-    environment["PYTHONPATH"] = str(ROOT / "hack")
-    done = subprocess.run(
-        [sys.executable, "-m", "demo", "up", "--report", str(path)],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=1800,
-        check=False,
-    )
-    print(done.stdout)
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
-    yield json.loads(path.read_text())
-    where.run("kubectl", "delete", "namespace", "podium-demo", "--wait=false", "--ignore-not-found")
 
 
 def test_the_canary_gets_its_share_of_customers_and_no_request_fails(report: dict[str, Any]) -> None:
@@ -64,3 +37,13 @@ def test_drift_is_found_and_the_challenger_that_bears_it_wins_on_evidence(report
     assert decision["labels"] >= 1000
     low, high = (float(bound) for bound in decision["interval"])
     assert 0.01 < low < float(decision["improvement"]) < high
+
+
+def test_prometheus_fires_the_alert_of_the_drift_and_that_of_the_challenger(report: dict[str, Any]) -> None:
+    fired = {alert["name"]: alert for alert in report["watched_alerts"]}
+    for name, severity in (("PodiumDriftDetected", "critical"), ("PodiumChallengerBetter", "info")):
+        labels = fired[name]["labels"]
+        assert (labels["namespace"], labels["deployment"]) == ("podium-demo", "churn")
+        assert labels["severity"] == severity
+        assert fired[name]["runbook"].endswith(f"#{name.lower()}")
+    assert fired["PodiumChallengerBetter"]["labels"]["challenger"] == "former"

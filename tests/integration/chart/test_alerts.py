@@ -154,16 +154,22 @@ FIRES = [
 ]
 
 
+def scraped(series: str) -> str:
+    """With a label of the target that told it."""
+    name, _, labels = series.removesuffix("}").partition("{")
+    every = ", ".join(word for word in (labels, 'pod="podium-1"') if word)
+    return f"{name}{{{every}}}"
+
+
 def promtool_test(case: Fire) -> dict[str, Any]:
-    """Which deployments the alert fires for: none before, one then."""
-    asked = (
-        f'count by (alertname, namespace, deployment, kind, code) (ALERTS{{alertname="{case.alert}", alertstate="firing"}})'
-    )
+    """Which deployments the alert fires for: none before, one then, and not as the matter of the pod that told."""
+    of = "alertname, namespace, deployment, kind, code, pod"
+    asked = f'count by ({of}) (ALERTS{{alertname="{case.alert}", alertstate="firing"}})'
     labels = ", ".join(word for word in (f'alertname="{case.alert}"', case.labels) if word)
     return {
         "name": case.alert,
         "interval": "1m",
-        "input_series": [{"series": series, "values": values} for series, values in case.series.items()],
+        "input_series": [{"series": scraped(series), "values": values} for series, values in case.series.items()],
         "promql_expr_test": [
             {"expr": asked, "eval_time": "0m", "exp_samples": []},
             {"expr": asked, "eval_time": f"{case.minute}m", "exp_samples": [{"labels": f"{{{labels}}}", "value": 1}]},

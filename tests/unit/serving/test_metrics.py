@@ -36,6 +36,14 @@ def test_a_scraper_reads_names_labels_and_counts() -> None:
     assert buckets[-1].labels["le"] == "+Inf"
 
 
+def test_late_answers_are_told_before_there_is_one() -> None:
+    """An alert is about their increase, and a counter that begins with its first event never increased."""
+    metrics = Metrics("retention", "churn", process=False)
+    families = {family.name: family for family in text_string_to_metric_families(metrics.exposition().decode())}
+    (late,) = families["podium_late_requests"].samples
+    assert (late.name, late.value) == ("podium_late_requests_total", 0)
+
+
 def test_whatever_a_label_says_it_is_read_back() -> None:
     odd = 'a "quoted" back\\slash\nand a new line, é'
     said = text([Family("family", "first\nsecond \\ third", "gauge", [("family", {"label": odd}, value) for value in ODD])])

@@ -23,18 +23,21 @@ class Chunk:
 
 
 def chunks_of_rows(rows: int, size: int) -> list[Chunk]:
-    """Consecutive chunks of `size` rows; a remainder below half of that joins the last one. Raises ValueError for a size
-    below 1."""
+    """Consecutive chunks of `size` rows, the last one of what remains. Raises ValueError for a size below 1."""
     if size < 1:
         raise ValueError(f"a chunk has {size} rows, must have 1 or more")
-    starts = list(range(0, rows, size))
-    if len(starts) > 1 and rows - starts[-1] < size / 2:
-        starts.pop()
-    ends = [*starts[1:], rows]
     return [
-        Chunk(index, np.arange(start, end, dtype=np.int64))
-        for index, (start, end) in enumerate(zip(starts, ends, strict=True))
+        Chunk(index, np.arange(start, min(start + size, rows), dtype=np.int64))
+        for index, start in enumerate(range(0, rows, size))
     ]
+
+
+def whole_chunks(rows: int, size: int, most: int) -> list[Chunk]:
+    """Consecutive chunks of exactly `size` rows; where there are more than `most`, so many of them, evenly spread."""
+    whole = [chunk for chunk in chunks_of_rows(rows, size) if len(chunk.rows) == size]
+    if len(whole) <= most:
+        return whole
+    return [whole[place] for place in np.linspace(0, len(whole) - 1, most).round().astype(np.int64)]
 
 
 def drawn_chunks(rows: int, size: int, count: int = 30) -> list[Chunk]:
@@ -50,7 +53,8 @@ def drawn_chunks(rows: int, size: int, count: int = 30) -> list[Chunk]:
 
 @dataclass(frozen=True)
 class Period:
-    """`count` units of time. Periods begin at multiples of it since 1970 in UTC; months are the calendar's."""
+    """`count` units of time. Periods begin at multiples of it since 1970 in UTC, weeks on Mondays (ISO 8601); months are the
+    calendar's."""
 
     count: int
     unit: str
@@ -61,13 +65,18 @@ class Period:
         if self.unit == _MONTH:
             months = np.floor(seconds).astype("datetime64[s]").astype("datetime64[M]").astype(np.int64)
             return np.asarray(np.floor_divide(months, self.count), dtype=np.int64)
-        return np.floor_divide(seconds, self.count * _SECONDS[self.unit]).astype(np.int64)
+        return np.floor_divide(seconds - self._first, self.count * _SECONDS[self.unit]).astype(np.int64)
 
     def start(self, slot: int) -> str:
         """When a period begins, as ISO 8601 in UTC."""
         if self.unit == _MONTH:
             return f"{np.datetime64(slot * self.count, 'M').astype('datetime64[s]')}Z"
-        return f"{np.datetime64(slot * self.count * _SECONDS[self.unit], 's')}Z"
+        return f"{np.datetime64(self._first + slot * self.count * _SECONDS[self.unit], 's')}Z"
+
+    @property
+    def _first(self) -> int:
+        """1970 began on a Thursday."""
+        return 4 * _SECONDS["D"] if self.unit == "W" else 0
 
 
 def period_of(text: str) -> Period:
@@ -86,7 +95,6 @@ def chunks_of_time(seconds: npt.ArrayLike, period: Period) -> list[Chunk]:
     given = np.asarray(seconds, dtype=np.float64)
     if np.isnan(given).any():
         raise ValueError(f"row {int(np.flatnonzero(np.isnan(given))[0])} has no time (rows count from 0)")
-    slots = period.slots(given)
-    return [
-        Chunk(index, np.flatnonzero(slots == slot), period.start(int(slot))) for index, slot in enumerate(np.unique(slots))
-    ]
+    order, slots = np.argsort(period.slots(given), kind="stable"), np.unique(period.slots(given), return_counts=True)
+    rows = np.split(order, np.cumsum(slots[1])[:-1])
+    return [Chunk(index, rows[index], period.start(int(slot))) for index, slot in enumerate(slots[0])]

@@ -2,15 +2,20 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from podium_evaluation.bins import Counts, NumericBins, quantile_bins
+from podium_evaluation.drift import Sample
 from podium_evaluation.sequences import Floats
 
 Kind = Literal["Numeric", "Categorical"]
+_NOTHING = ("NaT", "<NA>")
+"""How pandas writes what is missing."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +43,22 @@ class Column:
         """Rows per category."""
         return dict(Counter(value for value in self.values.tolist() if value is not None))
 
-    @property
+    @cached_property
     def numbers(self) -> Floats:
-        """Values that are not missing."""
-        present: Floats = self.values[~self.missing].astype(np.float64)
+        """Values that are not missing, the smallest first: a reference is sorted once for all its windows."""
+        present: Floats = np.sort(self.values[~self.missing].astype(np.float64))
         return present
+
+    @cached_property
+    def sample(self) -> Sample | None:
+        """The numbers, ready to be compared; None where there is none."""
+        return Sample(self.numbers) if len(self.numbers) else None
+
+    @cached_property
+    def bins(self) -> tuple[NumericBins, Counts]:
+        """Of a Numeric column: its quantile bins, and its own counts in them."""
+        bins = quantile_bins(self.numbers)
+        return bins, bins.count(self.values)
 
 
 def column(name: str, values: npt.ArrayLike) -> Column:
@@ -58,14 +74,17 @@ def column(name: str, values: npt.ArrayLike) -> Column:
             kinds = {type(value) for value in given.tolist() if value is not None and value == value}
         except (TypeError, ValueError):  # pandas' NA has no truth
             kinds = {object}
-        if kinds and kinds <= {int, float}:
+        if kinds and kinds <= {int, float, Decimal}:
             return Column(name, "Numeric", np.array([np.nan if value is None else value for value in given], np.float64))
     return Column(name, "Categorical", texts(given))
 
 
 def texts(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Values as categories, shape (n,): by their text, whole numbers without a fraction, None for missing."""
-    return np.array([_text(value) for value in values.tolist()], dtype=object)
+    listed = values.tolist()
+    if all(type(value) is str for value in listed):
+        return np.array([value if value not in _NOTHING else None for value in listed], dtype=object)
+    return np.array([_text(value) for value in listed], dtype=object)
 
 
 def _text(value: Any) -> str | None:
@@ -73,7 +92,7 @@ def _text(value: Any) -> str | None:
         gone = value is None or bool(value != value)
     except (TypeError, ValueError):
         gone = True
-    if gone or str(value) in ("NaT", "<NA>"):
+    if gone or str(value) in _NOTHING:
         return None
     if isinstance(value, float) and value.is_integer():
         return str(int(value))

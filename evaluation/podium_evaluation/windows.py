@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from podium_evaluation.bins import Counts, category_bins, pooled_categories, quantile_bins
+from podium_evaluation.bins import Counts, category_bins, pooled_categories
 from podium_evaluation.columns import Column
 from podium_evaluation.drift import (
+    Sample,
     Severity,
     Test,
     chi_square,
@@ -54,21 +55,25 @@ def column_drift(reference: Column, current: Column) -> ColumnDrift:
     old, new = _counted(reference, current)
     binned = (old, new) if reference.kind == "Numeric" else pooled_categories(old, new)
     psi, threshold = population_stability_index(*binned), psi_threshold(*binned)
-    nothing = np.empty(0)
-    values = (reference.numbers, _numbers(current)) if reference.kind == "Numeric" else (nothing, nothing)
-    comparable = len(values[0]) > 0 and len(values[1]) > 0
-    finite = comparable and bool(np.isfinite(values[0]).any() and np.isfinite(values[1]).any())
-    test = kolmogorov_smirnov(*values) if comparable else chi_square(*binned)
+    samples = _samples(reference, current) if reference.kind == "Numeric" else None
+    finite = samples is not None and len(samples[0].finite) and len(samples[1].finite)
+    test = kolmogorov_smirnov(*samples) if samples else chi_square(*binned)
     return ColumnDrift(
         psi=psi,
         psi_threshold=threshold,
         severity=psi_severity(psi, threshold),
-        ks=test if comparable else None,
-        chi2=None if comparable else test,
+        ks=test if samples else None,
+        chi2=None if samples else test,
         jensen_shannon=jensen_shannon_distance(old, new),
-        wasserstein=wasserstein_distance(*values) if finite else float("nan"),
-        p_value=p_value_with_missing(test, old, new) if comparable else test.p_value,
+        wasserstein=wasserstein_distance(*samples) if samples and finite else float("nan"),
+        p_value=p_value_with_missing(test, old, new) if samples else test.p_value,
     )
+
+
+def _samples(reference: Column, current: Column) -> tuple[Sample, Sample] | None:
+    """None where either has no number."""
+    numbers = _numbers(current)
+    return (reference.sample, Sample(np.sort(numbers))) if reference.sample and len(numbers) else None
 
 
 def column_quality(reference: Column, current: Column) -> ColumnQuality:
@@ -80,17 +85,17 @@ def column_quality(reference: Column, current: Column) -> ColumnQuality:
         unseen = sum(count for name, count in current.counts.items() if name not in reference.counts)
         return ColumnQuality(float(current.missing.mean()), 0.0, unseen / rows, 0.0)
     numbers, seen = _numbers(current), reference.numbers
-    outside = int(((numbers < seen.min()) | (numbers > seen.max())).sum()) if len(seen) else 0
+    outside = int(((numbers < seen[0]) | (numbers > seen[-1])).sum()) if len(seen) else 0
     wrong = rows - int(current.missing.sum()) - len(numbers)
     return ColumnQuality(float(current.missing.mean()), outside / rows, 0.0, wrong / rows)
 
 
 def _counted(reference: Column, current: Column) -> tuple[Counts, Counts]:
     if reference.kind == "Numeric":
-        bins = quantile_bins(reference.values)
+        bins, counts = reference.bins
         numbers = _numbers(current)
         gone = np.full(len(current) - len(numbers), np.nan)
-        return bins.count(reference.values), bins.count(np.concatenate([numbers, gone]))
+        return counts, bins.count(np.concatenate([numbers, gone]))
     categories = category_bins(reference.counts)
     current_counts = current.counts if current.kind == "Categorical" else _as_categories(current)
     return (

@@ -77,6 +77,30 @@ def test_kolmogorov_smirnov_ignores_missing_and_orders_infinities() -> None:
     assert (found.statistic, found.p_value) == pytest.approx((same.statistic, same.pvalue))
 
 
+@pytest.mark.parametrize(("old_rows", "new_rows"), [(12_000, 300), (300, 12_000), (12_000, 11_000), (12_000, 1), (400, 300)])
+@pytest.mark.parametrize("kind", ["normal", "ties", "two values", "far from 0", "infinities"])
+def test_distances_are_those_of_scipy(kind: str, old_rows: int, new_rows: int) -> None:
+    """Also where the reference is not passed over for each window."""
+    chance = np.random.default_rng(5)
+
+    def values(rows: int, moved: float) -> np.ndarray:
+        if kind in ("ties", "two values"):
+            return chance.integers(0, 9 if kind == "ties" else 2, rows) + moved
+        far = chance.normal(moved + (1e6 if kind == "far from 0" else 0.0), 1, rows)
+        return (
+            np.where(chance.random(rows) < 0.1, chance.choice([-np.inf, np.inf], rows), far) if kind == "infinities" else far
+        )
+
+    for moved in (0.0, 0.5):
+        old, new = values(old_rows, 0.0), values(new_rows, moved)
+        found = kolmogorov_smirnov(old, new)
+        known = stats.ks_2samp(old, new, method="auto" if max(old_rows, new_rows) <= 10_000 else "asymp")
+        assert (found.statistic, found.p_value) == pytest.approx((known.statistic, known.pvalue), rel=1e-9)
+        finite, moved_finite = old[np.isfinite(old)], new[np.isfinite(new)]
+        expected = stats.wasserstein_distance(finite, moved_finite) / finite.std()
+        assert wasserstein_distance(old, new) == pytest.approx(expected, rel=1e-7, abs=1e-9)
+
+
 def test_chi_square_is_pearsons() -> None:
     found = chi_square([30, 70], [50, 50])
     assert found.statistic == pytest.approx(2 * (10**2 / 40 + 10**2 / 60))

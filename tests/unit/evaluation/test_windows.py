@@ -1,12 +1,13 @@
 """Columns in windows: kinds, hard cases, and how a table is cut."""
 
 import math
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from podium_evaluation.chunks import chunks_of_rows, chunks_of_time, drawn_chunks, period_of
+from podium_evaluation.chunks import chunks_of_rows, chunks_of_time, drawn_chunks, period_of, whole_chunks
 from podium_evaluation.columns import column
 from podium_evaluation.windows import column_drift, column_quality
 
@@ -18,6 +19,7 @@ from podium_evaluation.windows import column_drift, column_quality
         pytest.param([1.0, math.nan, math.inf], "Numeric", 1, id="floats"),
         pytest.param(np.array([1, None, 2.5], dtype=object), "Numeric", 1, id="objects-of-numbers"),
         pytest.param(np.array(["a", None, "b", math.nan], dtype=object), "Categorical", 2, id="text"),
+        pytest.param(np.array([Decimal("1.5"), None], dtype=object), "Numeric", 1, id="decimals"),
         pytest.param([True, False], "Categorical", 0, id="booleans"),
         pytest.param(np.asarray(pd.Series(["x", None], dtype="string")), "Categorical", 1, id="pandas-strings"),
         pytest.param(np.array([None, None], dtype=object), "Categorical", 2, id="nothing"),
@@ -111,10 +113,20 @@ def test_many_categories_are_no_trouble() -> None:
     assert math.isfinite(drift.psi)
 
 
-def test_a_short_rest_joins_the_last_chunk() -> None:
-    assert [len(chunk.rows) for chunk in chunks_of_rows(104, 50)] == [50, 54]
-    assert [len(chunk.rows) for chunk in chunks_of_rows(130, 50)] == [50, 50, 30]
+def test_the_last_chunk_is_what_remains() -> None:
+    assert [len(chunk.rows) for chunk in chunks_of_rows(104, 50)] == [50, 50, 4]
     assert [len(chunk.rows) for chunk in chunks_of_rows(3, 50)] == [3]
+    assert np.concatenate([chunk.rows for chunk in chunks_of_rows(104, 50)]).tolist() == list(range(104))
+
+
+def test_whole_chunks_leave_what_remains_out_and_are_spread_evenly_where_there_are_many() -> None:
+    assert [chunk.rows[0] for chunk in whole_chunks(104, 50, 300)] == [0, 50]
+    assert [chunk.rows[0] for chunk in whole_chunks(1000, 10, 3)] == [0, 500, 990]
+
+
+def test_weeks_begin_on_mondays() -> None:
+    seconds = np.array(["2026-11-22T23:59", "2026-11-23T00:00"], dtype="datetime64[s]").astype(np.int64)
+    assert [chunk.start[:10] for chunk in chunks_of_time(seconds, period_of("1W"))] == ["2026-11-16", "2026-11-23"]
 
 
 def test_chunks_of_time_begin_at_whole_periods_in_utc() -> None:

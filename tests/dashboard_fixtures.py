@@ -21,6 +21,7 @@ from podium_crds.package import Descriptor
 from podium_crds.v1alpha1.model_deployment import ModelDeploymentSpec, ModelDeploymentStatus
 from podium_crds.v1alpha1.model_version import ModelVersionSpec, ModelVersionStatus
 from podium_evaluation.documents import (
+    DOCUMENT_FORMAT,
     Arm,
     ColumnDrift,
     ColumnFairness,
@@ -34,11 +35,15 @@ from podium_evaluation.documents import (
     Segment,
     Severity,
     Window,
+    evaluation_path,
+    outline,
 )
 from podium_monitor.access import Identity
 from podium_monitor.dashboard.sources import Sources
 from podium_monitor.dashboard.views.glance import Glance, glance_of
 from podium_monitor.evaluations.daily import DRIFTED
+from podium_monitor.evaluations.parts import Parts
+from podium_monitor.lake.store import Store
 from podium_monitor.world import Watched, WatchedVersion
 
 NOW = datetime(2026, 11, 21, 17, 0, tzinfo=UTC)
@@ -526,3 +531,14 @@ def fleet(count: int, columns: int = 30) -> list[Story]:
         )
         stories.append(made)
     return stories
+
+
+def kept(store: Store, document: DeploymentEvaluation) -> int:
+    """Writes it as the evaluator does. Its bytes."""
+    days = {f"{day.start:%Y-%m-%d}" for arm in document.arms for day in arm.days}
+    place = document.namespace, document.deployment
+    parts = Parts(store, *place, {}).put(document.arms, days, days, days)
+    arms = [msgspec.structs.replace(arm, days=[outline(day) for day in arm.days]) for arm in document.arms]
+    head = msgspec.structs.replace(document, arms=arms, format=DOCUMENT_FORMAT, parts=parts)
+    store.replace(evaluation_path(*place), msgspec.json.encode(head))
+    return sum(entry.size for entry in store.list(evaluation_path(*place).rpartition("/")[0]))

@@ -22,6 +22,7 @@ from podium_crds.profile import Profile
 from podium_crds.v1alpha1.model_deployment import ModelDeploymentSpec
 from podium_evaluation.documents import DeploymentEvaluation
 from podium_monitor.evaluations.evaluating import Evaluations
+from podium_monitor.evaluations.reading import latest
 from podium_monitor.lake.store import FolderStore
 from podium_monitor.lake.tables import SCHEMAS, Place, new_name
 from podium_monitor.lake.values import values_of_objects
@@ -205,9 +206,14 @@ def watched(**monitoring: Any) -> Watched:
 
 @contextmanager
 def evaluations_of(lake: LakeFolder, days: int = 90) -> Iterator[Callable[..., DeploymentEvaluation | None]]:
-    """Evaluates a deployment, two hours after HOUR's day unless `at` says when."""
+    """Evaluates a deployment, two hours after HOUR's day unless `at` says when, and reads what everybody reads then."""
     evaluations = Evaluations(lake.store, days, threads=1, memory_bytes=256 * 1024 * 1024)
+
+    def evaluated(one: Watched, at: datetime = HOUR + timedelta(hours=26)) -> DeploymentEvaluation | None:
+        evaluations.evaluate(one, at)
+        return latest(lake.store, one.namespace, one.name)
+
     try:
-        yield lambda one, at=HOUR + timedelta(hours=26): evaluations.evaluate(one, at)
+        yield evaluated
     finally:
         evaluations.close()

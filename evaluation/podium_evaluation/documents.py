@@ -1,7 +1,7 @@
 """Evaluations as they are kept and read: by the dashboard, the reports, the metrics, and the findings.
 
-JSON under `evaluations/namespace=…/deployment=…/` in the lake's store. None stands for "cannot be said" (no label, one
-class, too few rows), never 0.
+JSON under `evaluations/namespace=…/deployment=…/` in the lake's store: a head, whose days are outlines, and the days whole
+in parts of a week each, which never change. None stands for "cannot be said" (no label, one class, too few rows), never 0.
 
 A document of 90 days has tens of thousands of figures: those that hold no container are left out of garbage collection
 (`gc=False`), which makes reading one twice as fast.
@@ -175,8 +175,60 @@ class DeploymentEvaluation(msgspec.Struct, omit_defaults=True):
     """The newest first, at most 200."""
     judged_by: str = ""
     """Digest of the wishes that alerts are by."""
+    format: int = 0
+    """DOCUMENT_FORMAT. Another one is not read: all is evaluated anew."""
+    parts: dict[str, str] = {}
+    """By ISO week, `2026-W47`, the name of the file below `days/` that has its days whole."""
+    seen: dict[str, int] = {}
+    """Digests of the summaries that it was made of: by date, `2026-11-21`, and of the newest 72 hours by `2026-11-21T13`."""
+
+
+class DayOfArm(msgspec.Struct, omit_defaults=True):
+    """A day of one version in one role, whole. A part is a JSON object with a list of them by date."""
+
+    role: Role
+    name: str
+    version: str
+    digest: str
+    window: Window
+
+
+DOCUMENT_FORMAT = 2
 
 
 def evaluation_path(namespace: str, deployment: str) -> str:
-    """Below the lake's root."""
+    """Of the head, below the lake's root."""
     return f"evaluations/namespace={namespace}/deployment={deployment}/latest.json"
+
+
+def days_folder(namespace: str, deployment: str) -> str:
+    """Of the parts, below the lake's root."""
+    return f"evaluations/namespace={namespace}/deployment={deployment}/days"
+
+
+def outline(day: Window) -> Window:
+    """What is needed of a day for the story of all of them: without segments, groups, quality and totals, and of drift the
+    alerts and what moved most."""
+    return Window(
+        day.start,
+        day.end,
+        day.rows,
+        day.labelled,
+        performance=day.performance,
+        estimated=day.estimated,
+        drift=_outlined(day.drift),
+        prediction_drift=_outlined(day.prediction_drift),
+        fairness=[msgspec.structs.replace(one, groups=[]) for one in day.fairness],
+        business=day.business,
+        importance_shift=day.importance_shift,
+        diagnosis=day.diagnosis,
+    )
+
+
+def _outlined(columns: dict[str, ColumnDrift]) -> dict[str, ColumnDrift]:
+    most = max(columns, key=lambda name: -1.0 if (psi := columns[name].psi) is None else psi, default=None)
+    return {
+        name: ColumnDrift(one.psi, severity=one.severity, alert=one.alert)
+        for name, one in columns.items()
+        if one.alert or name == most
+    }

@@ -1,9 +1,10 @@
 """Summaries become a deployment's document: only windows whose hours changed are computed, the others are kept."""
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from itertools import groupby, pairwise, takewhile
 
 from podium_crds.v1alpha1.model_deployment import ModelDeploymentSpec
 from podium_evaluation.documents import Arm, Curve, DeploymentEvaluation, Histogram, Window
@@ -17,6 +18,7 @@ from podium_monitor.evaluations.windows import FEWEST_LABELLED, Usual, coarse_co
 
 MOST_DAYS = 90
 MOST_HOURS = 72
+_DATE_LENGTH, _HOUR_LENGTH = len("2026-11-21"), len("2026-11-21T13")
 _HOUR = timedelta(hours=1)
 _DAY = timedelta(days=1)
 
@@ -44,11 +46,36 @@ class Assembled:
     newest: dict[Place, ArmSummary] = field(default_factory=dict)
     labelled: dict[Place, Tally] = field(default_factory=dict)
     """Of each arm's newest day with labels enough."""
+    dates: set[str] = field(default_factory=set)
+    """All that the arms show."""
+    computed: set[str] = field(default_factory=set)
+    """Those whose days are whole; the others are outlines."""
+
+
+def digests_of(hours: Mapping[str, list[int]]) -> dict[str, int]:
+    """What a document shows, from digests of hours' summaries by date (0: none): by date, and by hour of the newest."""
+    by_hour = {
+        f"{date}T{clock:02}": digest
+        for date in sorted(hours)[-MOST_HOURS:]
+        for clock, digest in enumerate(hours[date])
+        if digest
+    }
+    newest = {name: by_hour[name] for name in sorted(by_hour)[-MOST_HOURS:]}
+    return {date: _digest(hours[date]) for date in sorted(hours)[-MOST_DAYS:]} | newest
+
+
+def _digest(digests: list[int]) -> int:
+    return int.from_bytes(hashlib.blake2b(repr(digests).encode(), digest_size=7).digest())
+
+
+def changed_dates(names: Iterable[str]) -> set[str]:
+    """Of dates and hours."""
+    return {name for name in names if len(name) == _DATE_LENGTH}
 
 
 class Assembly:
-    """One document. `hours` are all that have a summary, sorted; `changed` those that are not as the previous document
-    knew them."""
+    """One document. `hours` are all that have a summary, sorted; `changed` names the dates and the hours that are not as
+    the previous document knew them."""
 
     def __init__(
         self,
@@ -61,18 +88,19 @@ class Assembly:
     ) -> None:
         self._spec, self._measures_of, self._summary_of = spec, measures_of, summary_of
         self._hours, self._changed = hours, changed
+        self._of_date = {date: list(of_date) for date, of_date in groupby(hours, lambda hour: hour[:_DATE_LENGTH])}
         self._old = {(arm.name, arm.version, arm.role): arm for arm in (previous.arms if previous else [])}
         self._summaries: dict[str, dict[Place, ArmSummary]] = {}
 
     def assembled(self) -> Assembled:
-        dates = sorted({hour[:10] for hour in self._hours})[-MOST_DAYS:]
-        changed_dates = {hour[:10] for hour in self._changed} & set(dates)
+        dates = [*self._of_date][-MOST_DAYS:]
+        computed = {dates[-1], *(changed_dates(self._changed) & set(dates))} if dates else set()
         days: dict[Place, dict[datetime, Window]] = self._kept("days")
         newest: dict[Place, ArmSummary] = {}
         for date in dates:
-            if date in changed_dates or date == dates[-1]:
+            if date in computed:
                 start = _time(f"{date}T00")
-                of_day = self._of([hour for hour in self._hours if hour[:10] == date])
+                of_day = self._of(self._of_date[date])
                 self._put(days, of_day, start, start + _DAY)
                 self._explain(days, of_day, start)
                 newest |= of_day
@@ -87,19 +115,19 @@ class Assembly:
             self._arm(place, days.get(place, {}), hours.get(place, {}), current.get(place), newest.get(place), labelled)
             for place in places
         ]
-        return Assembled([arm for arm in arms if arm.days or arm.hours], newest, labelled)
+        return Assembled([arm for arm in arms if arm.days or arm.hours], newest, labelled, set(dates), computed)
 
     def _kept(self, kind: str) -> dict[Place, dict[datetime, Window]]:
         """Of the previous document, those whose rows did not change. Digests are those of the arms' summaries."""
-        there = set(self._hours) if kind == "hours" else {hour[:10] for hour in self._hours}
-        gone = self._changed if kind == "hours" else {hour[:10] for hour in self._changed}
+        length = _HOUR_LENGTH if kind == "hours" else _DATE_LENGTH
+        there = set(self._hours[-MOST_HOURS:] if kind == "hours" else self._of_date)
         found: dict[Place, dict[datetime, Window]] = {}
         for (name, version, role), arm in self._old.items():
             windows = arm.hours if kind == "hours" else arm.days
             kept = {
                 window.start: window
                 for window in windows
-                if (at := _name(window.start)[: 13 if kind == "hours" else 10]) in there and at not in gone
+                if (at := _name(window.start)[:length]) in there and at not in self._changed
             }
             found[Place(role, name, version, arm.digest)] = kept
         return found
@@ -137,7 +165,7 @@ class Assembly:
             return {}
         end = _time(self._hours[-1]) + _HOUR
         start = end - timedelta(seconds=self._spec.monitoring.drift.window_seconds)
-        found = self._of([hour for hour in self._hours if start <= _time(hour) < end])
+        found = self._of(takewhile(lambda hour: _time(hour) >= start, reversed(self._hours)))
         return {place: self._window(one, start, end) for place, one in found.items()}
 
     def _newest_labelled(self, days: Mapping[Place, Mapping[datetime, Window]]) -> dict[Place, Tally]:
@@ -147,7 +175,7 @@ class Assembly:
             labelled = [start for start, window in windows.items() if window.labelled >= FEWEST_LABELLED]
             if labelled:
                 date = _name(max(labelled))[:10]
-                of_day = self._of([hour for hour in self._hours if hour[:10] == date])
+                of_day = self._of(self._of_date[date])
                 if place in of_day:
                     found[place] = of_day[place].tally
         return found

@@ -1,40 +1,47 @@
 """Brings what is known of a deployment up to date: which hours have to be read, with which labels, and what that changes.
 
-Each round lists the files of the last days, and all of them once an hour. An hour is read when its files changed, and when
-labels came for one of its rows; a new label file is matched with the join keys of each hour that is known (of older hours
-once an hour), so that a label that is months late has those hours read that it is about, and no others.
+Each round lists the files of the last days, and of older dates those where files are being replaced. Once an hour some of
+the other dates have their turn, so that an hour more costs the same after a day and after a year; all are listed when the
+process begins, and when what is measured changes. An hour is read when its files changed, and when labels came for one of
+its rows; a new label file is matched with the join keys of each hour that is known (of older hours once an hour), so that
+a label that is months late has those hours read that it is about, and no others.
 """
 
 import hashlib
 import logging
 import time
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 
+from podium_monitor.evaluations.hashing import Hashes
 from podium_monitor.evaluations.hours import SubjectOf, summaries
-from podium_monitor.evaluations.keeping import HourState, Keeper, State, hour_name
-from podium_monitor.evaluations.matching import match
+from podium_monitor.evaluations.keeping import Keeper, folder
+from podium_monitor.evaluations.listing import Listing, date_of_path, file_name, next_in_turn
+from podium_monitor.evaluations.matching import Group, match, older_groups
 from podium_monitor.evaluations.rows import Kinds, Source, kinds
-from podium_monitor.lake.reading import entries
+from podium_monitor.evaluations.states import HourState, States, hour_name
 from podium_monitor.lake.store import Entry, Store
-from podium_monitor.lake.tables import Table, hour_of_path, is_merged
+from podium_monitor.lake.tables import hour_of_path, is_merged
 
 logger = logging.getLogger(__name__)
 
 _LISTED = timedelta(days=3)
 """Listed each round: rows are filed at most two days back, labels under the hour of their receipt."""
-_LIST_ALL_SECONDS = 3600.0
+_TURN_SECONDS = 3600.0
+_TURN_DATES = 4
+"""So many older dates are listed in a turn: each of 90 within a day."""
 _PATIENCE = 20.0
 """An hour that was read is not read again before this many times the seconds that it took: reading costs 5 % at most."""
 _TRY_AGAIN_SECONDS = 300.0
 _LABEL_SLACK = timedelta(hours=1)
 """A label may lie under an hour before its prediction's by so much: clocks differ."""
+_NO_KEYS = np.zeros(0, dtype=np.uint64)
 
 
 @dataclass(frozen=True)
@@ -50,145 +57,136 @@ class Lake:
     """Join keys that are held at once."""
 
 
-@dataclass
-class _Files:
-    predictions: dict[str, list[str]]
-    """By hour."""
-    shadows: dict[str, list[str]]
-    labels: dict[str, Entry]
-
-    def of(self, hour: str) -> list[str]:
-        return [*self.predictions.get(hour, []), *self.shadows.get(hour, [])]
-
-
 class Update:
     """One look at one deployment. Blocking; in one thread."""
 
-    def __init__(self, lake: Lake, namespace: str, name: str, subject_of: SubjectOf) -> None:
-        self._lake, self._namespace, self._name = lake, namespace, name
+    def __init__(self, lake: Lake, namespace: str, name: str, subject_of: SubjectOf, now: datetime) -> None:
+        self._lake, self._namespace, self._name, self._now = lake, namespace, name, now
         self._subject_of = subject_of
         self._keeper = Keeper(lake.store, namespace, name)
-        self._state = self._keeper.state()
+        self._states = States(lake.store, folder(namespace, name))
+        self._found = Listing(lake.store, namespace, name, now + timedelta(hours=2))
+        self._recent = f"{now - _LISTED:%Y-%m-%d}"
+        self._oldest = f"{now - timedelta(days=lake.days):%Y-%m-%d}"
         self._kinds: dict[str, Kinds] = {}
         self._identities: dict[str, str] = {}
         self.troubles: list[str] = []
         """Sentences on what could not be read."""
 
     @property
-    def state(self) -> State:
-        return self._state
+    def states(self) -> States:
+        return self._states
 
     @property
     def keeper(self) -> Keeper:
         return self._keeper
 
-    def run(self, now: datetime, stopping: Callable[[], bool], seconds: float) -> set[str]:
-        """Hours whose summaries changed. Ends early: when `stopping`, and after `seconds` once all those are read
-        that were prepared together: the next round goes on."""
+    def run(self, stopping: Callable[[], bool], seconds: float, everything: bool) -> None:
+        """Ends early: when `stopping`, and after `seconds` once all those hours are read that were prepared together: the
+        next round goes on. `everything`: all dates are listed, as they are when something changed that is measured."""
         started = time.monotonic()
-        everything = now.timestamp() - self._state.listed_at >= _LIST_ALL_SECONDS
-        found = self._listed(now, everything)
-        self._note(found, now, everything)
-        self._match_new_labels(found, now, everything)
-        changed: set[str] = set()
-        if everything:
-            changed |= self._forget_old(now)
-        due = self._due(found, now)
-        while due and not stopping() and (not changed or time.monotonic() - started < seconds):
-            ready, due = self._prepare(found, due, now)
+        head = self._states.head
+        everything = everything or self._states.is_new or self._measures_changed()
+        turn = everything or self._now.timestamp() - head.listed_at >= _TURN_SECONDS
+        self._list(turn, everything)
+        self._forget_gone(turn)
+        self._match_new_labels(turn)
+        due = self._due()
+        has_read = False
+        while due and not stopping() and (not has_read or time.monotonic() - started < seconds):
+            ready, due = self._prepare(due)
             for hour in ready:
                 if stopping():
                     break
-                if self._is_read(found, hour, now):
-                    changed.add(hour)
-        if everything or changed or found.labels:
-            self._keeper.keep_state(self._state)
-        return changed
-
-    def _is_read(self, found: _Files, hour: str, now: datetime) -> bool:
-        try:
-            self._read(found, hour)
-        except FileNotFoundError:
-            logger.info("%s/%s: files of %s were compacted meanwhile", self._namespace, self._name, hour)
-        except (pa.ArrowException, OSError) as error:
-            self._pass_over(hour, error, now)
-        else:
-            return True
-        return False
-
-    def _pass_over(self, hour: str, error: Exception, now: datetime) -> None:
-        """One hour that cannot be read keeps no other from being read; it is tried again after a while."""
-        logger.error("%s/%s: %s cannot be read: %s", self._namespace, self._name, hour, error)
-        self.troubles.append(f"the rows of {hour}:00 UTC cannot be read: {str(error).splitlines()[0]}")
-        state = self._state.hours[hour]
-        state.read_at, state.cost_seconds = now.timestamp(), _TRY_AGAIN_SECONDS / _PATIENCE
-
-    def _listed(self, now: datetime, everything: bool) -> _Files:
-        start = now - (timedelta(days=self._lake.days) if everything else _LISTED)
-        end = now + timedelta(hours=2)
-
-        def by_hour(table: Table) -> dict[str, list[str]]:
-            hours: dict[str, list[str]] = defaultdict(list)
-            for entry in entries(self._lake.store, table, self._namespace, self._name, start, end):
-                if (hour := hour_of_path(entry.path)) is not None:
-                    hours[hour_name(hour)].append(entry.path)
-            return hours
-
-        labels = entries(self._lake.store, "labels", self._namespace, self._name, start, end)
-        return _Files(by_hour("predictions"), by_hour("shadows"), {entry.path: entry for entry in labels})
-
-    def _note(self, found: _Files, now: datetime, everything: bool) -> None:
+                has_read |= self._is_read(hour)
         if everything:
-            self._state.listed_at = now.timestamp()
-            self._state.label_files = [path for path in self._state.label_files if path in found.labels]
-            for hour in set(self._state.hours) - set(found.predictions):
-                self._state.hours[hour].files = "gone"
+            known = {digest for hour in self._states.summarized() for digest in self._states.hour(hour).digests}
+            head.subjects = {digest: self._subjects([digest]) for digest in sorted(known)}
+        self._states.keep()
 
-    def _match_new_labels(self, found: _Files, now: datetime, everything: bool) -> None:
-        """Hours whose labels changed become stale. Older hours than are listed each round have their turn when everything
-        is: each is a file to be read."""
-        seen = set(self._state.label_files)
-        new = [entry for path, entry in found.labels.items() if path not in seen]
-        recent = hour_name(now - _LISTED)
-        known = sorted((hour for hour, state in self._state.hours.items() if state.revision), reverse=True)
-        self._match(new, [hour for hour in known if hour >= recent])
-        self._state.label_files += [entry.path for entry in new]
-        self._state.pending += [entry.path for entry in new]
+    def _list(self, turn: bool, everything: bool) -> None:
+        head, there = self._states.head, sorted({*self._found.with_predictions, *self._found.with_labels})
+        older = [date for date in there if self._oldest <= date < self._recent]
+        wanted = {date for date in there if date >= self._recent} | (self._found.replaced() & set(older))
         if everything:
-            pending = [found.labels[path] for path in self._state.pending if path in found.labels]
-            self._match(pending, [hour for hour in known if hour < recent])
-            self._state.pending = []
+            wanted |= set(older)
+        elif turn and older:
+            in_turn = next_in_turn(older, head.turn, _TURN_DATES)
+            wanted |= {*in_turn, *(date_of_path(path) for path in head.pending)}
+            head.turn = in_turn[-1]
+        if turn:
+            head.listed_at = self._now.timestamp()
+        for date in sorted(wanted):
+            self._found.list(date)
 
-    def _match(self, files: Sequence[Entry], hours: Sequence[str]) -> None:
-        for hour in match(self._lake.store, self._lake.pool, self._keeper, files, hours):
-            self._state.hours[hour].stale = True
+    def _forget_gone(self, turn: bool) -> None:
+        """Hours that are too old, or whose rows are gone."""
+        states, found = self._states, self._found
+        gone = {date for date in states.head.hours if date < self._oldest or date not in found.with_predictions}
+        if turn:
+            there = {*found.with_predictions, *found.with_labels}
+            gone |= {date for date in states.kept_dates() if date < self._oldest or date not in there}
+        for date in sorted(gone | found.dates):
+            for hour in states.known_hours(date):
+                if date in gone or hour not in found.predictions:
+                    self._forget(hour)
+            if date in gone and date not in found.dates:
+                states.date(date).labels.clear()
 
-    def _due(self, found: _Files, now: datetime) -> list[str]:
-        """The newest first."""
-        due = []
-        for hour, state in [*self._state.hours.items()]:
-            if state.files == "gone":
-                continue
-            if hour not in found.predictions and state.stale and self._is_rested(state, now):
-                due.append(hour)  # an older hour than was listed
-        for hour in found.predictions:
-            state = self._state.hours.setdefault(hour, HourState())
-            changed = state.files != _digest(found.of(hour)) or state.subjects != self._subjects(state.digests)
-            if (changed or state.stale) and self._is_rested(state, now):
-                due.append(hour)
-        return sorted(due, reverse=True)
+    def _forget(self, hour: str) -> None:
+        self._keeper.forget(hour)
+        self._states.forget(hour)
+
+    def _match_new_labels(self, turn: bool) -> None:
+        """Hours whose labels changed become due. Older hours than are listed each round have their turn once an hour."""
+        head, found = self._states.head, self._found
+        known = {date: set(self._states.date(date).labels) for date in found.dates}
+        new = [entry for path, entry in found.labels.items() if file_name(path) not in known[date_of_path(path)]]
+        hours = self._states.summarized()
+        self._match(new, [Group("", [hour for hour in reversed(hours) if hour >= self._recent])])
+        head.pending += [entry.path for entry in new]
+        if turn:
+            pending = [found.labels[path] for path in head.pending if path in found.labels]
+            self._match(pending, older_groups([hour for hour in hours if hour < self._recent], self._recent))
+            head.pending = []
+        for date in found.dates:
+            self._states.date(date).labels = []
+        for path in sorted(found.labels):
+            self._states.date(date_of_path(path)).labels.append(file_name(path))
+
+    def _match(self, files: Sequence[Entry], groups: Sequence[Group]) -> None:
+        match(self._lake.store, self._lake.pool, self._keeper, files, groups, self._note_due)
+
+    def _note_due(self, hours: set[str]) -> None:
+        self._states.add_due(hours)
+        self._states.keep_head()
+
+    def _due(self) -> list[str]:
+        """The newest first. Those of older dates stay due until they are read: the next round does not list them."""
+        changed = {hour for hour in self._found.predictions if self._is_changed(hour)}
+        self._states.add_due({hour for hour in changed if hour < self._recent})
+        due = changed | set(self._states.head.due)
+        return sorted((hour for hour in due if self._is_rested(self._states.hour(hour))), reverse=True)
+
+    def _is_changed(self, hour: str) -> bool:
+        state = self._states.hour(hour)
+        return state.files != _digest(self._found.of(hour)) or state.subjects != self._subjects(state.digests)
+
+    def _measures_changed(self) -> bool:
+        """A reference came, or wishes changed."""
+        return any(self._subjects([digest]) != known for digest, known in self._states.head.subjects.items())
 
     def _subjects(self, digests: Sequence[str]) -> str:
-        """What would be measured now of the versions of an hour: changes when a reference came or wishes changed."""
+        """What would be measured now of these versions."""
         for digest in digests:
             if digest not in self._identities:
                 self._identities[digest] = self._subject_of(digest).identity
         return ",".join(self._identities[digest] for digest in digests)
 
-    def _is_rested(self, state: HourState, now: datetime) -> bool:
-        return now.timestamp() - state.read_at >= _PATIENCE * state.cost_seconds
+    def _is_rested(self, state: HourState) -> bool:
+        return self._now.timestamp() - state.read_at >= _PATIENCE * state.cost_seconds
 
-    def _prepare(self, found: _Files, due: Sequence[str], now: datetime) -> tuple[list[str], list[str]]:
+    def _prepare(self, due: Sequence[str]) -> tuple[list[str], list[str]]:
         """Hours that can be read now, and those that wait. Of hours whose rows changed the keys are learned, as many as
         memory has room for, and all labels since are matched with them: those that were read before the hour was."""
         ready: list[str] = []
@@ -197,68 +195,94 @@ class Update:
         while looked < len(due) and keys < self._lake.most_keys:
             hour = due[looked]
             looked += 1
+            self._found.list(hour[:10])
+            if hour not in self._found.predictions:
+                self._forget(hour)
+                continue
             ready.append(hour)
-            paths = found.predictions.get(hour)
-            if paths is None or self._state.hours[hour].files == _digest(found.of(hour)):
+            if self._states.hour(hour).files == _digest(self._found.of(hour)):
                 continue
             try:
-                self._kinds[hour] = learned = kinds(self._source(paths), self._lake.pool)
+                if self._learns_keys(hour):
+                    fresh.append(hour)
             except FileNotFoundError:
                 continue  # reading it finds the same
             except (pa.ArrowException, OSError) as error:
-                self._pass_over(hour, error, now)
+                self._pass_over(hour, error)
                 ready.pop()
                 continue
-            self._keeper.keep_keys(hour, learned.keys)
-            labels = self._keeper.labels(hour)
-            if len(labels):  # of rows that were erased since, nothing stays
-                self._keeper.keep_labels(hour, labels.of(learned.keys))
-            fresh.append(hour)
-            keys += len(learned.keys)
+            keys += len(self._kinds[hour].keys)
         if fresh:
-            first = hour_name(datetime.fromisoformat(f"{min(fresh)}:00:00+00:00") - _LABEL_SLACK)
-            self._match([entry for entry in found.labels.values() if _hour_of(entry) >= first], fresh)
+            self._match_fresh(fresh)
         return ready, list(due[looked:])
 
-    def _read(self, found: _Files, hour: str) -> None:
-        started, state = time.monotonic(), self._state.hours[hour]
-        paths = found.predictions.get(hour) or self._paths("predictions", hour)
-        shadows = found.shadows.get(hour) or self._paths("shadows", hour)
-        state.files = _digest([*paths, *shadows])
+    def _learns_keys(self, hour: str) -> bool:
+        """Whether it has keys that it did not have when it was read last. Of rows that were erased since, nothing stays."""
+        self._kinds[hour] = learned = kinds(self._source(self._found.predictions[hour]), self._lake.pool)
+        kept = self._keeper.keys(hour)
+        before = kept if self._states.hour(hour).keys == _keys_digest(kept) else _NO_KEYS
+        if not np.array_equal(kept, learned.keys):
+            self._keeper.keep_keys(hour, learned.keys)
         labels = self._keeper.labels(hour)
-        source = self._source(paths, shadows)
+        if len(labels) and len(of_keys := labels.of(learned.keys)) < len(labels):
+            self._keeper.keep_labels(hour, of_keys)
+        return not np.isin(learned.keys, before).all()
+
+    def _match_fresh(self, fresh: Sequence[str]) -> None:
+        """All labels since the first of these hours."""
+        first = hour_name(datetime.fromisoformat(f"{min(fresh)}:00:00+00:00") - _LABEL_SLACK)
+        for date in self._found.with_labels:
+            if date >= first[:10]:
+                self._found.list(date)
+        self._match([one for one in self._found.labels.values() if _hour_of(one) >= first], [Group("", fresh)])
+
+    def _is_read(self, hour: str) -> bool:
+        try:
+            self._read(hour)
+        except FileNotFoundError:
+            logger.info("%s/%s: files of %s were compacted meanwhile", self._namespace, self._name, hour)
+        except (pa.ArrowException, OSError) as error:
+            self._pass_over(hour, error)
+        else:
+            return True
+        return False
+
+    def _pass_over(self, hour: str, error: Exception) -> None:
+        """One hour that cannot be read keeps no other from being read; it is tried again after a while."""
+        logger.error("%s/%s: %s cannot be read: %s", self._namespace, self._name, hour, error)
+        self.troubles.append(f"the rows of {hour}:00 UTC cannot be read: {str(error).splitlines()[0]}")
+        state = self._states.hour(hour)
+        state.read_at, state.cost_seconds = self._now.timestamp(), _TRY_AGAIN_SECONDS / _PATIENCE
+
+    def _read(self, hour: str) -> None:
+        started = time.monotonic()
+        source = self._source(self._found.predictions[hour], self._found.shadows.get(hour, ()))
         found_kinds = self._kinds.pop(hour, None) or kinds(source, self._lake.pool)
-        arms = summaries(source, found_kinds, self._subject_of, labels, self._lake.pool)
-        self._keeper.keep_summary(hour, arms)
+        arms = summaries(source, found_kinds, self._subject_of, self._keeper.labels(hour), self._lake.pool)
+        state = self._states.hour(hour)
         state.digests = sorted({one.arm.digest for one in arms})
-        state.subjects, state.stale, state.read_at = self._subjects(state.digests), False, time.time()
-        state.cost_seconds, state.revision = time.monotonic() - started, state.revision + 1
+        state.subjects = self._subjects(state.digests)
+        self._states.put_summary(hour, self._keeper.keep_summary(hour, arms, state.subjects))
+        self._states.put_read(hour, {digest: self._subjects([digest]) for digest in state.digests})
+        state.files, state.keys = _digest(self._found.of(hour)), _keys_digest(found_kinds.keys)
+        state.read_at = time.time()
+        state.cost_seconds = time.monotonic() - started
 
     def _source(self, paths: Sequence[str], shadows: Sequence[str] = ()) -> Source:
         once = len(paths) == 1 and is_merged(paths[0])  # compaction leaves each event once
         return Source(self._local(paths), self._local(shadows), once)
 
-    def _paths(self, table: Table, hour: str) -> list[str]:
-        start = datetime.fromisoformat(f"{hour}:00:00+00:00")
-        end = start + timedelta(hours=1)
-        return [entry.path for entry in entries(self._lake.store, table, self._namespace, self._name, start, end)]
-
     def _local(self, paths: Sequence[str]) -> list[Path]:
         return [self._lake.store.local(path) for path in paths]
-
-    def _forget_old(self, now: datetime) -> set[str]:
-        """Hours that are too old, or whose rows are gone."""
-        oldest = hour_name(now - timedelta(days=self._lake.days))
-        old = {hour for hour, state in self._state.hours.items() if hour < oldest or state.files == "gone"}
-        for hour in old:
-            self._keeper.forget(hour)
-            del self._state.hours[hour]
-        return old
 
 
 def _hour_of(entry: Entry) -> str:
     hour = hour_of_path(entry.path)
     return hour_name(hour or datetime.min.replace(tzinfo=UTC))
+
+
+def _keys_digest(keys: Hashes) -> str:
+    return hashlib.blake2b(keys.tobytes(), digest_size=12).hexdigest()
 
 
 def _digest(paths: Sequence[str]) -> str:

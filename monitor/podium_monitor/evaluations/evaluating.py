@@ -1,20 +1,28 @@
 """One deployment, evaluated: summaries brought up to date, the document assembled and kept. What the evaluator runs."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import msgspec
 
 from podium_crds.evidence import DeploymentEvidence
-from podium_evaluation.documents import DeploymentEvaluation, evaluation_path
-from podium_monitor.evaluations.assembling import Assembly
+from podium_evaluation.documents import (
+    DOCUMENT_FORMAT,
+    Arm,
+    DeploymentEvaluation,
+    Window,
+    evaluation_path,
+    outline,
+)
+from podium_monitor.evaluations.assembling import Assembly, changed_dates, digests_of
 from podium_monitor.evaluations.engine import Lake, Update
 from podium_monitor.evaluations.explaining import explained
-from podium_monitor.evaluations.keeping import Keeper
+from podium_monitor.evaluations.keeping import week_of
 from podium_monitor.evaluations.measuring import Measuring, wishes
-from podium_monitor.evaluations.reading import latest
+from podium_monitor.evaluations.parts import Parts
+from podium_monitor.evaluations.reading import outlined, part
 from podium_monitor.evaluations.timeline import timeline_of
 from podium_monitor.lake.store import Store
 from podium_monitor.world import Watched
@@ -45,57 +53,85 @@ class Evaluations:
         self._pool = ThreadPoolExecutor(threads, "counting")
         self._most_keys = memory_bytes // _BYTES_OF_KEY
         self._measuring = Measuring(store)
+        self._listed: set[tuple[str, str]] = set()
+        """Deployments of which all dates were listed since the process began: who knows what happened before."""
 
     def close(self) -> None:
         self._pool.shutdown()
 
     def evaluate(self, watched: Watched, now: datetime | None = None) -> DeploymentEvaluation | None:
-        """The deployment's newest document. None: nothing was ever captured of it. Raises OSError when the store fails."""
-        at = now or datetime.now(UTC)
+        """The deployment's newest document, with outlines of its days (`reading.latest` has them whole). None: nothing was
+        ever captured of it. Raises OSError when the store fails."""
+        at, place = now or datetime.now(UTC), (watched.namespace, watched.name)
         lake = Lake(self._store, self._pool, self._days, self._most_keys)
-        update = Update(lake, watched.namespace, watched.name, lambda digest: self._measuring.of(watched, digest).subject)
-        changed = update.run(at, self.stopping, _SECONDS)
-        previous = latest(self._store, watched.namespace, watched.name)
-        judged_by = hashlib.sha256(wishes(watched).encode()).hexdigest()[:16]
-        everything = previous is None or previous.judged_by != judged_by or previous.uid != watched.uid
-        hours = sorted(hour for hour, state in update.state.hours.items() if state.revision)
-        if not hours and previous is None:
+        update = Update(lake, *place, lambda digest: self._measuring.of(watched, digest).subject, at)
+        update.run(self.stopping, _SECONDS, everything=place not in self._listed)
+        self._listed.add(place)
+        previous = outlined(self._store, *place)
+        seen = digests_of(update.states.head.hours)
+        if not seen and previous is None:
             return None
-        if not changed and not everything and previous is not None:
-            if (at - previous.evaluated_at).total_seconds() < _SAY_AGAIN_SECONDS:
-                return previous
+        judged_by = hashlib.sha256(wishes(watched).encode()).hexdigest()[:16]
+        if previous is not None and (previous.judged_by != judged_by or previous.uid != watched.uid):
+            previous = None
+        is_as_it_was = previous is not None and seen == previous.seen
+        if previous is not None and is_as_it_was and (at - previous.evaluated_at).total_seconds() < _SAY_AGAIN_SECONDS:
+            return previous
+        parts = Parts(self._store, *place, previous.parts if previous else {})
+        if previous is not None and is_as_it_was and parts.are_there():
             document = msgspec.structs.replace(previous, evaluated_at=at)
             document.timeline = timeline_of(document, self._evidence(watched))
         else:
-            kept = None if everything else previous
-            document = self._document(watched, update.keeper, hours, set(hours) if everything else changed, kept, at)
+            kept = previous if parts.are_there() else None
+            document = self._document(watched, update, kept, seen, at)
             document.judged_by = judged_by
         document.diagnosis = [*update.troubles, *(one for one in document.diagnosis if one not in update.troubles)]
-        self._store.replace(evaluation_path(watched.namespace, watched.name), msgspec.json.encode(document))
+        self._store.replace(evaluation_path(*place), msgspec.json.encode(document))
+        parts.clean(document.parts)
         return document
 
     def _document(
         self,
         watched: Watched,
-        keeper: Keeper,
-        hours: list[str],
-        changed: set[str],
+        update: Update,
         previous: DeploymentEvaluation | None,
+        seen: Mapping[str, int],
         at: datetime,
     ) -> DeploymentEvaluation:
+        """Its parts are durable, it is not."""
+        before = previous.seen if previous else {}
+        changed = {name for name in {*seen, *before} if seen.get(name) != before.get(name)}
         assembly = Assembly(
             watched.spec,
             lambda digest: self._measuring.of(watched, digest),
-            keeper.summary,
-            hours,
+            update.keeper.summary,
+            update.states.summarized(),
             changed,
             previous,
         )
         found = assembly.assembled()
         document = DeploymentEvaluation(watched.namespace, watched.name, watched.uid, at, arms=found.arms)
-        explained(document, watched.spec, found, lambda digest: self._measuring.of(watched, digest).subject)
+        document.format, document.seen = DOCUMENT_FORMAT, dict(seen)
+        parts = Parts(self._store, watched.namespace, watched.name, previous.parts if previous else {})
+        document.parts = parts.put(found.arms, found.dates, found.computed, changed_dates(changed))
+        explained(
+            document,
+            watched.spec,
+            found,
+            lambda digest: self._measuring.of(watched, digest).subject,
+            lambda arm, day: self._whole(document, arm, day),
+        )
+        for arm in document.arms:
+            arm.days = [outline(day) for day in arm.days]
         document.timeline = timeline_of(document, self._evidence(watched))
         return document
+
+    def _whole(self, document: DeploymentEvaluation, arm: Arm, day: Window) -> Window:
+        date = f"{day.start:%Y-%m-%d}"
+        for one in part(self._store, document, week_of(date))[date]:
+            if (one.role, one.name, one.version, one.digest) == (arm.role, arm.name, arm.version, arm.digest):
+                return one.window
+        return day
 
     def _evidence(self, watched: Watched) -> DeploymentEvidence | None:
         """As it was told last; of a deployment of this name that was deleted, none."""

@@ -22,8 +22,10 @@ def explained(
     spec: ModelDeploymentSpec,
     found: Assembled,
     subject_of: Callable[[str], Subject],
+    whole: Callable[[Arm, Window], Window],
 ) -> None:
-    """Fills in label coverage and delay, and the diagnosis: what the champion's newest day says, and since when."""
+    """Fills in label coverage and delay, and the diagnosis: what the champion's newest day says, and since when. Days may be
+    outlines: `whole` has the rest of one."""
     champions = [arm for arm in document.arms if arm.role == "Champion" and arm.days]
     document.label_coverage = label_coverage(champions, spec)
     delays = [tally["delay",] for tally in found.labelled.values() if ("delay",) in tally]
@@ -37,7 +39,8 @@ def explained(
         sentences += performance_sentences(labelled) + business_sentences(arm, labelled, spec) + drift_sentences(arm)
         if labelled:
             counted = found.labelled.get(place, {})
-            sentences += local_sentences(labelled[-1], subject_of(arm.digest), counted) + segment_sentences(labelled[-1])
+            day = whole(arm, labelled[-1])
+            sentences += local_sentences(day, subject_of(arm.digest), counted) + segment_sentences(day)
     document.diagnosis = sentences[:MOST_SENTENCES]
 
 

@@ -1,23 +1,25 @@
-"""What is kept between two looks at a deployment: a summary per hour, its labels, and what was read already.
+"""What is kept between two looks at a deployment: a summary per hour, its join keys and their labels.
 
     evaluations/namespace=…/deployment=…/summaries/
-        state                             what was read, hour by hour
         date=2026-11-21/hour=13/summary   tallies and samples by arm
         date=2026-11-21/hour=13/keys      hashes of the join keys, sorted, 8 bytes each
         date=2026-11-21/hour=13/labels    the newest label of each key (Parquet)
+        keys/2026-W47                     the keys of a past week's hours together, so that late labels look in few places
 
-All of it can be deleted: it is computed again from the tables.
+What was read already stands beside them (states). All of it can be deleted: it is computed again from the tables.
 """
 
+import hashlib
 import io
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date
 from typing import Any
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from podium_evaluation.sequences import Floats
@@ -30,34 +32,6 @@ from podium_monitor.lake.store import Store
 
 SAMPLE_ROWS = 200
 """Per hour and arm: what sentences about a day are computed from."""
-
-
-class HourState(msgspec.Struct):
-    """What is known of an hour without reading its summary. Files are remembered by a digest of their names."""
-
-    files: str = ""
-    digests: list[str] = []
-    """Of the versions that answered in it."""
-    subjects: str = ""
-    """Identity of what was measured of them."""
-    read_at: float = 0.0
-    """Unix time."""
-    cost_seconds: float = 0.0
-    stale: bool = False
-    """Labels came since."""
-    revision: int = 0
-    """Counts its summaries."""
-
-
-class State(msgspec.Struct):
-    hours: dict[str, HourState] = {}
-    """By `2026-11-21T13`."""
-    label_files: list[str] = []
-    """Read already, of those that are there."""
-    pending: list[str] = []
-    """Label files that older hours were not matched with yet."""
-    listed_at: float = 0.0
-    """When everything was listed, unix time."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +47,14 @@ def folder(namespace: str, deployment: str) -> str:
     return f"evaluations/namespace={namespace}/deployment={deployment}/summaries"
 
 
-def hour_name(hour: datetime) -> str:
-    return f"{hour:%Y-%m-%dT%H}"
+@dataclass(frozen=True)
+class JoinedKeys:
+    """Of several hours, sorted."""
+
+    hours: Sequence[str]
+    keys: Hashes
+    of: npt.NDArray[np.uint16]
+    """The place among `hours` of each."""
 
 
 class Keeper:
@@ -84,29 +64,23 @@ class Keeper:
         self._store = store
         self._folder = folder(namespace, deployment)
 
-    def state(self) -> State:
-        found = self._read("state")
-        try:
-            return msgspec.msgpack.decode(zlib.decompress(found), type=State) if found else State()
-        except (zlib.error, msgspec.DecodeError):
-            return State()
-
-    def keep_state(self, state: State) -> None:
-        self._store.replace(f"{self._folder}/state", zlib.compress(msgspec.msgpack.encode(state), 1))
-
     def summary(self, hour: str) -> list[ArmSummary]:
         """Empty: there is none."""
         found = self._read(f"{_place(hour)}/summary")
         return decoded_summary(found) if found else []
 
-    def keep_summary(self, hour: str, arms: list[ArmSummary]) -> None:
-        self._store.replace(f"{self._folder}/{_place(hour)}/summary", encoded_summary(arms))
+    def keep_summary(self, hour: str, arms: list[ArmSummary], subjects: str) -> int:
+        """A digest of it and of `subjects`, what was measured: never 0."""
+        content = encoded_summary(arms)
+        self._store.replace(f"{self._folder}/{_place(hour)}/summary", content)
+        return int.from_bytes(hashlib.blake2b(content, digest_size=7, key=subjects.encode()[:64]).digest()) or 1
 
     def keys(self, hour: str) -> Hashes:
         found = self._read(f"{_place(hour)}/keys")
         return np.frombuffer(found or b"", dtype="<u8").astype(np.uint64)
 
     def keep_keys(self, hour: str, keys: Hashes) -> None:
+        self._forget_joined(hour)  # first: what was erased must not stay in it
         self._store.replace(f"{self._folder}/{_place(hour)}/keys", keys.astype("<u8").tobytes())
 
     def labels(self, hour: str) -> Labels:
@@ -116,7 +90,26 @@ class Keeper:
     def keep_labels(self, hour: str, labels: Labels) -> None:
         self._store.replace(f"{self._folder}/{_place(hour)}/labels", labels.encoded())
 
+    def joined_keys(self, name: str) -> JoinedKeys | None:
+        """As they were kept. None: never, or one of the hours has other keys now."""
+        try:
+            hours, keys, of = msgspec.msgpack.decode(self._read(f"keys/{name}") or b"", type=tuple[list[str], bytes, bytes])
+        except msgspec.DecodeError:
+            return None
+        return JoinedKeys(hours, np.frombuffer(keys, dtype="<u8"), np.frombuffer(of, dtype="<u2"))
+
+    def keep_joined_keys(self, name: str, joined: JoinedKeys) -> None:
+        content = (list(joined.hours), joined.keys.astype("<u8").tobytes(), joined.of.astype("<u2").tobytes())
+        self._store.replace(f"{self._folder}/keys/{name}", msgspec.msgpack.encode(content))
+        for day in {hour[:10] for hour in joined.hours} - {name}:
+            self._store.delete(f"{self._folder}/keys/{day}")  # of the days before the week was over
+
+    def _forget_joined(self, hour: str) -> None:
+        for name in (hour[:10], week_of(hour[:10])):
+            self._store.delete(f"{self._folder}/keys/{name}")
+
     def forget(self, hour: str) -> None:
+        self._forget_joined(hour)
         for name in ("summary", "keys", "labels"):
             self._store.delete(f"{self._folder}/{_place(hour)}/{name}")
 
@@ -205,6 +198,12 @@ def _table_bytes(table: pa.Table | None) -> bytes:
 
 def _table_of(content: bytes) -> pa.Table | None:
     return pa.ipc.open_stream(content).read_all() if content else None
+
+
+def week_of(day: str) -> str:
+    """ISO 8601's: `2026-W47` of `2026-11-21`."""
+    year, week, _ = date.fromisoformat(day).isocalendar()
+    return f"{year}-W{week:02}"
 
 
 def _place(hour: str) -> str:

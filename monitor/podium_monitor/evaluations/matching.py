@@ -1,13 +1,18 @@
-"""Labels find the hours that they are about: by the hashes of the join keys that each hour has."""
+"""Labels find the hours that they are about: by the hashes of the join keys that each hour has.
 
-from collections.abc import Iterator, Sequence
+Recent hours are looked at one by one. The keys of older ones lie together by week (those of the newest older dates by
+date), so that a label that is months late is looked for in a few files, however long the history.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from podium_monitor.evaluations.hashing import Hashes
-from podium_monitor.evaluations.keeping import Keeper
+from podium_monitor.evaluations.keeping import JoinedKeys, Keeper, week_of
 from podium_monitor.evaluations.labelled import Labels, newest
 from podium_monitor.lake.store import Entry, Store
 
@@ -15,70 +20,114 @@ _LABEL_BYTES = 64 * 1024 * 1024
 """Label files that are matched at a time."""
 MOST_KEYS = 16_000_000
 """Of hours that are matched at once: 160 MB."""
+_MOST_JOINED = 4_000_000
+"""Of hours whose keys are kept together: 40 MB. More are read hour by hour."""
 
 
-class _Keys:
-    """Of several hours together, sorted."""
+@dataclass(frozen=True)
+class Group:
+    """Hours that are looked at together."""
 
-    def __init__(self, hours: Sequence[str], keys: Sequence[Hashes]) -> None:
-        self._hours = hours
-        together = np.concatenate(keys)
-        order = np.argsort(together, kind="stable")
-        self._keys = together[order]
-        self._of = np.repeat(np.arange(len(hours), dtype=np.uint16), [len(one) for one in keys])[order]
-
-    def split(self, labels: Labels) -> Iterator[tuple[str, Labels]]:
-        """Each hour that has a label's key, and its labels. One key may be of several hours."""
-        wanted = labels.keys
-        place = np.searchsorted(self._keys, wanted)
-        rows: list[npt.NDArray[np.int64]] = []
-        hours: list[npt.NDArray[np.uint16]] = []
-        row = np.arange(len(wanted))
-        while len(row):
-            there = place < len(self._keys)
-            there[there] = self._keys[place[there]] == wanted[row[there]]
-            row, place = row[there], place[there]
-            rows.append(row)
-            hours.append(self._of[place])
-            place = place + 1
-        found, hour = np.concatenate([*rows, []]).astype(np.int64), np.concatenate([*hours, []]).astype(np.int64)
-        for number in np.flatnonzero(np.bincount(hour)).tolist():
-            chosen = np.zeros(len(wanted), dtype=bool)
-            chosen[found[hour == number]] = True
-            yield self._hours[number], labels.rows(np.flatnonzero(chosen))
+    name: str
+    """Under which their keys are kept together. Empty: they are not, for they change."""
+    hours: Sequence[str]
 
 
-def match(store: Store, pool: Executor, keeper: Keeper, files: Sequence[Entry], hours: Sequence[str]) -> set[str]:
-    """Keeps the newest labels of the hours. Those whose labels are others now. Costs time by the labels and the keys."""
-    changed: set[str] = set()
-    if not files:
-        return changed
-    for keys in _groups(keeper, hours):
-        for part in _parts(files):
-            try:
-                paths = [store.local(entry.path) for entry in part]
-            except FileNotFoundError:
-                continue  # compacted away: its rows come with another file
-            for hour, labels in keys.split(newest(paths, pool)):
-                before = keeper.labels(hour)
-                after = before.with_newer(labels)
-                if not after.same_as(before):
-                    keeper.keep_labels(hour, after)
-                    changed.add(hour)
-    return changed
+def older_groups(hours: Sequence[str], recent: str) -> list[Group]:
+    """By ISO week where no later hour can join it, else by date. `recent`: the first date that is not older."""
+    open_week = week_of(recent)
+    found: dict[str, list[str]] = {}
+    for hour in sorted(hours):
+        week = week_of(hour[:10])
+        found.setdefault(hour[:10] if week == open_week else week, []).append(hour)
+    return [Group(name, of_group) for name, of_group in found.items()]
 
 
-def _groups(keeper: Keeper, hours: Sequence[str]) -> Iterator[_Keys]:
+def split(joined: JoinedKeys, labels: Labels) -> Iterator[tuple[str, Labels]]:
+    """Each hour that has a label's key, and its labels. One key may be of several hours."""
+    wanted = labels.keys
+    place = np.searchsorted(joined.keys, wanted)
+    rows: list[npt.NDArray[np.int64]] = []
+    hours: list[npt.NDArray[np.uint16]] = []
+    row = np.arange(len(wanted))
+    while len(row):
+        there = place < len(joined.keys)
+        there[there] = joined.keys[place[there]] == wanted[row[there]]
+        row, place = row[there], place[there]
+        rows.append(row)
+        hours.append(joined.of[place])
+        place = place + 1
+    found, hour = np.concatenate([*rows, []]).astype(np.int64), np.concatenate([*hours, []]).astype(np.int64)
+    for number in np.flatnonzero(np.bincount(hour)).tolist():
+        chosen = np.zeros(len(wanted), dtype=bool)
+        chosen[found[hour == number]] = True
+        yield joined.hours[number], labels.rows(np.flatnonzero(chosen))
+
+
+def match(
+    store: Store,
+    pool: Executor,
+    keeper: Keeper,
+    files: Sequence[Entry],
+    groups: Sequence[Group],
+    note: Callable[[set[str]], None],
+) -> None:
+    """Keeps the newest labels of the hours. `note` is told which hours get other labels before they have them: a crash
+    between the two must not leave an hour with labels that nobody counts. Costs time by the labels and the groups."""
+    for part in _parts(files) if groups else ():
+        try:
+            labels = newest([store.local(entry.path) for entry in part], pool)
+        except FileNotFoundError:
+            continue  # compacted away: its rows come with another file
+        for group in groups:
+            for joined in _joined(keeper, group):
+                _put(keeper, split(joined, labels), note)
+
+
+def _put(keeper: Keeper, found: Iterator[tuple[str, Labels]], note: Callable[[set[str]], None]) -> None:
+    changed: dict[str, Labels] = {}
+    for hour, labels in found:
+        before = keeper.labels(hour)
+        after = before.with_newer(labels)
+        if not after.same_as(before):
+            changed[hour] = after
+    if changed:
+        note(set(changed))
+    for hour, after in changed.items():
+        keeper.keep_labels(hour, after)
+
+
+def _joined(keeper: Keeper, group: Group) -> Iterator[JoinedKeys]:
+    if group.name:
+        kept = keeper.joined_keys(group.name)
+        if kept is not None and list(kept.hours) == list(group.hours):
+            yield kept
+            return
+    for joined in _read(keeper, group.hours):
+        if group.name and len(joined.hours) == len(group.hours) and len(joined.keys) <= _MOST_JOINED:
+            keeper.keep_joined_keys(group.name, joined)
+        yield joined
+
+
+def _read(keeper: Keeper, hours: Sequence[str]) -> Iterator[JoinedKeys]:
+    """Of bounded size each."""
     named: list[str] = []
     keys: list[Hashes] = []
     for hour in hours:
         named.append(hour)
         keys.append(keeper.keys(hour))
         if sum(len(one) for one in keys) > MOST_KEYS or len(named) == np.iinfo(np.uint16).max:
-            yield _Keys(named, keys)
+            yield _sorted(named, keys)
             named, keys = [], []
     if named:
-        yield _Keys(named, keys)
+        yield _sorted(named, keys)
+
+
+def _sorted(hours: Sequence[str], keys: Sequence[Hashes]) -> JoinedKeys:
+    together = np.concatenate(keys)
+    order = np.argsort(together, kind="stable")
+    of = np.repeat(np.arange(len(hours), dtype=np.uint16), [len(one) for one in keys])[order]
+    return JoinedKeys(hours, together[order], of)
 
 
 def _parts(files: Sequence[Entry]) -> list[list[Entry]]:

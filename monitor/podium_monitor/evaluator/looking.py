@@ -4,10 +4,12 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 from podium_monitor.dashboard.glances import Glances
 from podium_monitor.evaluations.evaluating import Evaluations
 from podium_monitor.evaluations.findings import findings
+from podium_monitor.evaluations.reading import latest
 from podium_monitor.evaluator.figures_of import DeploymentFigures
 from podium_monitor.evidence.updating import update
 from podium_monitor.lake.retention_wishes import RetentionWishes
@@ -46,6 +48,6 @@ class Looking:
         evidence = update(self.store, watched, self.now(), evaluation, found)
         self.figures.note(watched, evaluation, found, evidence)
         self.notifier.tell(evidence)
-        week = self.weekly.make_due(Known(watched, evaluation, evidence, found), self.now())
+        week = self.weekly.make_due(Known(watched, evaluation, evidence, found), self.now(), partial(latest, self.store))
         if week is not None:
             logger.info("%s/%s: the report of week %s is made", watched.namespace, watched.name, week.name)

@@ -7,8 +7,11 @@ A week that ended while nobody looked is made up for when the evaluator is back,
 for as long as their days are kept.
 """
 
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
+from podium_evaluation.documents import DeploymentEvaluation
 from podium_monitor.lake.store import Store
 from podium_monitor.reports.report import Known, Week, health_report, week_of
 from podium_pages.html import html
@@ -26,13 +29,14 @@ class WeeklyReports:
         self._made: dict[tuple[str, str], str] = {}
         """By namespace and deployment, the newest week that is there."""
 
-    def make_due(self, known: Known, now: datetime) -> Week | None:
-        """The week whose report was made just now. Raises OSError for the store's."""
+    def make_due(self, known: Known, now: datetime, whole: Callable[[str, str], DeploymentEvaluation | None]) -> Week | None:
+        """The week whose report was made just now. Of `known` the days may be outlines: `whole` is asked for the evaluation
+        itself, by namespace and name, when a report is due. Raises OSError for the store's."""
         week = week_of(now - SETTLING - timedelta(days=7))
         key = (known.watched.namespace, known.watched.name)
         if self._made.get(key) == week.name or not _has_days(known, week):
             return None
-        made = self._make(known, week, now)
+        made = self._make(replace(known, evaluation=whole(*key)), week, now)
         self._made[key] = week.name
         return week if made else None
 

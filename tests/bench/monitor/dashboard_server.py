@@ -3,16 +3,13 @@
 `/naive` makes the overview as one would at first: every document read and parsed for every page.
 """
 
-import json
 import sys
 from functools import partial
 from pathlib import Path
 
-import msgspec
 import uvicorn
 from fastapi import FastAPI, Request, Response
 
-from podium_evaluation.documents import DeploymentEvaluation, evaluation_path
 from podium_monitor.access import NoReviews
 from podium_monitor.dashboard.glances import Glances
 from podium_monitor.dashboard.pages import Pages, answer
@@ -39,9 +36,8 @@ def application(folder: Path) -> FastAPI:
     def naive(request: Request) -> Response:
         rows = []
         for one in world.deployments():
-            parsed = json.loads(store.read(evaluation_path(one.namespace, one.name)))
-            document = msgspec.convert(parsed, DeploymentEvaluation)
-            rows.append(row(one, glance_of(one, document, findings(one, document)), None))
+            if (document := latest(store, one.namespace, one.name)) is not None:
+                rows.append(row(one, glance_of(one, document, findings(one, document)), None))
         content = overview_content(rows, len(rows), query_of({}), Visitor(None))
         return answer(pages.rendered("overview.html", content), request)
 

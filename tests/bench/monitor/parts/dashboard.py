@@ -13,12 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from bench.serving.judgement import Row
 from bench.serving.processes import Started, answers_http, cores, started, wait_until
-from dashboard_fixtures import Story, evaluation, fleet, watched
-from podium_evaluation.documents import evaluation_path
+from dashboard_fixtures import Story, evaluation, fleet, kept, watched
 from podium_monitor.dashboard.glances import Glances
 from podium_monitor.evaluations.findings import findings
 from podium_monitor.lake.store import FolderStore
@@ -75,9 +72,7 @@ def _written(folder: Path, story: Story) -> int:
     path.write_text(json.dumps(manifest))
     store, document = FolderStore(folder / "lake"), evaluation(story)
     Glances(store).note(one, document, findings(one, document))
-    whole = msgspec.json.encode(document)
-    store.replace(evaluation_path(one.namespace, one.name), whole)
-    return len(whole)
+    return kept(store, document)
 
 
 @dataclass(frozen=True)

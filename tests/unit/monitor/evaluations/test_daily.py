@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from evaluation_fixtures import HOUR, LakeFolder, Rows, evaluations_of, rows, watched
-from podium_evaluation.documents import DeploymentEvaluation, Window, evaluation_path
+from podium_evaluation.documents import DeploymentEvaluation, Window, days_folder
+from podium_monitor.evaluations.reading import latest, outlined, part
 
 SPEC = watched(segments=["region"])
 
@@ -57,10 +58,8 @@ def test_a_closed_day_is_explained_once_and_again_when_labels_come(tmp_path: Pat
     lake.put_predictions(rows(500, 11), HOUR + timedelta(days=1), key="second")
     with evaluations_of(lake) as evaluate:
         evaluate(SPEC, HOUR + timedelta(days=2))
-        document = read(lake)
-        assert document.arms[0].days[0].diagnosis
-        document.arms[0].days[0].diagnosis = ["as it was written"]
-        lake.store.replace(evaluation_path("shop", "churn"), msgspec.json.encode(document))
+        assert read(lake).arms[0].days[0].diagnosis
+        write_over_first_day(lake, ["as it was written"])
         lake.put_predictions(rows(500, 12), HOUR + timedelta(days=1, hours=1), key="third")
         evaluate(SPEC, HOUR + timedelta(days=2, minutes=1))
         assert read(lake).arms[0].days[0].diagnosis == ["as it was written"]
@@ -86,4 +85,16 @@ def test_the_timeline_tells_what_happened_where_drift_began(tmp_path: Path) -> N
 
 
 def read(lake: LakeFolder) -> DeploymentEvaluation:
-    return msgspec.json.decode(lake.store.read(evaluation_path("shop", "churn")), type=DeploymentEvaluation)
+    document = latest(lake.store, "shop", "churn")
+    assert document is not None
+    return document
+
+
+def write_over_first_day(lake: LakeFolder, diagnosis: list[str]) -> None:
+    """As no evaluation would: so it is seen whether it is computed again."""
+    document = outlined(lake.store, "shop", "churn")
+    assert document is not None
+    [week] = document.parts
+    days = part(lake.store, document, week)
+    days["2026-11-21"][0].window.diagnosis = diagnosis
+    lake.store.replace(f"{days_folder('shop', 'churn')}/{document.parts[week]}", msgspec.json.encode(days))

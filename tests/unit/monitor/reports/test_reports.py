@@ -11,6 +11,7 @@ import pypdfium2
 import pytest
 
 from dashboard_fixtures import HOSTILE, NOW, Story, card, evaluation, evidence, findings, watched
+from podium_evaluation.documents import DeploymentEvaluation, outline
 from podium_monitor.lake.store import FolderStore
 from podium_monitor.reports.report import Known, Week, health_report, modelling_report, week_named, week_of
 from podium_monitor.reports.scheduled import SETTLING, WeeklyReports
@@ -109,21 +110,33 @@ def test_what_clients_sent_is_text_and_nothing_else() -> None:
 
 
 def test_a_week_is_reported_once_when_it_is_over_and_settled(tmp_path: Path) -> None:
-    store, one = FolderStore(tmp_path), known(Story())
+    store, one = FolderStore(tmp_path), outlined(known(Story()))
     monday = datetime(2026, 11, 16, tzinfo=UTC)
-    early = WeeklyReports(store).make_due(one, monday + SETTLING - timedelta(seconds=1))
+    early = WeeklyReports(store).make_due(one, monday + SETTLING - timedelta(seconds=1), whole)
     assert early == Week(2026, 45)  # the one before: nobody had made it
     weekly = WeeklyReports(store)
-    assert weekly.make_due(one, monday + SETTLING) == Week(2026, 46)
-    assert weekly.make_due(one, monday + timedelta(days=2)) is None
-    assert WeeklyReports(store).make_due(one, monday + timedelta(days=2)) is None
+    assert weekly.make_due(one, monday + SETTLING, whole) == Week(2026, 46)
+    assert weekly.make_due(one, monday + timedelta(days=2), whole) is None
+    assert WeeklyReports(store).make_due(one, monday + timedelta(days=2), whole) is None
     folder = tmp_path / "reports/namespace=retention/deployment=churn"
     names = {path.name for path in folder.iterdir()}
     assert names == {f"health-2026-W{week}.{ending}" for week in (45, 46) for ending in ("html", "pdf")}
+    assert "out of range" in (folder / "health-2026-W46.html").read_text().lower(), "days are whole in reports"
+
+
+def outlined(found: Known) -> Known:
+    """As the rounds know a deployment."""
+    assert found.evaluation is not None
+    arms = [msgspec.structs.replace(arm, days=[outline(day) for day in arm.days]) for arm in found.evaluation.arms]
+    return replace(found, evaluation=msgspec.structs.replace(found.evaluation, arms=arms))
+
+
+def whole(_namespace: str, _name: str) -> DeploymentEvaluation | None:
+    return known(Story()).evaluation
 
 
 def test_a_week_without_days_is_not_reported(tmp_path: Path) -> None:
-    assert WeeklyReports(FolderStore(tmp_path)).make_due(known(Story()), datetime(2030, 1, 1, tzinfo=UTC)) is None
+    assert WeeklyReports(FolderStore(tmp_path)).make_due(known(Story()), datetime(2030, 1, 1, tzinfo=UTC), whole) is None
     assert list(tmp_path.rglob("*.html")) == []
 
 

@@ -46,7 +46,8 @@ class Pace:
     lease_seconds: float = 60.0
     """After the collector that kept the lake in order died, another does within this."""
     whole_seconds: float = 6 * 3600.0
-    """Between looks through all dates, and between retentions."""
+    """Between looks through all dates, and between retentions. The first come sooner, each after twice the time: what the
+    metrics say of a new lake's size is not of its first second for hours."""
     readers: timedelta = timedelta(minutes=5)
     """So long a file that was replaced stays for those who read it."""
     policy: Policy = field(default_factory=Policy)
@@ -94,6 +95,7 @@ class Maintenance:
         self._stopping = threading.Event()
         self._wake = threading.Event()
         self._whole_at: float | None = None
+        self._whole_pause = min(pace.pass_seconds, pace.whole_seconds)
         self.metrics = MaintenanceMetrics(registry)
 
     def stop(self) -> None:
@@ -118,7 +120,7 @@ class Maintenance:
         return not self._stopping.is_set() and (self._lease is None or self._lease.hold())
 
     def _pass(self) -> None:
-        whole = self._whole_at is None or time.monotonic() - self._whole_at > self._pace.whole_seconds
+        whole = self._whole_at is None or time.monotonic() - self._whole_at > self._whole_pause
         leading = self._tried(self._may_go_on)
         self.metrics.leading.set(bool(leading))
         if not leading:
@@ -130,6 +132,7 @@ class Maintenance:
         self._tried(lambda: self._compact(whole))
         if whole:
             self._whole_at = time.monotonic()
+            self._whole_pause = min(2 * self._whole_pause, self._pace.whole_seconds)
 
     def _tried(self, piece: Callable[[], _T]) -> _T | None:
         """What it returns. None if it failed: a piece that fails must not keep the others from their work."""

@@ -1,5 +1,8 @@
 """Compaction and retention over a real folder, and who may do it."""
 
+import threading
+import time
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -7,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from prometheus_client import CollectorRegistry
 
 from monitor_fixtures import batch, event, rows
 from podium_monitor.credentials import Source
@@ -20,6 +24,7 @@ from podium_monitor.lake.retention_wishes import RetentionWishes, wished_days
 from podium_monitor.lake.store import FolderStore
 from podium_monitor.lake.upkeep import compact, delete_expired, look
 from podium_monitor.lake.writer import Lake
+from podium_monitor.maintenance import Maintenance, Pace
 
 NOW = datetime(2026, 11, 21, 13, 30, tzinfo=UTC)
 NEXT_DAY = NOW + timedelta(days=1)
@@ -59,6 +64,27 @@ def test_an_hour_becomes_one_file_and_again_when_late_rows_came(store: FolderSto
     finish(store, NEXT_DAY + timedelta(days=1), timedelta(minutes=5))
     assert len(list(store.list("predictions"))) == 1
     assert len(rows(store.folder)) == 7
+
+
+def test_the_size_of_a_new_lake_is_told_long_before_the_next_whole_look_is_due(store: FolderStore) -> None:
+    registry = CollectorRegistry()
+    maintenance = Maintenance(store, registry, Retention(), Pace(pass_seconds=0.01, whole_seconds=3600.0), lambda *_: "")
+    thread = threading.Thread(target=maintenance.run)
+    thread.start()
+    try:
+        until(lambda: registry.get_sample_value("podium_monitor_lake_files", {"table": "predictions"}) == 0)
+        write(store, event("first"))
+        until(lambda: registry.get_sample_value("podium_monitor_lake_files", {"table": "predictions"}) == 1)
+    finally:
+        maintenance.stop()
+        thread.join()
+
+
+def until(holds: Callable[[], bool], seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 def test_a_column_of_a_newer_podium_is_kept(store: FolderStore) -> None:

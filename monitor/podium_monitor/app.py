@@ -17,11 +17,12 @@ from podium_monitor.compact import rows_of_blocks
 from podium_monitor.credentials import Refused, Source, authenticated_source
 from podium_monitor.doors import Door, announced_bytes
 from podium_monitor.erasure_routes import ErasureRoutes
-from podium_monitor.events import Clock, rows_of, unpacked
+from podium_monitor.events import Clock, rows_of
 from podium_monitor.labels.routes import LabelRoutes
 from podium_monitor.reference_routes import ReferenceRoutes
 from podium_monitor.refusals import refusal
 from podium_monitor.settings import Settings
+from podium_monitor.unpacking import unpacked
 
 _STUCK_SECONDS = 60.0
 

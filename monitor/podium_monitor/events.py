@@ -3,7 +3,6 @@
 Column by column and never a dict per row: this and the writing of Parquet are what a row costs.
 """
 
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,7 +17,6 @@ from podium_monitor.lake.tables import Place, Rows, Table, hour_of
 from podium_monitor.lake.values import TooWide, Values
 
 MAX_ID = 256
-_GZIP_WINDOW = 31
 _YEARS = (1970, 9000)
 """Far from what datetime and Parquet can hold, in any time zone."""
 
@@ -101,22 +99,6 @@ class Clock:
 
     def filed_at(self, at: datetime) -> datetime:
         return at if self.is_plausible(at) else self.received_at
-
-
-def unpacked(body: bytes, encoding: str, limit: int) -> bytes:
-    """The batch without its compression. Raises InvalidBatch or TooLarge, before more than `limit` bytes are made."""
-    if encoding in ("", "identity"):
-        content = body
-    elif encoding == "gzip":
-        try:
-            content = zlib.decompressobj(_GZIP_WINDOW).decompress(body, limit + 1)
-        except zlib.error as error:
-            raise InvalidBatch(f"the body is not gzip: {error}") from error
-    else:
-        raise InvalidBatch(f"Content-Encoding is {encoding!r}, must be gzip or absent")
-    if len(content) > limit:
-        raise TooLarge(f"the batch has more than {limit} bytes, send smaller ones")
-    return content
 
 
 def rows_of(content: bytes, source: Source, clock: Clock, max_events: int) -> list[Rows]:

@@ -12,13 +12,13 @@ from podium_monitor.answers import body_of, or_error
 from podium_monitor.collector import Collector
 from podium_monitor.credentials import Source, labelling_source
 from podium_monitor.doors import Door, announced_bytes
-from podium_monitor.events import unpacked
 from podium_monitor.labels.confined import of_parquet
 from podium_monitor.labels.given import Given, InvalidLabels
 from podium_monitor.labels.json_bodies import of_json, of_lines
 from podium_monitor.labels.rows import Posted, rows_of_labels
 from podium_monitor.lake.tables import Rows
 from podium_monitor.refusals import refusal
+from podium_monitor.unpacking import unpacked
 
 _READERS: dict[str, Callable[[bytes], list[Given]]] = {
     "application/json": of_json,

@@ -1,6 +1,5 @@
 """Batches of CloudEvents: what becomes a row, and what is refused with a reason."""
 
-import gzip
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,7 +8,7 @@ import pytest
 
 from monitor_fixtures import batch, event, prediction, shadow
 from podium_monitor.credentials import Source
-from podium_monitor.events import Clock, InvalidBatch, TooLarge, rows_of, unpacked
+from podium_monitor.events import Clock, InvalidBatch, TooLarge, rows_of
 from podium_monitor.lake.tables import Place, Rows
 
 NOW = datetime(2026, 11, 21, 14, 30, tzinfo=UTC)
@@ -130,16 +129,3 @@ def test_a_lone_surrogate_is_refused_before_it_meets_parquet() -> None:
 def test_too_many_events_are_refused() -> None:
     with pytest.raises(TooLarge, match="2 events, at most 1"):
         rows_of(batch([event("a"), event("b")]), CHURN, CLOCK, 1)
-
-
-def test_gzip_is_taken_and_a_bomb_is_not_unpacked() -> None:
-    assert unpacked(gzip.compress(b"[]"), "gzip", 10) == b"[]"
-    assert unpacked(b"[]", "", 10) == b"[]"
-    with pytest.raises(TooLarge, match="more than 1000 bytes"):
-        unpacked(gzip.compress(b" " * 100_000_000), "gzip", 1000)
-    with pytest.raises(TooLarge):
-        unpacked(b" " * 11, "", 10)
-    with pytest.raises(InvalidBatch, match="not gzip"):
-        unpacked(b"[]", "gzip", 10)
-    with pytest.raises(InvalidBatch, match="must be gzip"):
-        unpacked(b"[]", "br", 10)

@@ -12,6 +12,7 @@ scraping.py ask for; the answer is https://prometheus.io/docs/prometheus/latest/
 import json
 import os
 import re
+import signal
 import ssl
 import sys
 import urllib.request
@@ -137,4 +138,5 @@ class Handler(BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # the first process of a container has no handler by itself
     ThreadingHTTPServer(("127.0.0.1", PORT), Handler).serve_forever()

@@ -18,7 +18,7 @@ from demo.prometheus_pod import PLACE, Images, manifests, rights
 from demo.where import ROOT, DemoError, Where
 
 PORT = 19090
-"""Of this machine, while it is forwarded."""
+"""Of this machine, where people look while it is forwarded."""
 PUBLIC_IMAGE = "docker.io/prom/prometheus:v2.42.0"
 """For a cluster of the user's own; the version that Debian 12 has, too."""
 SECONDS = 5
@@ -71,11 +71,12 @@ def _alert(told: dict[str, Any]) -> Alert:
 
 
 @contextmanager
-def reached(where: Where) -> Iterator[Prometheus]:
+def reached(where: Where, port: int = PORT) -> Iterator[Prometheus]:
     """Prometheus at a port of this machine while the block runs."""
     kubectl = Kubectl(where, PLACE)
-    with kubectl.port_forward("prometheus", PORT, 9090):
-        address = f"http://127.0.0.1:{PORT}"
+    kubectl("rollout", "status", "deployment/prometheus", "--timeout=180s", timeout=200)
+    with kubectl.port_forward("prometheus", port, 9090):
+        address = f"http://127.0.0.1:{port}"
         kubectl.wait("Prometheus answers", lambda: endpoint.get(f"{address}/-/ready").status == 200, 120)
         yield Prometheus(address)
 

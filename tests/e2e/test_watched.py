@@ -17,6 +17,7 @@ from demo import prometheus
 from demo.manifests import NAMESPACE
 from demo.prometheus import Prometheus
 from demo.where import Where
+from ports import free_port
 
 pytestmark = pytest.mark.e2e
 
@@ -78,7 +79,7 @@ TARGETS = [
 
 @pytest.fixture(scope="module")
 def watcher(where: Where, report: Json) -> Iterator[Prometheus]:
-    with prometheus.reached(where) as found:
+    with prometheus.reached(where, free_port()) as found:
         yield found
 
 

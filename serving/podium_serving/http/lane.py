@@ -101,18 +101,24 @@ class LaneProtocol(Answering):
                 self._begin(exchange)
 
     def data_received(self, data: bytes) -> None:
+        while data:
+            data = self._read_on(data)
+
+    def _read_on(self, data: bytes) -> bytes:
+        """Returns what is to be read again."""
         if self._between:
             self._head_bytes = 0
             data = self._without_known(data)
         if self.lingering or not data:
-            return
+            return b""
+        again = b""
         counted = self._between
         self._begun_since = False
         self._head_bytes += len(data)
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as offer:
-            self._decline_upgrade(data[offer.args[0] :])
+            again = self._without_upgrade(data[offer.args[0] :])
         except httptools.HttpParserError as error:
             if isinstance(error, httptools.HttpParserCallbackError):
                 logger.error("a request could not be read", exc_info=error)
@@ -122,6 +128,7 @@ class LaneProtocol(Answering):
                 self._head_bytes = 0  # most of it was the body before: what follows is counted
             else:
                 self._refuse_connection(_TOO_LARGE)
+        return again
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._let_go()
@@ -167,17 +174,17 @@ class LaneProtocol(Answering):
         self.transport.write(error_bytes(error, "", close=True))
         self.linger()
 
-    def _decline_upgrade(self, rest: bytes) -> None:
-        """Reads the request again without its offer: the parser skips the body of one that offers another protocol.
+    def _without_upgrade(self, rest: bytes) -> bytes:
+        """The request without its offer, and `rest`: the parser skips the body of one that offers another protocol.
 
         Java's client offers HTTP/2 (h2c) with its first request, body and all.
         """
         method = self.parser.get_method()
         if method == b"CONNECT":
             self.send_400_response("CONNECT is not taken")
-            return
+            return b""
         self.parser = httptools.HttpRequestParser(self)
-        self.data_received(without_offer(method, self.url, self.headers) + rest)
+        return without_offer(method, self.url, self.headers) + rest
 
     def _hand_to_app(self) -> None:
         url, headers, expects = self.url, self.headers, self.expect_100_continue

@@ -84,3 +84,14 @@ async def test_two_requests_in_one_write_are_two(tmp_path: Path) -> None:
         async with client(here.public) as connection:
             await connection.send(with_headers(LENGTH) + SECOND)
             assert [(await connection.reply()).score for _ in range(2)] == [3.0, 7.0]
+
+
+async def test_thousands_that_offer_another_protocol_in_one_write_are_answered_one_after_the_other(tmp_path: Path) -> None:
+    many = 3000  # read one inside the other they would be deeper than Python goes
+    offer = with_headers(b"connection: upgrade", b"upgrade: h2c", b"content-length: 2", body=b"{}")
+    async with site(tmp_path) as here:
+        await here.serve("3")
+        async with client(here.public) as connection:
+            await connection.send(offer * many + SECOND)
+            assert {(await connection.reply()).status for _ in range(many)} == {400}
+            assert (await connection.reply()).score == 7.0

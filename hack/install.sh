@@ -33,3 +33,15 @@ say "making $venv with $("$python" --version) (some minutes the first time)"
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes --no-compile -r requirements/dev.txt
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+
+# By them hack/compiled compiles the serving package. Whoever only runs podium does without.
+headers=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("include"))')
+if [ ! -e "$headers/Python.h" ]; then
+    package=lib$("$venv/bin/python" -c 'import sys; print("python%d.%d-dev" % sys.version_info[:2])')
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        say "installing $package with apt-get"
+        apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$package" >/dev/null || true
+    fi
+    [ -e "$headers/Python.h" ] ||
+        say "note: tests that start a serving process need Python's headers; on Debian and Ubuntu: sudo apt-get install $package"
+fi

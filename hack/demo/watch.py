@@ -67,8 +67,8 @@ def watch(screen: Screen, where: Where, kubectl: Kubectl, url: str, questions: S
         _told(screen, kubectl, watcher, "PodiumChallengerBetter")
         screen.text(kubectl("get", "mdep", "churn", "-o", "wide"))
         page, alerts = _page(), watcher.firing()
-        rows = [(one.name, one.labels["severity"], one.since[11:19], one.summary) for one in alerts]
-        screen.table("What fires now", ("alert", "severity", "since (UTC)", "summary"), rows)
+        for one in sorted(alerts, key=lambda alert: alert.since):
+            screen.say(f"fires since {one.since[11:19]} UTC: {one.name} ({one.labels['severity']}): {one.summary}")
     return Watched(len(asked), labelled, drift, decision, alerts, page)
 
 

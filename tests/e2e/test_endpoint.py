@@ -37,13 +37,15 @@ def secret(name: str, kind: str, files: dict[str, str]) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "type": kind, "stringData": files}
 
 
-def test_grpc_answers_at_the_service(site: Site, models: dict[str, Model]) -> None:
+def test_grpc_answers_at_the_service_and_its_pods_run_compiled(site: Site, models: dict[str, Model]) -> None:
     site.versions(models["sum-1"])
     site.deploy(models["sum-1"])
     status = site.serving(models["sum-1"])
     assert status["endpoint"]["grpc"] == f"demo.{site.namespace}.svc:9000"
     version, score = asyncio.run(infer(f"{service_address(site)}:9000", sum_request(1.0, 2.0)))
     assert (version, score) == ("sum-1", 3.0)
+    with urllib.request.urlopen(f"http://{service_address(site)}/metrics", timeout=10) as answer:
+        assert 'podium_build_info{compiled="true",' in answer.read().decode()
 
 
 def test_a_secured_endpoint_is_waited_for_until_its_secrets_are_there_and_then_asks_for_a_key(

@@ -14,8 +14,10 @@ import yaml
 
 from chart_fixtures import CHART
 from demo import prometheus
+from demo.kubectl import Kubectl
 from demo.manifests import NAMESPACE
 from demo.prometheus import Prometheus
+from demo.prometheus_pod import PLACE
 from demo.where import Where
 from ports import free_port
 
@@ -93,9 +95,12 @@ def told(watcher: Prometheus) -> dict[str, set[str]]:
     return found
 
 
-def test_every_part_is_scraped_and_none_fails(watcher: Prometheus) -> None:
-    targets = watcher.ask("targets?state=active")["activeTargets"]
-    assert [target["lastError"] for target in targets if target["health"] != "up"] == []
+def test_every_part_is_scraped_and_none_fails(where: Where, watcher: Prometheus) -> None:
+    def all_up() -> list[Json] | None:
+        found: list[Json] = watcher.ask("targets?state=active")["activeTargets"]
+        return found if all(target["health"] == "up" for target in found) else None
+
+    targets = Kubectl(where, PLACE).wait("every target answers within the time of a scrape", all_up, 120)
     parts = {(target["labels"]["job"], target["labels"]["endpoint"]) for target in targets}
     assert parts == {
         ("podium-operator", "health"),

@@ -36,7 +36,7 @@ from podium_evaluation.documents import (
     Severity,
     Window,
     evaluation_path,
-    outline,
+    with_outlines,
 )
 from podium_monitor.access import Identity
 from podium_monitor.dashboard.sources import Sources
@@ -502,12 +502,17 @@ def sources(stories: Sequence[Story], evaluated: bool = True) -> Sources:
     def known(namespace: str, name: str) -> DeploymentEvaluation | None:
         return decode(packed[namespace, name]) if (namespace, name) in packed else None
 
+    def outlined(namespace: str, name: str) -> DeploymentEvaluation | None:
+        found = known(namespace, name)
+        return with_outlines(found) if found is not None else None
+
     def glance(one: Watched) -> Glance | None:
         found = known(one.namespace, one.name)
         return glance_of(one, found, findings(one, found)) if found is not None else None
 
     return Sources(
         evaluation=known,
+        outlined=outlined,
         glance=glance,
         evidence=lambda namespace, name: evidence(by_name[namespace, name]) if evaluated else None,
         findings=findings,
@@ -538,7 +543,6 @@ def kept(store: Store, document: DeploymentEvaluation) -> int:
     days = {f"{day.start:%Y-%m-%d}" for arm in document.arms for day in arm.days}
     place = document.namespace, document.deployment
     parts = Parts(store, *place, {}).put(document.arms, days, days, days)
-    arms = [msgspec.structs.replace(arm, days=[outline(day) for day in arm.days]) for arm in document.arms]
-    head = msgspec.structs.replace(document, arms=arms, format=DOCUMENT_FORMAT, parts=parts)
+    head = msgspec.structs.replace(with_outlines(document), format=DOCUMENT_FORMAT, parts=parts)
     store.replace(evaluation_path(*place), msgspec.json.encode(head))
     return sum(entry.size for entry in store.list(evaluation_path(*place).rpartition("/")[0]))

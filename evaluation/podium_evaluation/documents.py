@@ -206,6 +206,12 @@ def days_folder(namespace: str, deployment: str) -> str:
     return f"evaluations/namespace={namespace}/deployment={deployment}/days"
 
 
+def with_outlines(document: DeploymentEvaluation) -> DeploymentEvaluation:
+    """As the head has it."""
+    arms = [msgspec.structs.replace(arm, days=[outline(day) for day in arm.days]) for arm in document.arms]
+    return msgspec.structs.replace(document, arms=arms)
+
+
 def outline(day: Window) -> Window:
     """What is needed of a day for the story of all of them: without segments, groups, quality and totals, and of drift the
     alerts and what moved most."""

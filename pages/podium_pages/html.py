@@ -9,6 +9,7 @@ from jinja2 import BaseLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from podium_pages import words
+from podium_pages.charts.frame import rows
 from podium_pages.parts import SIGNS
 from podium_pages.report import Report
 
@@ -19,7 +20,7 @@ STYLES = (resources.files("podium_pages") / "static" / "podium.css").read_bytes(
 def environment(loader: BaseLoader) -> Environment:
     """Templates that escape everything they are given, and know how to say levels and times."""
     made = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    made.globals.update(sign=SIGNS.__getitem__, moment=words.moment)
+    made.globals.update(sign=SIGNS.__getitem__, moment=words.moment, rows=rows)
     return made
 
 

@@ -6,10 +6,13 @@ A value that cannot be said is an en dash, never 0.
 import math
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from podium_evaluation.documents import Figure
 
 NOTHING = "–"
+_MOMENTS = 4096
+"""Remembered: every chart of a page has the same days."""
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -18,6 +21,8 @@ def number(value: float | None, digits: int = 3) -> str:
     >>> number(0.93456), number(12345.6), number(None), number(-0.0002)
     ('0.935', '12,346', '–', '−0.0002')
     """
+    if value is not None and digits == 3 and (1e-4 <= value < 999.5 or -999.5 < value <= -1e-4):  # nearly all of a page's
+        return f"{value:.3g}" if value > 0 else f"−{-value:.3g}"
     if value is None or math.isnan(value):
         return NOTHING
     if math.isinf(value):
@@ -91,6 +96,7 @@ def length(seconds: float | None) -> str:
     return f"{number(seconds * 1000)} ms"
 
 
+@lru_cache(maxsize=_MOMENTS)
 def day(at: datetime) -> str:
     """The day of a month that is plain from its place.
 
@@ -105,6 +111,7 @@ def moment(at: datetime) -> str:
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
+@lru_cache(maxsize=_MOMENTS)
 def window(start: datetime) -> str:
     """Which day, or hour, a window is.
 

@@ -10,15 +10,17 @@ from functools import partial
 from urllib.parse import urlencode
 
 from fastapi import APIRouter
+from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from podium_evaluation.documents import Period
+from podium_evaluation.documents import Period, with_outlines
 from podium_monitor.access import AccessUnknown, Identity, Reviews
 from podium_monitor.dashboard.pages import SECURITY, Pages, answer
+from podium_monitor.dashboard.sections import KeptSections, Key, Sections, key_of
 from podium_monitor.dashboard.shelf import Shelf
 from podium_monitor.dashboard.sources import Sources
-from podium_monitor.dashboard.views.deployment import deployment_page
+from podium_monitor.dashboard.views.deployment import deployment_page, deployment_sections
 from podium_monitor.dashboard.views.overview import SORT_KEYS, Row, SortKey, ordered, selected
 from podium_monitor.dashboard.views.version import version_page
 from podium_monitor.sign_in.opening import addresses_of
@@ -128,6 +130,7 @@ class _Shown:
         self._pages = pages
         self._receives = receives
         self._shelf = Shelf(sources)
+        self._sections = KeptSections()
 
     async def overview(self, request: Request) -> Response:
         viewer = self._receives.visitor(request)
@@ -150,13 +153,24 @@ class _Shown:
             return _say(self._pages, f"There is no deployment {namespace}/{name}", _NOT_THERE, 404, ("All deployments", "/"))
         period: Period = "Hour" if request.query_params.get("period") == "Hour" else "Day"
 
-        def made(watched: Watched) -> Response:
-            evaluation = self._sources.evaluation(namespace, name)
-            evidence = self._sources.evidence(namespace, name)
-            page = deployment_page(watched, evaluation, evidence, self._sources.findings(watched, evaluation), period)
-            return answer(self._pages.rendered("deployment.html", {"viewer": viewer, "page": page}), request)
+        return await asyncio.to_thread(self._deployment, watched, period, viewer, request)
 
-        return await asyncio.to_thread(made, watched)
+    def _deployment(self, watched: Watched, period: Period, viewer: Visitor, request: Request) -> Response:
+        place = watched.namespace, watched.name
+        evaluation, evidence = self._sources.outlined(*place), self._sources.evidence(*place)
+        page = deployment_page(watched, evaluation, evidence, self._sources.findings(watched, evaluation), period)
+
+        def made() -> tuple[Key, Sections]:
+            whole = self._sources.evaluation(*place)
+            found = deployment_sections(watched, whole, evidence, period)
+            headings = [(one.identity, one.title) for one in found]
+            markup = Markup(self._pages.rendered("sections.html", {"sections": found}).decode())  # noqa: S704  our template
+            head = with_outlines(whole) if whole is not None else None
+            return key_of(watched, head, evidence, period), Sections(headings, markup)
+
+        sections = self._sections.of(key_of(watched, evaluation, evidence, period), made)
+        content = {"viewer": viewer, "page": page, "sections": sections}
+        return answer(self._pages.rendered("deployment.html", content), request)
 
     async def version(self, request: Request) -> Response:
         viewer = self._receives.visitor(request)

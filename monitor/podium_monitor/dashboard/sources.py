@@ -14,6 +14,8 @@ from podium_monitor.world import Watched
 class Sources:
     evaluation: Callable[[str, str], DeploymentEvaluation | None]
     """By namespace and name."""
+    outlined: Callable[[str, str], DeploymentEvaluation | None]
+    """The same with outlines in the place of days, which costs little."""
     glance: Callable[[Watched], Glance | None]
     """As much of it as the overview shows."""
     evidence: Callable[[str, str], DeploymentEvidence | None]

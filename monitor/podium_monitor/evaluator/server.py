@@ -21,7 +21,7 @@ from podium_monitor.dashboard.routes import dashboard
 from podium_monitor.dashboard.sources import Sources
 from podium_monitor.evaluations.evaluating import Evaluations
 from podium_monitor.evaluations.findings import findings
-from podium_monitor.evaluations.reading import latest
+from podium_monitor.evaluations.reading import latest, outlined
 from podium_monitor.evaluator.app import application, face_for_people
 from podium_monitor.evaluator.figures_of import DeploymentFigures
 from podium_monitor.evaluator.looking import Looking
@@ -123,7 +123,7 @@ def _sources(store: Store, glances: Glances) -> Sources:
         found = reference_of(store, namespace, deployment, digest)
         return found.descriptor if found else None
 
-    return Sources(partial(latest, store), glances.of, partial(evidence_of, store), findings, card)
+    return Sources(partial(latest, store), partial(outlined, store), glances.of, partial(evidence_of, store), findings, card)
 
 
 @contextlib.asynccontextmanager

@@ -9,7 +9,7 @@ import msgspec
 from podium_crds.evidence import DeploymentEvidence, Finding
 from podium_crds.package import Descriptor
 from podium_evaluation.documents import Arm, DeploymentEvaluation
-from podium_monitor.dashboard.views.deployment import DeploymentPage, deployment_page
+from podium_monitor.dashboard.views.deployment import DeploymentPage, deployment_page, deployment_sections
 from podium_monitor.dashboard.views.version import version_page
 from podium_monitor.world import Watched, WatchedVersion
 from podium_pages import words
@@ -80,7 +80,7 @@ def health_report(known: Known, week: Week, now: datetime) -> Report:
         made_at=now,
         facts=[Fact("Champion", page.champion), *page.facts],
         sentences=[*_week_sentences(cut), *_state_sentences(page)],
-        sections=[*page.sections, _happenings(cut, week)],
+        sections=[*deployment_sections(known.watched, cut, known.evidence, "Day"), _happenings(cut, week)],
     )
 
 
@@ -89,9 +89,9 @@ def modelling_report(known: Known, version: WatchedVersion, card: Descriptor | N
     watched = known.watched
     page = version_page(watched.namespace, version, [watched], card)
     own = None if known.evaluation is None else _of_version(known.evaluation, version.name)
-    served = deployment_page(watched, own, known.evidence, known.findings, "Day") if own and own.arms else None
+    served = deployment_sections(watched, own, known.evidence, "Day") if own and own.arms else None
     kept = ("evidence", "performance", "segments", "drift", "fairness", "business", "quality")
-    validation = [one for one in served.sections if one.identity in kept] if served else [_not_served()]
+    validation = [one for one in served if one.identity in kept] if served else [_not_served()]
     uses = [f"{use.deployment}: {use.role}" for use in page.uses]
     return Report(
         title=f"{version.name}: modelling report",

@@ -39,7 +39,7 @@ class Levels:
 
     def step(self, psi: float) -> int:
         """0 to STEPS - 1."""
-        return sum(psi >= edge for edge in (self.warning / 2, self.warning, self.critical))
+        return (psi >= self.warning / 2) + (psi >= self.warning) + (psi >= self.critical)
 
 
 def heatmap(title: str, days: Sequence[Day], columns: Sequence[str], levels: Levels, note: str = "") -> Chart:
@@ -86,12 +86,13 @@ def _dates(days: Sequence[Day], width: float) -> Markup:
 def _shades(days: Sequence[Day], columns: Sequence[str], width: float, levels: Levels) -> Markup:
     cells: list[list[str]] = [[] for _ in range(STEPS)]
     inner = round(width - 1, 2)
+    lefts = [f"M{_LEFT + index * width:.1f}" for index in range(len(days))]
     for row, column in enumerate(columns):
-        for index, day in enumerate(days):
+        rest = f" {_TOP + row * _ROW}h{inner}v{_ROW - 1}h-{inner}z"
+        for left, day in zip(lefts, days, strict=True):
             drift = day.columns.get(column)
             if drift is not None and drift.psi is not None:
-                place = f"M{_LEFT + index * width:.1f} {_TOP + row * _ROW}h{inner}v{_ROW - 1}h-{inner}z"
-                cells[levels.step(drift.psi)].append(place)
+                cells[levels.step(drift.psi)].append(left + rest)
     drawn = ((step, found) for step, found in enumerate(cells) if found)
     return join(Markup('<path class="heat-{}" d="{}"/>').format(step, "".join(found)) for step, found in drawn)
 

@@ -1,7 +1,7 @@
 """Figures over time: lines with their intervals as bands, bounds as dashed rules, gaps where nothing can be said."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -18,7 +18,7 @@ from podium_pages.charts.frame import (
     Key,
     Scale,
     Table,
-    box,
+    hits,
     join,
     label,
     padded,
@@ -75,14 +75,15 @@ def over_time(
     start, end = (times[0].timestamp(), times[-1].timestamp()) if times else (0.0, 1.0)
     x = Scale(start, end, _LEFT + 8, WIDTH - _RIGHT - 8)
     y = Scale(low, high, _HEIGHT - _BOTTOM, _TOP)
+    across = {at: x.at(at.timestamp()) for at in times}
     told = _all_said(times, lines, unit)
     body = (
         value_axis(y, _LEFT, WIDTH - _RIGHT)
         + time_axis(times, x, _HEIGHT - 6)
         + join(_bound(bound, y) for bound in bounds)
-        + join(_band(line, x, y) for line in lines if line.band)
-        + join(_line(line, x, y) for line in lines)
-        + _hits(times, lines, told, x)
+        + join(_band(line, across, y) for line in lines if line.band)
+        + join(_line(line, across, y) for line in lines)
+        + _hits(lines, told, across)
     )
     says = _sentence(lines, unit)
     title = f"{title}, {unit}" if unit else title
@@ -139,52 +140,46 @@ def _bound(bound: Bound, y: Scale) -> Markup:
     return rule(_LEFT, at, WIDTH - _RIGHT, at, "bound") + label(_LEFT + 4, at - 4, bound.text, "bound-text")
 
 
-def _band(line: Line, x: Scale, y: Scale) -> Markup:
+def _band(line: Line, across: Mapping[datetime, float], y: Scale) -> Markup:
     drawn = []
     both = [point.low if point.high is not None else None for point in line.points]
     for run in _runs(both):
         points = [line.points[index] for index, _ in run]
-        upper = [(x.at(p.at.timestamp()), y.at(p.high)) for p in points if p.high is not None]
-        lower = [(x.at(p.at.timestamp()), y.at(p.low)) for p in points if p.low is not None]
+        upper = [(across[p.at], y.at(p.high)) for p in points if p.high is not None]
+        lower = [(across[p.at], y.at(p.low)) for p in points if p.low is not None]
         drawn.append(Markup('<path d="{}Z" class="band band-{}"/>').format(path(upper + lower[::-1]), line.style % LINES))
     return join(drawn)
 
 
-def _line(line: Line, x: Scale, y: Scale) -> Markup:
+def _line(line: Line, across: Mapping[datetime, float], y: Scale) -> Markup:
     style = f"line line-{line.style % LINES}"
     drawn = join(
-        _stretch([(x.at(line.points[index].at.timestamp()), y.at(value)) for index, value in run], style)
+        _stretch([(across[line.points[index].at], y.at(value)) for index, value in run], style)
         for run in _runs([point.value for point in line.points])
     )
     dots = len(line.points) <= _MOST_DOTS
-    return drawn + join(_mark(point, x, y, line.style) for point in line.points if dots or point.alert)
+    return drawn + join(_mark(point, across[point.at], y, line.style) for point in line.points if dots or point.alert)
 
 
-def _mark(point: Point, x: Scale, y: Scale, style: int) -> Markup:
+def _mark(point: Point, cx: float, y: Scale, style: int) -> Markup:
     if point.value is None:
         return Markup("")
-    cx, cy = x.at(point.at.timestamp()), y.at(point.value)
+    cy = y.at(point.value)
     if point.alert:
-        return Markup('<path d="M{:g} {:g}l5 9h-10z" class="alert-mark"/>').format(cx, cy - 6)
-    return Markup('<circle cx="{:g}" cy="{:g}" r="1.8" class="dot dot-{}"/>').format(cx, cy, style % LINES)
+        return Markup(f'<path d="M{cx:g} {cy - 6:g}l5 9h-10z" class="alert-mark"/>')  # noqa: S704  numbers, ours
+    return Markup(f'<circle cx="{cx:g}" cy="{cy:g}" r="1.8" class="dot dot-{style % LINES}"/>')  # noqa: S704  numbers, ours
 
 
-def _hits(times: Sequence[datetime], lines: Sequence[Line], said: Sequence[Sequence[str]], x: Scale) -> Markup:
+def _hits(lines: Sequence[Line], said: Sequence[Sequence[str]], across: Mapping[datetime, float]) -> Markup:
     """One invisible column per time that tells all lines' values."""
-    width = (WIDTH - _LEFT - _RIGHT) / max(len(times), 1)
-    return join(
-        box(
-            x.at(at.timestamp()) - width / 2,
-            _TOP,
-            width,
-            _HEIGHT - _TOP - _BOTTOM,
-            "hit",
-            " · ".join(
-                [words.window(at), *(f"{line.name} {text}" for line, text in zip(lines, texts, strict=True) if text)]
-            ),
-        )
-        for at, texts in zip(times, said, strict=True)
-    )
+    width = (WIDTH - _LEFT - _RIGHT) / max(len(across), 1)
+    names = [f" · {line.name} " for line in lines]
+    tips = [
+        words.window(at) + "".join([name + text for name, text in zip(names, texts, strict=True) if text])
+        for at, texts in zip(across, said, strict=True)
+    ]
+    places = [place - width / 2 for place in across.values()]
+    return hits(places, _TOP, width, _HEIGHT - _TOP - _BOTTOM, tips)
 
 
 def _all_said(times: Sequence[datetime], lines: Sequence[Line], unit: str) -> list[list[str]]:

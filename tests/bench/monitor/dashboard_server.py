@@ -18,7 +18,7 @@ from podium_monitor.dashboard.sources import Sources
 from podium_monitor.dashboard.views.glance import glance_of
 from podium_monitor.dashboard.views.overview import row
 from podium_monitor.evaluations.findings import findings
-from podium_monitor.evaluations.reading import latest
+from podium_monitor.evaluations.reading import latest, outlined
 from podium_monitor.lake.store import FolderStore
 from podium_monitor.manifests import Manifests
 from podium_monitor.sign_in.opening import reception
@@ -28,7 +28,9 @@ from podium_monitor.sign_in.visitors import Visitor
 
 def application(folder: Path) -> FastAPI:
     store, world, pages = FolderStore(folder / "lake"), Manifests(folder / "manifests"), Pages()
-    sources = Sources(partial(latest, store), Glances(store).of, lambda *_: None, findings, lambda *_: None)
+    sources = Sources(
+        partial(latest, store), partial(outlined, store), Glances(store).of, lambda *_: None, findings, lambda *_: None
+    )
     app = FastAPI()
     app.include_router(dashboard(reception(Open()), world, sources, NoReviews()))
 

@@ -18,7 +18,7 @@ from podium_monitor.dashboard.glances import Glances
 from podium_monitor.dashboard.routes import dashboard
 from podium_monitor.dashboard.sources import Sources
 from podium_monitor.evaluations.findings import findings
-from podium_monitor.evaluations.reading import latest
+from podium_monitor.evaluations.reading import latest, outlined
 from podium_monitor.references import reference_of
 from podium_monitor.sign_in.opening import reception
 from podium_monitor.sign_in.settings import Open
@@ -68,7 +68,8 @@ async def test_a_planted_unit_error_is_seen_on_every_part_of_the_page(tmp_path: 
         found = reference_of(lake.store, namespace, name, digest)
         return found.descriptor if found else None
 
-    sources = Sources(partial(latest, lake.store), glances.of, lambda *_: None, findings, card)  # type: ignore[arg-type]
+    read = partial(latest, lake.store), partial(outlined, lake.store)
+    sources = Sources(*read, glances.of, lambda *_: None, findings, card)  # type: ignore[arg-type]
     app = FastAPI()
     app.include_router(dashboard(reception(Open()), StillWorld([one]), sources, NoReviews()))
     async with served(app) as url, chromium() as tab:

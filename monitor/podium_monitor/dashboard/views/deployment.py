@@ -55,7 +55,6 @@ class DeploymentPage:
     tiles: Sequence[Tile]
     diagnosis: Sequence[str]
     findings: Sequence[tuple[Badge, str]]
-    sections: Sequence[Section]
     timeline: Sequence[Event]
     period: Period
     evaluated_at: datetime | None
@@ -68,9 +67,7 @@ def deployment_page(
     findings: Sequence[Finding],
     period: Period,
 ) -> DeploymentPage:
-    champion = champion_of(watched, evaluation)
-    shown = [(arm, arms.windows(arm, period)) for arm in arms.shown(watched, evaluation)]
-    seen = arms.windows(champion, period) if champion else []
+    """All but its sections. Outlines of days are enough."""
     glance = overview.row(watched, glance_of(watched, evaluation, findings) if evaluation else None, evidence)
     return DeploymentPage(
         namespace=watched.namespace,
@@ -83,21 +80,33 @@ def deployment_page(
         tiles=_tiles(glance),
         diagnosis=evaluation.diagnosis if evaluation else [],
         findings=[(_finding_badge(one), one.message) for one in findings if one.status == "True"],
-        sections=[
-            traffic(watched, evaluation, shown),
-            evidence_section(watched, evidence),
-            performance(watched, evaluation, shown),
-            segments(watched, champion),
-            drift(watched.spec.monitoring, champion, seen),
-            fairness(watched, champion, seen),
-            business(watched, shown),
-            quality(seen),
-            days(champion),
-        ],
         timeline=[_event(one) for one in evaluation.timeline] if evaluation else [],
         period=period,
         evaluated_at=evaluation.evaluated_at if evaluation else None,
     )
+
+
+def deployment_sections(
+    watched: Watched,
+    evaluation: DeploymentEvaluation | None,
+    evidence: DeploymentEvidence | None,
+    period: Period,
+) -> Sequence[Section]:
+    """One for each thing that is watched. It takes whole days."""
+    champion = champion_of(watched, evaluation)
+    shown = [(arm, arms.windows(arm, period)) for arm in arms.shown(watched, evaluation)]
+    seen = arms.windows(champion, period) if champion else []
+    return [
+        traffic(watched, evaluation, shown),
+        evidence_section(watched, evidence),
+        performance(watched, evaluation, shown),
+        segments(watched, champion),
+        drift(watched.spec.monitoring, champion, seen),
+        fairness(watched, champion, seen),
+        business(watched, shown),
+        quality(seen),
+        days(champion),
+    ]
 
 
 def _versions(watched: Watched, champion: str) -> list[str]:

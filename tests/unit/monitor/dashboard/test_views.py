@@ -1,5 +1,6 @@
 """What a page shows, from what is known: pure."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +13,7 @@ from podium_crds.evidence import Finding
 from podium_crds.v1alpha1.model_deployment import ModelDeploymentSpec
 from podium_monitor.dashboard.routes import query_of
 from podium_monitor.dashboard.views import arms
-from podium_monitor.dashboard.views.deployment import DeploymentPage, deployment_page
+from podium_monitor.dashboard.views.deployment import DeploymentPage, deployment_page, deployment_sections
 from podium_monitor.dashboard.views.glance import Glance, glance_of
 from podium_monitor.dashboard.views.health import gravest, health
 from podium_monitor.dashboard.views.overview import Row, ordered, row, selected
@@ -40,8 +41,12 @@ def glance(told: Story) -> Glance:
     return msgspec.json.decode(msgspec.json.encode(made), type=Glance)
 
 
-def section(shown: DeploymentPage, identity: str) -> Section:
-    return next(one for one in shown.sections if one.identity == identity)
+def sections(told: Story) -> Sequence[Section]:
+    return deployment_sections(watched(told), evaluation(told), evidence(told), "Day")
+
+
+def section(shown: Sequence[Section], identity: str) -> Section:
+    return next(one for one in shown if one.identity == identity)
 
 
 def with_spec(one: Watched, **changes: Any) -> Watched:
@@ -155,36 +160,36 @@ def test_what_is_not_understood_of_an_address_is_not_asked_for() -> None:
 
 
 def test_a_deployment_has_a_section_for_each_thing_that_is_watched() -> None:
-    shown = page(story())
-    assert [one.identity for one in shown.sections] == [
+    shown = sections(story())
+    assert [one.identity for one in shown] == [
         "traffic", "evidence", "performance", "segments", "drift", "fairness", "value", "quality", "days",
     ]  # fmt: skip
-    assert all(one.empty is None for one in shown.sections)
-    assert len({one.identity for one in shown.sections} | {"state", "diagnosis", "timeline"}) == 12
+    assert all(one.empty is None for one in shown)
+    assert len({one.identity for one in shown} | {"state", "diagnosis", "timeline"}) == 12
 
 
 def test_each_day_that_stood_out_is_told_and_how_far_importance_moved() -> None:
-    shown = page(story())
+    shown = sections(story())
     told = section(shown, "days")
     assert [part.title for part in told.parts[:2]] == ["2026-11-20", "2026-11-19"], "the newest first"
     assert len(told.parts) == 8
     assert any("61.3 times" in said for said in told.parts[-1].says)
     [moved] = [chart for part in section(shown, "drift").parts for chart in part.charts if "importance" in chart.title]
     assert len(moved.table.rows) == 20
-    calm = section(page(story(drifting=())), "days")
+    calm = section(sections(story(drifting=())), "days")
     assert calm.empty is not None
     assert calm.empty.says == "No day stood out."
 
 
 def test_estimates_carry_what_must_be_true_for_them() -> None:
-    assert "valid only if calibrated and without concept drift" in section(page(story()), "performance").caution
+    assert "valid only if calibrated and without concept drift" in section(sections(story()), "performance").caution
 
 
 def test_each_empty_section_says_what_to_do_about_it() -> None:
     told = story()
     one = with_spec(watched(told), monitoring={}, capture={"percent": 0}, challengers=[])
-    shown = deployment_page(one, None, None, [], "Day")
-    told_so = {each.identity: each.empty for each in shown.sections}
+    shown = deployment_sections(one, None, None, "Day")
+    told_so = {each.identity: each.empty for each in shown}
     assert all(told_so.values())
     assert "percent: 100" in told_so["traffic"].code  # type: ignore[union-attr]  # all are there
     assert "podium feedback" in told_so["performance"].code  # type: ignore[union-attr]
@@ -194,8 +199,8 @@ def test_each_empty_section_says_what_to_do_about_it() -> None:
 
 def test_the_manifests_that_empty_sections_propose_are_valid() -> None:
     one = with_spec(watched(story()), monitoring={}, capture={"percent": 0}, challengers=[])
-    shown = deployment_page(one, None, None, [], "Day")
-    proposed = [each.empty.code for each in shown.sections if each.empty and each.empty.code.startswith("spec:")]
+    shown = deployment_sections(one, None, None, "Day")
+    proposed = [each.empty.code for each in shown if each.empty and each.empty.code.startswith("spec:")]
     assert len(proposed) >= 5
     champion = {"champion": {"modelVersionRef": {"name": "churn-3"}}}
     for code in proposed:
@@ -219,7 +224,7 @@ def test_the_champion_of_now_leads_and_former_ones_keep_lines_of_their_own() -> 
 
 
 def test_a_broken_split_and_every_guardrail_are_told() -> None:
-    shown = section(page(story()), "evidence")
+    shown = section(sections(story()), "evidence")
     assert shown.parts[1].says[-1].startswith("The split is as planned: champion 18,122 of 18,090")
     table = shown.parts[0].table
     assert table is not None
@@ -242,7 +247,7 @@ def test_a_version_shows_its_card_its_checks_and_where_it_is_used() -> None:
 def test_hours_whose_labels_have_not_come_show_estimates_and_no_empty_chart() -> None:
     told = story()
     one, found_evaluation = watched(told), evaluation(told)
-    shown = section(deployment_page(one, found_evaluation, None, [], "Hour"), "performance")
+    shown = section(deployment_sections(one, found_evaluation, None, "Hour"), "performance")
     assert shown.empty is not None
     assert shown.empty.code == "", "labels do come: nobody has to be told how to send them"
     assert [chart.title for chart in shown.parts[0].charts] == ["AUC", "Accuracy"]

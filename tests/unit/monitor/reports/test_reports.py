@@ -11,7 +11,7 @@ import pypdfium2
 import pytest
 
 from dashboard_fixtures import HOSTILE, NOW, Story, card, evaluation, evidence, findings, watched
-from podium_evaluation.documents import DeploymentEvaluation, outline
+from podium_evaluation.documents import DeploymentEvaluation, with_outlines
 from podium_monitor.lake.store import FolderStore
 from podium_monitor.reports.report import Known, Week, health_report, modelling_report, week_named, week_of
 from podium_monitor.reports.scheduled import SETTLING, WeeklyReports
@@ -127,8 +127,7 @@ def test_a_week_is_reported_once_when_it_is_over_and_settled(tmp_path: Path) -> 
 def outlined(found: Known) -> Known:
     """As the rounds know a deployment."""
     assert found.evaluation is not None
-    arms = [msgspec.structs.replace(arm, days=[outline(day) for day in arm.days]) for arm in found.evaluation.arms]
-    return replace(found, evaluation=msgspec.structs.replace(found.evaluation, arms=arms))
+    return replace(found, evaluation=with_outlines(found.evaluation))
 
 
 def whole(_namespace: str, _name: str) -> DeploymentEvaluation | None:

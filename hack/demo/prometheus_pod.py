@@ -32,12 +32,13 @@ class Images:
 def manifests(images: Images, config: Manifest, rules: Manifest) -> list[Manifest]:
     """Of its own namespace, which comes first."""
     labels = {"pod-security.kubernetes.io/enforce": "restricted"}
-    written = scraping.told_by_http(config, discovery.PORT) if images.python else config
     files = {
-        "prometheus.yml": yaml.safe_dump(written, sort_keys=False),
+        "prometheus.yml": yaml.safe_dump(config, sort_keys=False),
         "rules.yml": yaml.safe_dump(rules, sort_keys=False),
-        "discovery.py": Path(discovery.__file__).read_text(encoding="utf-8"),
     }
+    if images.python:
+        files["prometheus.yml"] = yaml.safe_dump(scraping.told_by_http(config, discovery.PORT), sort_keys=False)
+        files["discovery.py"] = Path(discovery.__file__).read_text(encoding="utf-8")
     return [
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": PLACE, "labels": labels}},
         {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": _metadata()},

@@ -133,6 +133,13 @@ def test_without_discovery_of_its_own_it_asks_its_neighbour_for_the_same_targets
     assert [job["relabel_configs"] for job in jobs] == relabelled
 
 
+def test_the_public_image_discovers_by_itself() -> None:
+    found = {one["kind"]: one for one in manifests(Images("prom/prometheus:1"), CONFIG, scraping.rules([RULES]))}
+    assert yaml.safe_load(found["ConfigMap"]["data"]["prometheus.yml"]) == CONFIG
+    [container] = found["Deployment"]["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == "prom/prometheus:1"
+
+
 def test_its_pod_passes_the_restricted_standard_and_is_bounded() -> None:
     [deployment] = of_kind("Deployment")
     pod = deployment["spec"]["template"]["spec"]

@@ -2,6 +2,7 @@
 
 An image here is one compressed layer, made once and kept in the cache, and a small configuration. Four exist: the pause
 image, CoreDNS and metrics-server (each a static program alone) and a base image with Python for images that are built.
+A fifth is made when it is asked for: prometheus.py.
 """
 
 import gzip

@@ -9,7 +9,6 @@ last one, and with it the reference is whole.
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from pydantic import ValidationError
 
 from podium_crds.package import DESCRIPTOR_FILE, PROFILE_FILE, REFERENCE_FILE, Descriptor
 from podium_crds.profile import Profile
+from podium_monitor.budgeted import Budgeted
 from podium_monitor.lake.store import Store
 from podium_monitor.lenient import first_error, without_unknown_fields
 
@@ -30,7 +30,10 @@ _MAX_ROWS = 100_000
 _MAX_COLUMNS = 10_000
 _MAX_UNPACKED_BYTES = 128 * 1024 * 1024
 """10,000 rows of 1,500 numbers."""
-_KEPT = 64
+_REMEMBERED_BYTES = 32 * 1024 * 1024
+"""Where nobody says otherwise."""
+_BYTES_OF_BYTE = 8
+"""Of memory, for each of a file: objects are larger than their text. Measured: 7."""
 _MAX_DEPTH = 50
 _MAX_DIGITS = 100
 _BEGIN_NUMBERS = frozenset("+-.0123456789")
@@ -61,21 +64,40 @@ class Reference:
 def reference_of(store: Store, namespace: str, deployment: str, digest: str) -> Reference | None:
     """None: no pod has brought it whole yet. Blocking; read once, then remembered. Raises OSError."""
     try:
-        known: Any = store  # mypy does not see that a Protocol's objects have a hash
-        descriptor, profile, has_table = _documents(known, namespace, deployment, digest)
+        found = _documents(store, namespace, deployment, digest)
         path = f"{folder_of_reference(namespace, deployment, digest)}/{REFERENCE_FILE}"
-        return Reference(descriptor, profile, store.local(path) if has_table else None)
+        return Reference(found.descriptor, found.profile, store.local(path) if found.has_table else None)
     except FileNotFoundError:
         return None
 
 
-@lru_cache(maxsize=_KEPT)
-def _documents(store: Store, namespace: str, deployment: str, digest: str) -> tuple[Descriptor, Profile | None, bool]:
+@dataclass(frozen=True)
+class _Documents:
+    descriptor: Descriptor
+    profile: Profile | None
+    has_table: bool
+
+
+_REMEMBERED: Budgeted[tuple[Store, str, str, str], _Documents] = Budgeted(_REMEMBERED_BYTES)
+
+
+def remember_at_most(most_bytes: int) -> None:
+    """Of descriptors and profiles, together, in this process."""
+    _REMEMBERED.limit(most_bytes)
+
+
+def _documents(store: Store, namespace: str, deployment: str, digest: str) -> _Documents:
+    """Raises FileNotFoundError."""
+    key = store, namespace, deployment, digest
+    if (known := _REMEMBERED.get(key)) is not None:
+        return known
     folder = folder_of_reference(namespace, deployment, digest)
-    descriptor = _descriptor(store.read(f"{folder}/{DESCRIPTOR_FILE}"))
+    described = store.read(f"{folder}/{DESCRIPTOR_FILE}")
     names = {entry.path.rpartition("/")[2] for entry in store.list(folder)}
-    profile = _profile(store.read(f"{folder}/{PROFILE_FILE}")) if PROFILE_FILE in names else None
-    return descriptor, profile, REFERENCE_FILE in names
+    profiled = store.read(f"{folder}/{PROFILE_FILE}") if PROFILE_FILE in names else b""
+    found = _Documents(_descriptor(described), _profile(profiled) if profiled else None, REFERENCE_FILE in names)
+    _REMEMBERED.put(key, found, _BYTES_OF_BYTE * (len(described) + len(profiled)))
+    return found
 
 
 def folder_of_reference(namespace: str, deployment: str, digest: str) -> str:

@@ -4,8 +4,6 @@ Kept by what it is made of, so a change of anything makes it anew. At most so ma
 """
 
 import hashlib
-import threading
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,6 +13,7 @@ from markupsafe import Markup
 
 from podium_crds.evidence import DeploymentEvidence
 from podium_evaluation.documents import DeploymentEvaluation, Period
+from podium_monitor.budgeted import Budgeted
 from podium_monitor.world import Watched
 
 MOST_BYTES = 32 * 1024 * 1024
@@ -51,31 +50,14 @@ class KeptSections:
     """For several threads."""
 
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:
-        self._most_bytes = most_bytes
-        self._kept: OrderedDict[tuple[str, str, Period], tuple[Key, Sections]] = OrderedDict()
-        self._bytes = 0
-        self._lock = threading.Lock()
+        self._kept: Budgeted[tuple[str, str, Period], tuple[Key, Sections]] = Budgeted(most_bytes)
 
     def of(self, key: Key, make: Callable[[], tuple[Key, Sections]]) -> Sections:
-        """Those of `key`, made if they are not there. What is made may be newer than what was asked for: it says its key."""
-        with self._lock:
-            if (found := self._kept.get(key[:3])) is not None and found[0] == key:
-                self._kept.move_to_end(key[:3])
-                return found[1]
-        made_key, made = make()
-        with self._lock:
-            self._put(made_key, made)
-        return made
-
-    def _put(self, key: Key, made: Sections) -> None:
-        """One page per deployment and period: the older is of no use."""
-        if (old := self._kept.pop(key[:3], None)) is not None:
-            self._bytes -= _size(old[1])
-        self._kept[key[:3]] = (key, made)
-        self._bytes += _size(made)
-        while self._bytes > self._most_bytes:
-            self._bytes -= _size(self._kept.popitem(last=False)[1][1])
-
-
-def _size(made: Sections) -> int:
-    return 2 * len(made.markup)  # two bytes a character: it has dashes and signs beyond Latin-1
+        """Those of `key`, made if they are not there. What is made may be newer than what was asked for: it says its key.
+        Of a deployment and a period the newest alone is kept."""
+        found = self._kept.get(key[:3])
+        if found is not None and found[0] == key:
+            return found[1]
+        made = make()
+        self._kept.put(key[:3], made, 2 * len(made[1].markup))  # a character has two bytes: there are dashes and signs
+        return made[1]

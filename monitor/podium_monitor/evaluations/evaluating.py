@@ -29,6 +29,7 @@ from podium_monitor.world import Watched
 
 _BYTES_OF_KEY = 64
 """While labels are matched with it: its hash among others, sorted, and its hour."""
+REFERENCE_BYTES = 256 * 1024 * 1024
 _SECONDS = 60.0
 """Of reading hours for one deployment in one round: others get their turn."""
 _SAY_AGAIN_SECONDS = 300.0
@@ -44,15 +45,17 @@ class Evaluations:
         days: int,
         threads: int,
         memory_bytes: int,
+        reference_bytes: int = REFERENCE_BYTES,
         evidence_of: Callable[[str, str], DeploymentEvidence | None] = lambda _namespace, _name: None,
     ) -> None:
-        """`evidence_of` is asked for verdicts, by namespace and name: they stand in the timeline."""
+        """`memory_bytes`: of join keys; `reference_bytes`: of what versions are measured by, remembered from round to round.
+        `evidence_of` is asked for verdicts, by namespace and name: they stand in the timeline."""
         self._store, self._days, self._evidence_of = store, days, evidence_of
         self.stopping: Callable[[], bool] = lambda: False
         """Asked between two hours."""
         self._pool = ThreadPoolExecutor(threads, "counting")
         self._most_keys = memory_bytes // _BYTES_OF_KEY
-        self._measuring = Measuring(store)
+        self._measuring = Measuring(store, reference_bytes)
         self._listed: set[tuple[str, str]] = set()
         """Deployments of which all dates were listed since the process began: who knows what happened before."""
 

@@ -36,7 +36,7 @@ from podium_monitor.lake.store import Store
 from podium_monitor.listening import LISTENING
 from podium_monitor.manifests import Manifests
 from podium_monitor.notifications.notifier import Notifier
-from podium_monitor.references import reference_of
+from podium_monitor.references import reference_of, remember_at_most
 from podium_monitor.reports import routes as reports
 from podium_monitor.reports.scheduled import WeeklyReports
 from podium_monitor.sign_in.listener import mutual_tls
@@ -49,6 +49,9 @@ logger = logging.getLogger(__name__)
 
 _KINDS = 2
 """Streams of the world, in each namespace."""
+
+_OF_DOCUMENTS = 8
+"""This part of what references may take is for their documents, the rest for what is measured by them."""
 
 
 def serve(settings: EvaluatorSettings, lake: LakeSettings, sign_in: SignInSettings) -> None:
@@ -70,7 +73,11 @@ async def _run(settings: EvaluatorSettings, lake: LakeSettings, sign_in: SignInS
         metrics.follow(world)
         glances = Glances(store)
         sources = _sources(store, glances)
-        evaluations = Evaluations(store, settings.days, settings.threads, settings.memory_bytes, sources.evidence)
+        remember_at_most(settings.reference_bytes // _OF_DOCUMENTS)
+        of_measures = settings.reference_bytes - settings.reference_bytes // _OF_DOCUMENTS
+        evaluations = Evaluations(
+            store, settings.days, settings.threads, settings.memory_bytes, of_measures, sources.evidence
+        )
         stack.callback(evaluations.close)
         notifier = Notifier(store, settings.receivers, settings.pages, metrics.notified)
         figures = DeploymentFigures(world)

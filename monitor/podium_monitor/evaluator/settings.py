@@ -31,6 +31,8 @@ class EvaluatorSettings:
     """That read an hour and count its rows."""
     memory_bytes: int = 512 * 1024 * 1024
     """What join keys of hours may hold while labels are matched with them."""
+    reference_bytes: int = 256 * 1024 * 1024
+    """What is remembered of versions' references from round to round: a megabyte for 30 columns."""
     receivers: tuple[Receiver, ...] = ()
     """Who is told of findings and decisions."""
     pages: str = ""
@@ -42,6 +44,7 @@ def evaluator_settings_from(environment: Mapping[str, str]) -> EvaluatorSettings
     manifests = environment.get("PODIUM_MANIFESTS_DIR")
     if manifests and not Path(manifests).is_dir():
         raise InvalidSettings(f"PODIUM_MANIFESTS_DIR is {manifests!r}, must be a folder of YAML files")
+    memory = _whole(environment, "PODIUM_EVALUATION_MEMORY_MEBIBYTES", 512, _MANY)
     return EvaluatorSettings(
         collector_key=key_in(Path(required(environment, "PODIUM_COLLECTOR_KEY_FILE"))),
         port=_whole(environment, "PODIUM_MONITOR_PORT", MONITOR_PORT, 65_535),
@@ -51,7 +54,8 @@ def evaluator_settings_from(environment: Mapping[str, str]) -> EvaluatorSettings
         round_seconds=float(_whole(environment, "PODIUM_EVALUATION_SECONDS", 30, _MANY)),
         days=_whole(environment, "PODIUM_EVALUATION_DAYS", 90, 3660),
         threads=_whole(environment, "PODIUM_EVALUATION_THREADS", min(2, os.cpu_count() or 1), 64),
-        memory_bytes=_whole(environment, "PODIUM_EVALUATION_MEMORY_MEBIBYTES", 512, _MANY) * 1024 * 1024,
+        memory_bytes=memory * 1024 * 1024,
+        reference_bytes=_whole(environment, "PODIUM_REFERENCE_MEMORY_MEBIBYTES", max(1, memory // 2), _MANY) * 1024 * 1024,
         receivers=_receivers(environment),
         pages=environment.get("PODIUM_DASHBOARD_URL", ""),
     )

@@ -63,7 +63,7 @@ async def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
 
 @asynccontextmanager
 async def scripted_cluster(
-    folder: Path, answer: Answer, fence: Callable[[], None] = lambda: None, timeout_seconds: float = 5.0
+    folder: Path, answer: Answer, fence: Callable[[], None] = lambda: None, timeout_seconds: float = 60.0
 ) -> AsyncIterator[tuple[Cluster, ScriptedApi, Metrics]]:
     """A Cluster that speaks to a server which answers as scripted."""
     api, metrics = ScriptedApi(answer), Metrics()

@@ -4,7 +4,7 @@ import asyncio
 import struct
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ class RpcSite:
     async def call(self, method: str, request: Any, answer: Any, service: str = INFERENCE, **options: Any) -> Any:
         """One call with a single message each way."""
         call = self.channel.unary_unary(f"/{service}/{method}", type(request).SerializeToString, answer.FromString)
-        return await call(request, timeout=10, **options)
+        return await call(request, timeout=60, **options)
 
     async def infer(self, request: wire.ModelInferRequest, **options: Any) -> wire.ModelInferResponse:
         answer: wire.ModelInferResponse = await self.call("ModelInfer", request, wire.ModelInferResponse, **options)
@@ -55,11 +55,15 @@ async def rpc_site(
     *,
     gate: Gate | None = None,
     repository: Repository = IN_A_CLUSTER,
+    frames_per_second: int | None = None,
     **changes: Any,
 ) -> AsyncIterator[RpcSite]:
+    """`frames_per_second`: fewer than usual, where a slow machine needs many seconds for more than are allowed."""
     async with site(folder, settings, **changes) as behind:
         calls = PublicCalls({"churn": behind.state}, behind.metrics)
         server = RpcServer(calls, gate or Gate.open_to_all(), behind.public.lane.settings, repository=repository)
+        if frames_per_second is not None:
+            server.limits = replace(server.limits, frames_per_second=frames_per_second)
         await server.start("127.0.0.1", 0)
         try:
             async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}", options=CHANNEL) as channel:
@@ -176,7 +180,7 @@ class Http2Client:
                 return fields, content
 
     async def closed(self) -> bool:
-        """Reads on until the server closes. False: it does not within 10 s."""
+        """Reads on until the server closes. False: it says nothing for a minute."""
         try:
             while True:
                 await self.next()

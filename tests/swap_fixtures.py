@@ -206,6 +206,12 @@ class Pod:
         assert status == 200, body
         return ControlStatus.model_validate(body)
 
+    async def preparation_of(self, to: Plan) -> ControlStatus:
+        """The status once it has an outcome. A Prepare is answered after 5 s even if it has none, and is sent again."""
+        while (status := await self.status_after(prepare(to))).preparing is not None:
+            pass
+        return status
+
     def url(self, path: str) -> str:
         return f"http://{self.address}:{self.port}{path}"
 
@@ -259,7 +265,7 @@ class Pods:
         return list(await asyncio.gather(*(pod.status_after(message) for pod in self.running.values())))
 
     async def swap_to(self, to: Plan) -> list[ControlStatus]:
-        for status in await self.all(prepare(to)):
+        for status in await asyncio.gather(*(pod.preparation_of(to) for pod in self.running.values())):
             assert status.prepared is not None, status
             assert status.prepared.epoch == to.epoch
         return await self.all(Commit(plan=to))

@@ -19,7 +19,8 @@ from serving_fixtures import make_package
 from serving_lane_fixtures import infer_body
 from serving_process_fixtures import TOKEN, Process, serving
 from shipped import shipped
-from swap_fixtures import KEY, FakeRegistry, eventually, plan, prepare
+from swap_fixtures import KEY, FakeRegistry, eventually, plan
+from workers_fixtures import prepared
 
 pytestmark = pytest.mark.process
 
@@ -64,12 +65,11 @@ async def test_a_pod_starts_from_its_record_swaps_under_load_and_drains_on_sigte
         (tmp_path / "record").mkdir()
         (tmp_path / "record" / "commit.json").write_text(KEY.sign(Commit(plan=first)).model_dump_json())
         async with serving(tmp_path, registry) as pod:
-            await eventually(pod.ready, 30)
+            await eventually(pod.ready)
             names = [first.champion.version.name, second.champion.version.name]
             async with Load(pod.url("/v2/models/churn/infer")).running() as load:
                 await eventually(lambda: len(load.seen) > 50)
-                status = await pod.send(prepare(second))
-                assert status.prepared is not None, status
+                await eventually(lambda: prepared(pod, second))
                 assert {version for version, _ in load.seen} == {names[0]}
                 status = await pod.send(Commit(plan=second))
                 assert status.committed is not None
@@ -97,7 +97,7 @@ async def test_a_pod_starts_from_its_record_swaps_under_load_and_drains_on_sigte
                 assert 'podium_build_info{compiled="true",' in text
 
             pod.process.send_signal(signal.SIGTERM)
-            assert await asyncio.wait_for(pod.process.wait(), 15) == 0
+            assert await asyncio.wait_for(pod.process.wait(), 60) == 0
 
 
 async def test_while_it_drains_clients_that_keep_their_connections_lose_nothing(tmp_path: Path) -> None:
@@ -105,8 +105,8 @@ async def test_while_it_drains_clients_that_keep_their_connections_lose_nothing(
         only = plan(1, digest=registry.add_made(tmp_path / "one", weights=[1, 1]), uri=registry.uri)
         (tmp_path / "record").mkdir()
         (tmp_path / "record" / "commit.json").write_text(KEY.sign(Commit(plan=only)).model_dump_json())
-        async with serving(tmp_path, registry, PODIUM_DRAIN_SECONDS="3") as pod:
-            await eventually(pod.ready, 30)
+        async with serving(tmp_path, registry, PODIUM_DRAIN_SECONDS="8") as pod:
+            await eventually(pod.ready)
             async with Load(pod.url("/v2/models/churn/infer")).running() as load:
                 await eventually(lambda: len(load.seen) > 50)
                 pod.process.send_signal(signal.SIGTERM)
@@ -115,7 +115,7 @@ async def test_while_it_drains_clients_that_keep_their_connections_lose_nothing(
                 many = len(load.seen) + 50
                 await eventually(lambda: len(load.seen) > many)
             assert load.failed == []
-            assert await asyncio.wait_for(pod.process.wait(), 15) == 0
+            assert await asyncio.wait_for(pod.process.wait(), 60) == 0
 
 
 async def _leaves(pod: Process) -> bool:
@@ -124,10 +124,10 @@ async def _leaves(pod: Process) -> bool:
 
 async def test_a_pod_without_a_plan_is_alive_and_not_ready(tmp_path: Path) -> None:
     async with FakeRegistry().running() as registry, serving(tmp_path, registry) as pod:
-        await eventually(pod.answers, 30)
+        await eventually(pod.answers)
         assert not await pod.ready()
         pod.process.send_signal(signal.SIGTERM)
-        assert await asyncio.wait_for(pod.process.wait(), 15) == 0
+        assert await asyncio.wait_for(pod.process.wait(), 60) == 0
 
 
 async def test_a_pod_that_lacks_its_environment_says_what_and_ends() -> None:
@@ -159,7 +159,7 @@ async def test_one_command_serves_a_package_on_a_laptop(tmp_path: Path) -> None:
     )
     try:
         assert process.stdout is not None
-        lines = [(await asyncio.wait_for(process.stdout.readline(), 30)).decode() for _ in range(3)]
+        lines = [(await asyncio.wait_for(process.stdout.readline(), 60)).decode() for _ in range(3)]
         assert lines[1:] == [
             f"URL    http://127.0.0.1:{port}/v2/models/sum/infer\n",
             f"Docs   http://127.0.0.1:{port}/docs\n",
@@ -174,7 +174,7 @@ async def test_one_command_serves_a_package_on_a_laptop(tmp_path: Path) -> None:
             x0, x1 = (tensor["data"][0] for tensor in example["inputs"])
             assert answer["outputs"][0]["data"] == [2 * x0 + 3 * x1]
         process.send_signal(signal.SIGINT)
-        assert await asyncio.wait_for(process.wait(), 15) == 0
+        assert await asyncio.wait_for(process.wait(), 60) == 0
     finally:
         with contextlib.suppress(ProcessLookupError):
             process.kill()

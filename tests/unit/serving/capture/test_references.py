@@ -28,7 +28,7 @@ from traffic_fixtures import until
 
 pytestmark = pytest.mark.process
 
-QUICK = ReferenceLimits(first_pause_seconds=0.01, longest_pause_seconds=0.05, silent_seconds=5.0)
+QUICK = ReferenceLimits(first_pause_seconds=0.01, longest_pause_seconds=0.05, silent_seconds=60.0)
 DIGEST = "sha256:" + "1" * 64
 FILES = {DESCRIPTOR_FILE: b"name: churn\n", PROFILE_FILE: b'{"rows": 1}', REFERENCE_FILE: b"PAR1" * 200_000}
 
@@ -226,7 +226,7 @@ async def test_the_real_collector_takes_it(tmp_path: Path, collector: CollectorP
     capture = PlannedCapture(percent=100, url=f"{collector.url}/v1/events")
     references.served(plan(1, digest=digest, capture=capture))
     kept = collector.lake / f"references/namespace=shop/deployment=churn/digest={digest.replace(':', '-')}"
-    await until(lambda: (kept / DESCRIPTOR_FILE).is_file(), 10)
+    await until(lambda: (kept / DESCRIPTOR_FILE).is_file(), 60)
     await references.close()
     for name in FILES:
         assert (kept / name).read_bytes() == (tmp_path / "package" / name).read_bytes()

@@ -61,7 +61,7 @@ async def door() -> AsyncIterator[Door]:
 
 
 async def body_of(client: Client, url: str, body: bytes = b"") -> bytes:
-    async with client.ask("POST" if body else "GET", url, body=body, silent_seconds=5) as reply:
+    async with client.ask("POST" if body else "GET", url, body=body, silent_seconds=60) as reply:
         assert reply.status == 200
         return await reply.read(100)
 
@@ -75,7 +75,7 @@ async def test_a_connection_answers_one_after_the_other(door: Door) -> None:
 async def test_a_head_without_end_is_cut_off(door: Door, head: bytes) -> None:
     reader, writer = await asyncio.open_connection(PORT_HOST, door.port)
     writer.write(head)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         with contextlib.suppress(ConnectionError):  # or the end of the connection
             assert await reader.read() == b""
     writer.transport.abort()
@@ -111,7 +111,7 @@ async def test_what_takes_too_long_is_cut_off_when_the_port_closes(door: Door, m
         await door.asked.wait()
         began = time.monotonic()
         await door.close()
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 30
         with pytest.raises(ConnectionError):
             await answer
 
@@ -123,7 +123,7 @@ async def test_a_head_that_does_not_come_ends_the_connection(
     monkeypatch.setattr(listening, "HEAD_SECONDS", 0.2)
     reader, writer = await asyncio.open_connection(PORT_HOST, door.port)
     writer.write(begins)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         with contextlib.suppress(ConnectionError):
             assert await reader.read() == b""
     writer.close()
@@ -140,7 +140,7 @@ async def test_one_address_has_so_many_connections_and_leaves_room_for_others(
         reader, writer = await asyncio.open_connection(PORT_HOST, door.port, local_addr=(source, 0))
         others.append(writer)
         writer.write(b"GET / HTTP/1.1\r\nhost: pod\r\n\r\n")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             with contextlib.suppress(ConnectionError):
                 return (await reader.readline()).startswith(b"HTTP/1.1 200")
         return False
@@ -153,7 +153,7 @@ async def test_one_address_has_so_many_connections_and_leaves_room_for_others(
         with contextlib.suppress(ConnectionError):
             await writer.wait_closed()
     again: list[asyncio.StreamWriter] = []
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not await answered("127.0.0.90", again):  # noqa: ASYNC110  the port counts them off
             await asyncio.sleep(0.01)
     for writer in again:

@@ -10,7 +10,7 @@ from podium_crds.plan import Commit
 from podium_serving.fetch.peers import Peers, PeersUnknown
 from podium_serving.model.package import read_package
 from podium_serving.web.client import Client
-from swap_fixtures import KEY, TOKEN, FakeRegistry, Pods, eventually, plan, pods, prepare
+from swap_fixtures import KEY, TOKEN, FakeRegistry, Pods, eventually, plan, pods
 
 pytestmark = pytest.mark.process
 
@@ -95,14 +95,14 @@ async def test_a_resolver_that_hangs_is_asked_once(client: Client, group: Pods, 
 async def test_a_peer_with_wrong_bytes_is_passed_over(registry: FakeRegistry, group: Pods, tmp_path: Path) -> None:
     first = plan(1, digest=registry.add_made(tmp_path / "p1"), uri=registry.uri)
     liar = await group.start("127.0.0.41")
-    await liar.status_after(prepare(first))
+    await liar.preparation_of(first)
     cache = liar.hot_swap.packages.cache
     for name in ("model.onnx", "manifest.json"):
         path = cache.package(first.champion.version.digest) / name
         path.chmod(0o644)
         path.write_bytes(b"wrong")
     other = await group.start("127.0.0.42")
-    status = await other.status_after(prepare(first))
+    status = await other.preparation_of(first)
     assert status.prepared is not None
     folder = other.hot_swap.packages.cache.package(first.champion.version.digest)
     assert read_package(folder).digest == first.champion.version.digest
@@ -114,11 +114,11 @@ async def test_when_the_registry_fails_every_peer_is_asked(
     monkeypatch.setattr("podium_serving.fetch.sources.PEERS_FIRST", 0)
     first = plan(1, digest=registry.add_made(tmp_path / "p1"), uri=registry.uri)
     holder = await group.start("127.0.0.41")
-    await holder.status_after(prepare(first))
+    await holder.preparation_of(first)
     registry.manifests.clear()
     registry.blobs.clear()
     other = await group.start("127.0.0.42")
-    assert (await other.status_after(prepare(first))).prepared is not None
+    assert (await other.preparation_of(first)).prepared is not None
 
 
 async def test_a_pod_among_starting_ones_begins_at_once(registry: FakeRegistry, group: Pods, tmp_path: Path) -> None:
@@ -127,6 +127,6 @@ async def test_a_pod_among_starting_ones_begins_at_once(registry: FakeRegistry, 
     pod = await group.start("127.0.0.41")
     group.running["127.0.0.42"] = pod  # A name that resolves to an address where nobody listens yet.
     try:
-        await eventually(lambda: pod.epoch == 1, seconds=3.0)
+        await eventually(lambda: pod.epoch == 1)
     finally:
         del group.running["127.0.0.42"]

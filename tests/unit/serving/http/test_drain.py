@@ -37,7 +37,7 @@ async def test_stopping_closes_the_quiet_and_waits_for_the_open(tmp_path: Path) 
             await busy.send(infer_request(infer_body(1, 1)))
             await until(lambda: here.public.lane.open_requests == 1)
             here.state.draining = True
-            stopping = asyncio.create_task(here.public.stop(10))
+            stopping = asyncio.create_task(here.public.stop(60))
             assert await quiet.closed()
             assert await used.closed()
             with pytest.raises(ConnectionRefusedError):
@@ -50,7 +50,7 @@ async def test_stopping_closes_the_quiet_and_waits_for_the_open(tmp_path: Path) 
 
 
 async def test_half_sent_and_unread_requests_cannot_hold_it_up(tmp_path: Path) -> None:
-    async with site(tmp_path, body_timeout_seconds=0.3) as here:
+    async with site(tmp_path, body_timeout_seconds=1.0) as here:
         await here.serve("3")
         async with client(here.public) as half_head, client(here.public) as half_body:
             await half_head.send(b"POST /v2/models/churn/infer HTTP/1.1\r\nhos")
@@ -73,7 +73,7 @@ async def test_what_is_open_at_the_limit_is_cut_off(tmp_path: Path, caplog: pyte
             await until(lambda: serving.open_requests == 1)
             started = time.monotonic()
             await here.public.stop(0.2)
-            assert 0.15 < time.monotonic() - started < 8
+            assert 0.15 < time.monotonic() - started < 30
             with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
                 await connection.reply()
         assert "1 connections are cut off after 0.2 s of draining" in caplog.text
@@ -88,13 +88,17 @@ async def test_a_client_that_does_not_read_its_answers_is_cut_off_in_time(tmp_pa
             # More than the sockets' buffers hold: 4 MB of pages.
             connection.writer.write(b"GET /docs HTTP/1.1\r\nhost: t\r\n\r\n" * 1000)
             await until(lambda: here.public.connections == 1)
-            await until(lambda: here.public.connections == 0, seconds=20)
+            await until(lambda: here.public.connections == 0)
 
 
 async def test_a_connection_that_cannot_be_swept_is_cut_off_and_the_others_still_are_swept(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with site(tmp_path) as here, client(here.public) as broken, client(here.public) as other:
+    async with (
+        site(tmp_path, body_timeout_seconds=1.0) as here,
+        client(here.public) as broken,
+        client(here.public) as other,
+    ):
         await here.serve("3", weights=[1, 1])
         await broken.ask(infer_request(infer_body(1, 1)))
         (connection,) = [one for one in here.public._uvicorn.connections if getattr(one, "cycle", None) is not None]

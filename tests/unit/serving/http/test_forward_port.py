@@ -21,7 +21,7 @@ async def test_the_forward_port_answers_from_its_own_model_and_says_how_long_it_
             reply = await _forwarded(
                 connection,
                 authorization=f"Bearer {TOKEN}",
-                podium_deadline_milliseconds="500",
+                podium_deadline_milliseconds="60000",
                 podium_request_id="outer",
                 podium_arm="neural-net",
                 podium_mirror="1",

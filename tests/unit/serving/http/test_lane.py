@@ -89,7 +89,7 @@ async def test_interleaved_clients_never_get_each_others_answers(tmp_path: Path)
 
 
 async def test_a_request_is_answered_by_the_plan_that_was_current_at_its_head(tmp_path: Path) -> None:
-    async with site(tmp_path, body_timeout_seconds=5.0) as here:
+    async with site(tmp_path) as here:
         old = await here.serve("3", epoch=1, weights=[1, 1])
         content = infer_request(infer_body(1, 2))
         head = content.index(b"\r\n\r\n") + 4
@@ -154,9 +154,9 @@ async def test_a_late_answer_is_504_and_the_client_may_ask_for_less_time(tmp_pat
     async with site(tmp_path) as here:
         await here.serve("3", timeout_milliseconds=60_000)
         async with client(here.public) as connection:
-            assert (await connection.ask(infer_request(infer_body(1, 1), podium_timeout_milliseconds="50"))).status == 200
+            assert (await connection.ask(infer_request(infer_body(1, 1), podium_timeout_milliseconds="20000"))).status == 200
             asked = here.responder.asked[0]
-            assert 0.04 < asked.deadline - asked.admitted_at < 1
+            assert 0 < asked.deadline - asked.admitted_at < 21
             asked_for = await connection.ask(infer_request(infer_body(1, 1), podium_timeout_milliseconds="soon"))
             assert asked_for.error == "Podium-Timeout-Milliseconds is 'soon', must be a positive integer"
             here.responder.held = asyncio.Event()

@@ -52,7 +52,7 @@ async def test_a_body_beyond_the_limit_is_refused_before_it_is_whole(announced: 
 
 
 async def test_many_large_bodies_together_are_refused_as_overload(tmp_path: Path) -> None:
-    async with site(tmp_path, max_buffered_bytes=1500, body_timeout_seconds=5.0) as here:
+    async with site(tmp_path, max_buffered_bytes=1500) as here:
         await here.serve("3")
         async with client(here.public) as first, client(here.public) as second:
             await first.send(infer_request(b"x" * 1000)[:-1])
@@ -75,7 +75,7 @@ async def test_what_a_packed_body_becomes_is_of_the_ports_buffer(tmp_path: Path)
 
 
 async def test_a_client_that_asks_before_it_sends_is_told_to_go_on_or_refused(tmp_path: Path) -> None:
-    async with site(tmp_path, body_timeout_seconds=5.0) as here:
+    async with site(tmp_path) as here:
         await here.serve("3", weights=[1, 1])
         body = infer_body(1, 1)
         async with client(here.public) as connection:

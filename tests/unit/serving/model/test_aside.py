@@ -42,12 +42,12 @@ async def test_closing_waits_for_the_run_that_is_under_way_and_takes_no_other() 
 
     def run(columns: Columns) -> Columns:
         entered.set()
-        held.wait(10)
+        held.wait(60)
         return columns
 
     aside = Aside(run)
     running = asyncio.create_task(aside.run(column(1)))
-    await asyncio.to_thread(entered.wait, 10)
+    await asyncio.to_thread(entered.wait, 60)
     closing = asyncio.create_task(aside.close())
     done, _ = await asyncio.wait([closing], timeout=0.05)
     assert not done

@@ -142,11 +142,11 @@ async def test_a_hanging_process_and_what_it_started_are_killed_and_the_others_g
         f"        open({str(tmp_path / 'pid')!r}, 'w').write(str(subprocess.Popen(['sleep', '60']).pid))\n"
         "        time.sleep(60)\n    return columns\n"
     )
-    async with running(tmp_path, code, hook_processes=2, hook_timeout_seconds=0.5) as hooks:
+    async with running(tmp_path, code, hook_processes=2, hook_timeout_seconds=5.0) as hooks:
         hanging = asyncio.ensure_future(before(hooks, 13))
         await eventually(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text() != "")
         assert await before(hooks, 1) == [[1], [1]]
-        with pytest.raises(HookFailed, match=r"^before\(\) of transform.py took longer than 0.5 s and was stopped$"):
+        with pytest.raises(HookFailed, match=r"^before\(\) of transform.py took longer than 5 s and was stopped$"):
             await hanging
         grandchild = int((tmp_path / "pid").read_text())
         await eventually(lambda: _state_of(grandchild) in ("", "Z"))
@@ -160,7 +160,9 @@ def _state_of(pid: int) -> str:
 
 
 async def test_a_deadline_ends_waiting_and_a_full_queue_refuses(tmp_path: Path) -> None:
-    async with running(tmp_path, WHO, max_queue_rows=2, max_batch_rows=1) as hooks:
+    go_on = tmp_path / "go on"
+    held = WHO.replace("time.sleep(0.3)", f"while not os.path.exists({str(go_on)!r}):\n        time.sleep(0.01)")
+    async with running(tmp_path, held, max_queue_rows=2, max_batch_rows=1) as hooks:
         first = asyncio.ensure_future(before(hooks, 1))
         await asyncio.sleep(0.05)
         with pytest.raises(DeadlineExceeded, match=r"transform.py did not answer before the request's deadline"):
@@ -169,6 +171,7 @@ async def test_a_deadline_ends_waiting_and_a_full_queue_refuses(tmp_path: Path) 
         await asyncio.sleep(0)
         with pytest.raises(Overloaded, match=r"2 rows wait for transform.py, at most 2 may: try again"):
             await before(hooks, 4)
+        go_on.touch()
         await asyncio.gather(first, waiting)
 
 
@@ -203,7 +206,8 @@ async def test_a_transform_that_no_longer_starts_fails_its_callers_at_once_and_i
             await before(hooks, 1)
         began, count = time.monotonic(), starts.stat().st_size
         await asyncio.sleep(1.0)
-        assert starts.stat().st_size - count <= 4, f"in {time.monotonic() - began:.1f} s"
+        seconds = time.monotonic() - began
+        assert starts.stat().st_size - count <= 4 + int(seconds / 0.8), f"in {seconds:.1f} s"
 
 
 async def test_a_process_that_writes_no_messages_is_replaced(tmp_path: Path) -> None:
@@ -240,7 +244,7 @@ async def test_closing_refuses_what_waits_and_leaves_no_process_and_no_descripto
         pass  # what asyncio opens once for all is open now
     gc.collect()
     descriptors, before_that = len(os.listdir("/proc/self/fd")), set(processes.children())
-    async with running(tmp_path, WHO, hook_processes=2, max_batch_rows=1) as hooks:
+    async with running(tmp_path, WHO.replace("0.3", "60"), hook_processes=2, max_batch_rows=1) as hooks:
         assert len(set(processes.children()) - before_that) == 2
         assert hooks.memory_bytes > 2_000_000
         callers = [asyncio.ensure_future(before(hooks, value)) for value in range(4)]

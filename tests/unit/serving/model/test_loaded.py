@@ -16,14 +16,14 @@ from serving_fixtures import make_package
 
 pytestmark = pytest.mark.process
 
-SETTINGS = ModelSettings(hook_timeout_seconds=1.0)
+SETTINGS = ModelSettings(hook_timeout_seconds=60.0)
 
 
 def columns(*values: float) -> Columns:
     return {f"x{index}": np.array([[value]], np.float32) for index, value in enumerate(values)}
 
 
-def soon(seconds: float = 5.0) -> float:
+def soon(seconds: float = 60.0) -> float:
     return time.monotonic() + seconds
 
 
@@ -136,13 +136,13 @@ async def test_a_hook_that_takes_its_process_down_fails_one_call_and_the_next_fi
 
 async def test_a_hook_that_hangs_is_stopped_while_the_loop_goes_on(tmp_path: Path) -> None:
     code = "import time\ndef after(outputs, inputs):\n    time.sleep(60 * (inputs['x0'][0, 0] > 5))\n    return outputs\n"
-    model = await loaded(tmp_path, transform=code, settings=ModelSettings(hook_timeout_seconds=0.3))
-    hanging = asyncio.ensure_future(model.infer(columns(6, 1), 1, soon(30)))
+    model = await loaded(tmp_path, transform=code, settings=ModelSettings(hook_timeout_seconds=2.0))
+    hanging = asyncio.ensure_future(model.infer(columns(6, 1), 1, soon()))
     ticks = 0
     while not hanging.done():
         await asyncio.sleep(0.01)
         ticks += 1
-    with pytest.raises(HookFailed, match=r"after\(\) of transform.py took longer than 0.3 s and was stopped"):
+    with pytest.raises(HookFailed, match=r"after\(\) of transform.py took longer than 2 s and was stopped"):
         await hanging
     assert ticks > 10
     assert (await model.infer(columns(1, 1), 1, soon()))[0]["score"].tolist() == [[2.0]]

@@ -74,7 +74,7 @@ async def ask(channel: grpc.aio.Channel, request: wire.ModelInferRequest, **meta
     """The answer's metadata and score."""
     call = channel.unary_unary(
         f"/{INFERENCE}/ModelInfer", wire.ModelInferRequest.SerializeToString, wire.ModelInferResponse.FromString
-    )(request, timeout=10, metadata=[(name.replace("_", "-"), value) for name, value in metadata.items()])
+    )(request, timeout=60, metadata=[(name.replace("_", "-"), value) for name, value in metadata.items()])
     answer = await call
     said = {str(name): str(value) for name, value in (await call.initial_metadata() or ())}
     assert answer.model_version == said["podium-version"]
@@ -85,7 +85,7 @@ async def ask(channel: grpc.aio.Channel, request: wire.ModelInferRequest, **meta
 async def test_a_canary_answers_its_share_of_calls_raw_and_typed(tmp_path: Path) -> None:
     champions, challengers = Bench(), Bench()
     challengers.port = champions.port
-    canary = route("neural-net", HOST, percent=20, timeout_milliseconds=1900)
+    canary = route("neural-net", HOST, percent=20)
     async with (
         pod(tmp_path / "champion", champions, "127.0.0.4", (1, 1)) as champion,
         pod(tmp_path / "canary", challengers, HOST, (10, 10)) as challenger,
@@ -133,7 +133,7 @@ async def test_a_customer_has_the_same_arm_by_grpc_as_by_http(tmp_path: Path) ->
     champions, challengers = Bench(), Bench()
     challengers.port = champions.port
     sticky = PlannedSticky(type="Header", name="x-customer-id")
-    canary = route("neural-net", HOST, percent=50, timeout_milliseconds=1900)
+    canary = route("neural-net", HOST, percent=50)
     async with (
         pod(tmp_path / "champion", champions, "127.0.0.4", (1, 1)) as champion,
         pod(tmp_path / "canary", challengers, HOST, (10, 10)) as challenger,

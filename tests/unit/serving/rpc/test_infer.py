@@ -35,7 +35,7 @@ async def test_the_answers_metadata_says_who_answered_what(tmp_path: Path) -> No
         await pod.site.serve("1", epoch=7)
         call = pod.channel.unary_unary(
             f"/{INFERENCE}/ModelInfer", wire.ModelInferRequest.SerializeToString, wire.ModelInferResponse.FromString
-        )(raw_request([1, 1], id="mine"), timeout=10)
+        )(raw_request([1, 1], id="mine"), timeout=60)
         metadata = dict(await call.initial_metadata() or ())
         assert metadata["podium-version"] == "churn-1"
         assert metadata["podium-epoch"] == "7"
@@ -215,12 +215,12 @@ async def test_draining_answers_what_is_open_and_sends_clients_elsewhere(tmp_pat
         held = pod.site.responder.held = asyncio.Event()
         call = asyncio.ensure_future(pod.infer(raw_request([1, 2])))
         await until(lambda: pod.site.responder.asked)
-        stopping = asyncio.ensure_future(pod.server.stop(5.0))
+        stopping = asyncio.ensure_future(pod.server.stop(60.0))
         await asyncio.sleep(0)
         assert pod.server.connections == 1
         held.set()
         assert raw_scores(await call) == [3]
-        await asyncio.wait_for(stopping, 5)
+        await asyncio.wait_for(stopping, 60)
         assert pod.server.connections == 0
 
 
@@ -244,7 +244,7 @@ async def test_load_while_it_drains_fails_no_call(tmp_path: Path) -> None:
 
         callers = [asyncio.ensure_future(caller()) for _ in range(8)]
         await until(lambda: answered > 100)
-        await pod.server.stop(5.0)
+        await pod.server.stop(60.0)
         await asyncio.gather(*callers)
         assert all(has_left(str(error.details())) for error in errors), errors
         counted = pod.site.metrics.requests.children

@@ -50,17 +50,17 @@ async def test_whoever_watches_health_is_told_of_each_change_and_of_the_end(tmp_
             f"/{HEALTH}/Watch",
             health_pb2.HealthCheckRequest.SerializeToString,
             health_pb2.HealthCheckResponse.FromString,
-        )(health_pb2.HealthCheckRequest(service=INFERENCE), timeout=20)
+        )(health_pb2.HealthCheckRequest(service=INFERENCE), timeout=60)
         assert (await call.read()).status == NOT_SERVING
         await pod.site.serve("1")
         assert (await call.read()).status == SERVING
         pod.site.state.draining = True
         assert (await call.read()).status == NOT_SERVING
-        stopping = asyncio.ensure_future(pod.server.stop(5.0))
+        stopping = asyncio.ensure_future(pod.server.stop(60.0))
         with pytest.raises(grpc.aio.AioRpcError) as error:
             await call.read()
         assert error.value.code() is grpc.StatusCode.UNAVAILABLE
-        await asyncio.wait_for(stopping, 5)
+        await asyncio.wait_for(stopping, 60)
 
 
 async def test_watching_a_service_that_is_not_here_says_so_and_goes_on(tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ async def test_watching_a_service_that_is_not_here_says_so_and_goes_on(tmp_path:
             f"/{HEALTH}/Watch",
             health_pb2.HealthCheckRequest.SerializeToString,
             health_pb2.HealthCheckResponse.FromString,
-        )(health_pb2.HealthCheckRequest(service="other"), timeout=20)
+        )(health_pb2.HealthCheckRequest(service="other"), timeout=60)
         assert (await call.read()).status == health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
         call.cancel()
 
@@ -109,7 +109,7 @@ async def test_reflection_says_what_it_cannot_find(service: str, tmp_path: Path)
             f"/{service}/ServerReflectionInfo",
             reflection_pb2.ServerReflectionRequest.SerializeToString,
             reflection_pb2.ServerReflectionResponse.FromString,
-        )(timeout=10)
+        )(timeout=60)
         for request, code in (
             (reflection_pb2.ServerReflectionRequest(file_containing_symbol="no.Such"), 5),
             (reflection_pb2.ServerReflectionRequest(file_by_filename="no.proto"), 5),

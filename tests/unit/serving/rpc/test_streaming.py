@@ -22,7 +22,7 @@ def stream(pod: RpcSite, **options: Any) -> Any:
         f"/{INFERENCE}/ModelStreamInfer",
         wire.ModelInferRequest.SerializeToString,
         wire.ModelStreamInferResponse.FromString,
-    )(timeout=20, **options)
+    )(timeout=60, **options)
 
 
 async def test_answers_come_in_the_order_of_their_requests(tmp_path: Path) -> None:

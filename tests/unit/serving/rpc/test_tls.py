@@ -47,7 +47,7 @@ async def scores(channel: grpc.aio.Channel) -> list[float]:
     call = channel.unary_unary(
         f"/{INFERENCE}/ModelInfer", wire.ModelInferRequest.SerializeToString, wire.ModelInferResponse.FromString
     )
-    return raw_scores(await call(raw_request([1, 2]), timeout=10))
+    return raw_scores(await call(raw_request([1, 2]), timeout=60))
 
 
 def channel_to(server: RpcServer, made: Made) -> grpc.aio.Channel:
@@ -81,7 +81,7 @@ async def test_who_speaks_plain_or_http_1_to_it_is_let_go_and_the_next_client_is
         context.set_alpn_protocols(["http/1.1"])
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=context)
         writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
-        await asyncio.wait_for(reader.read(), 10)
+        await asyncio.wait_for(reader.read(), 60)
         writer.close()
         with suppress(OSError):
             await writer.wait_closed()

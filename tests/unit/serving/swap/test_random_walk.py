@@ -113,7 +113,7 @@ async def test_pods_serve_committed_plans_only_and_agree_in_the_end(
     final = plan(1000, digest=digests[0], uri=registry.uri, term=operator.term)
     operator.committed[1000] = final
     await next(iter(group.running.values())).status_after(Commit(plan=final))
-    await eventually(lambda: all(pod.epoch == 1000 for pod in group.running.values()), seconds=20.0)
+    await eventually(lambda: all(pod.epoch == 1000 for pod in group.running.values()))
     operator.check()
 
     async def only_the_final_version_is_in_memory() -> bool:

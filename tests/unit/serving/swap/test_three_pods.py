@@ -14,7 +14,7 @@ from swap_fixtures import DEPLOYMENT, FakeRegistry, Pod, Pods, abort, eventually
 pytestmark = pytest.mark.process
 
 ADDRESSES = ("127.0.0.11", "127.0.0.12", "127.0.0.13")
-QUICK = Limits(prepare_answer_seconds=5.0, late_answer_seconds=0.5, retry_seconds=(0.1,))
+QUICK = Limits(prepare_answer_seconds=5.0, late_answer_seconds=3.0, retry_seconds=(0.1,))
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ async def test_a_broken_version_is_the_versions_fault_and_changes_nothing(
     pod = await group.start(ADDRESSES[0])
     await group.swap_to(first)
     second = plan(2, digest=broken, uri=registry.uri)
-    status = await pod.status_after(prepare(second))
+    status = await pod.preparation_of(second)
     assert status.failure is not None
     assert (status.failure.fault, status.failure.reason) == ("Version", reason)
     assert status.failure.plan_digest == second.digest
@@ -130,7 +130,7 @@ async def test_a_digest_that_the_registry_lacks_is_the_versions_fault(
     registry: FakeRegistry, group: Pods, tmp_path: Path
 ) -> None:
     pod = await group.start(ADDRESSES[0])
-    status = await pod.status_after(prepare(plan(1, digest="sha256:" + "e" * 64, uri=registry.uri)))
+    status = await pod.preparation_of(plan(1, digest="sha256:" + "e" * 64, uri=registry.uri))
     assert status.failure is not None
     assert (status.failure.fault, status.failure.reason) == ("Version", "PackageNotFound")
     assert "push it, or correct address or digest" in status.failure.message
@@ -174,12 +174,12 @@ async def test_a_commit_that_overtakes_its_preparation_fetches_once(
 async def test_an_aborted_or_lapsed_preparation_is_dropped(registry: FakeRegistry, group: Pods, tmp_path: Path) -> None:
     wanted = plan(1, digest=registry.add_made(tmp_path / "p1"), uri=registry.uri)
     pod = await group.start(ADDRESSES[0])
-    assert (await pod.status_after(prepare(wanted))).prepared is not None
+    assert (await pod.preparation_of(wanted)).prepared is not None
     assert (await pod.status_after(abort(wanted))).prepared is None
     code, body = await pod.send(prepare(wanted))
     assert (code, "was aborted" in body["error"]) == (409, True)
     again = plan(2, digest=wanted.champion.version.digest, uri=registry.uri)
-    assert (await pod.status_after(prepare(again, lapse_seconds=0.1))).prepared is not None
+    assert (await pod.status_after(prepare(again, lapse_seconds=1.0))).prepared is not None
     await eventually(lambda: pod.hot_swap.swapper.preparing_epoch == 0)
 
 
@@ -200,7 +200,7 @@ async def test_a_commit_that_reached_one_pod_reaches_all(registry: FakeRegistry,
     one, *others = [await group.start(address) for address in ADDRESSES]
     await group.all(prepare(first))
     await one.status_after(Commit(plan=first))
-    await eventually(lambda: all(pod.epoch == 1 for pod in others), seconds=2.0)
+    await eventually(lambda: all(pod.epoch == 1 for pod in others))
 
 
 async def test_a_scale_up_works_while_the_registry_is_down(registry: FakeRegistry, group: Pods, tmp_path: Path) -> None:
@@ -229,7 +229,7 @@ async def test_a_starting_pod_waits_for_the_outcome_of_a_peers_preparation(
     one = await group.start(ADDRESSES[0])
     await group.swap_to(first)
     group.record(first)
-    await one.status_after(prepare(second))
+    await one.preparation_of(second)
     late = await group.start(ADDRESSES[1])
     await eventually(lambda: late.hot_swap.swapper.committed_epoch == 1)
     await asyncio.sleep(0.5)
@@ -245,7 +245,7 @@ async def test_a_starting_pod_begins_with_the_committed_epoch_once_the_newer_one
     second = plan(2, digest=registry.add_made(tmp_path / "p2", weights=[2, 2]), uri=registry.uri)
     one = await group.start(ADDRESSES[0])
     await group.swap_to(first)
-    await one.status_after(prepare(second))
+    await one.preparation_of(second)
     late = await group.start(ADDRESSES[1])
     await eventually(lambda: late.hot_swap.swapper.committed_epoch == 1)
     assert late.epoch == 0
@@ -260,9 +260,9 @@ async def test_a_starting_pod_that_takes_part_in_the_preparation_need_not_wait_f
     second = plan(2, digest=registry.add_made(tmp_path / "p2", weights=[2, 2]), uri=registry.uri)
     one = await group.start(ADDRESSES[0])
     await group.swap_to(first)
-    await one.status_after(prepare(second))
+    await one.preparation_of(second)
     late = await group.start(ADDRESSES[1])
-    await late.status_after(prepare(second))
+    await late.preparation_of(second)
     await eventually(lambda: late.epoch == 1)
     assert (await late.status_after(Commit(plan=second))).ready
     assert late.epoch == 2
@@ -277,7 +277,7 @@ async def test_a_pod_that_missed_everything_learns_from_its_peers(
     one, late = [await group.start(address) for address in ADDRESSES[:2]]
     await group.swap_to(first)
     group.hidden.add(late.address)
-    await one.status_after(prepare(second))
+    await one.preparation_of(second)
     await one.status_after(Commit(plan=second))
     await eventually(lambda: late.epoch == 2)
 
@@ -321,7 +321,7 @@ async def test_a_version_that_does_not_fit_beside_the_serving_one_is_this_pods_f
     second = plan(2, digest=registry.add_made(tmp_path / "p2", weights=[2, 2]), uri=registry.uri)
     pod = await group.start(ADDRESSES[0], memory_limit_bytes=20 * 1024 * 1024)
     await group.swap_to(first)
-    status = await pod.status_after(prepare(second))
+    status = await pod.preparation_of(second)
     assert status.failure is not None
     assert (status.failure.fault, status.failure.reason) == ("Pod", "OutOfMemory")
     assert (status.ready, await answer(pod)) == (True, 3.0)

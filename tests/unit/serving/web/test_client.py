@@ -44,7 +44,7 @@ async def listening(meet: Meet, context: ssl.SSLContext | None = None) -> AsyncI
 
     async with await asyncio.start_server(kept, "127.0.0.1", 0, ssl=context) as server:
         yield server.sockets[0].getsockname()[1]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await asyncio.gather(*serving)
 
 
@@ -84,7 +84,7 @@ class Scripted:
 
 
 async def body_of(client: Client, url: str, method: str = "GET", body: bytes = b"", *, follow: bool = False) -> bytes:
-    async with client.ask(method, url, body=body, silent_seconds=5, follow=follow) as reply:
+    async with client.ask(method, url, body=body, silent_seconds=60, follow=follow) as reply:
         return await reply.read(1024 * 1024)
 
 
@@ -197,7 +197,7 @@ async def test_who_refuses_a_large_body_early_is_heard() -> None:
 
     async with listening(refuses) as port, Client() as client:
         url = f"http://127.0.0.1:{port}"
-        async with client.ask("PUT", url, body=b"x" * 30_000_000, silent_seconds=5) as reply:
+        async with client.ask("PUT", url, body=b"x" * 30_000_000, silent_seconds=60) as reply:
             assert reply.status == 413
 
 

@@ -73,7 +73,7 @@ ATTACKS = [
 async def test_what_breaks_the_protocol_ends_the_connection_and_nothing_else(
     instead: bytes | None, attack: bytes | None, code: ErrorCode, tmp_path: Path
 ) -> None:
-    async with rpc_site(tmp_path) as pod:
+    async with rpc_site(tmp_path, frames_per_second=1000) as pod:
         await pod.site.serve("1")
         async with http2_client(pod.server, greet=False) as client:
             await client.send(instead if instead is not None else PREFACE + settings({}))

@@ -68,7 +68,7 @@ async def test_answers_that_wait_for_a_window_are_of_the_ports_buffer_until_they
 
 
 async def test_calls_that_the_server_is_made_to_reset_cost_the_connection(tmp_path: Path) -> None:
-    async with rpc_site(tmp_path) as pod, http2_client(pod.server) as client:
+    async with rpc_site(tmp_path, frames_per_second=1000) as pod, http2_client(pod.server) as client:
         await pod.site.serve("1")
         await client.send(client.head(1), window_update(1, 0))
         block = client.head(3)[9:]  # only indices: the table has all of it

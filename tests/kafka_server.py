@@ -157,10 +157,13 @@ class KafkaServer:
     def topic(self, stem: str, partitions: int = 1, **settings: str) -> str:
         """A new topic; its name."""
         name = f"{stem}-{uuid.uuid4().hex[:8]}"
+        self.make_topic(name, partitions, **settings)
+        return name
+
+    def make_topic(self, name: str, partitions: int = 1, **settings: str) -> None:
         config = {key.replace("_", "."): value for key, value in settings.items()}
         with self.admin() as admin:
             admin.create_topics([NewTopic(name, partitions, 1, config=config)])[name].result(20)
-        return name
 
     def produce(self, topic: str, messages: Sequence[dict[str, Any]]) -> None:
         """`messages`: arguments of Producer.produce. Confirmed when it returns."""

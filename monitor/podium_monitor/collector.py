@@ -46,8 +46,8 @@ class Collector:
         self.readings = Readings(self.metrics)
         self.lookups = Lookups(self.metrics)
         self.kafka = _kafka(settings, store, self.metrics.registry)
-        outbox = self.kafka.outbox if self.kafka is not None else None
-        self.committer = Committer(self._lake, self._known, limits, self.metrics, outbox)
+        outboxes = self.kafka.outboxes if self.kafka is not None else None
+        self.committer = Committer(self._lake, self._known, limits, self.metrics, outboxes)
         self.metrics.oldest_seconds.set_function(self.committer.oldest_seconds)
         as_hashed = partial(_as_pods_hash, settings.collector_key)
         self.maintenance = Maintenance(store, self.metrics.registry, settings.retention, settings.pace, as_hashed)
@@ -76,7 +76,7 @@ class Collector:
                 self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             if self.kafka is not None:
-                await self.kafka.stop_sink()
+                await self.kafka.stop_sinks()
             if self._upkeep.is_alive():
                 await asyncio.to_thread(self._upkeep.join, _UPKEEP_ENDS_SECONDS)  # if not by then: it survives a crash
             self.lookups.close()

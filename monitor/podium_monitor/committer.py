@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import compress, islice
 
 from podium_crds.shares import Shares
-from podium_monitor.kafka.outbox import Outbox, part_of
+from podium_monitor.kafka.outbox import Outboxes, part_of
 from podium_monitor.known import KnownEvents, keys_of
 from podium_monitor.lake.tables import Place, Rows, joined
 from podium_monitor.lake.writer import Lake, name_for
@@ -62,13 +62,13 @@ class _File:
 
 class Committer:
     def __init__(
-        self, lake: Lake, known: KnownEvents, limits: Limits, metrics: Metrics, outbox: Outbox | None = None
+        self, lake: Lake, known: KnownEvents, limits: Limits, metrics: Metrics, outboxes: Outboxes | None = None
     ) -> None:
         self._lake = lake
         self._known = known
         self._limits = limits
         self._metrics = metrics
-        self._outbox = outbox
+        self._outboxes = outboxes
         self._pending: list[_Pending] = []
         self._waiting = Shares(limits.max_pending_bytes)
         self._arrived = asyncio.Event()
@@ -186,16 +186,16 @@ class Committer:
 
     @contextmanager
     def _noted(self, new: Sequence[_File]) -> Iterator[None]:
-        """The outbox knows of the files before they are made, and may publish them when they are."""
-        wanted = [file for file in new if self._outbox is not None and self._outbox.wants(file.rows.place)]
-        if self._outbox is None or not wanted:
+        """The outboxes know of the files before they are made, and may publish them when they are."""
+        if self._outboxes is None:
             yield
             return
-        note = self._outbox.note([part_of(file.rows, file.name) for file in wanted])
+        wanted = [file for file in new if self._outboxes.wants(file.rows.place)]
+        noted = self._outboxes.note([(file.rows.place, part_of(file.rows, file.name)) for file in wanted])
         try:
             yield
         finally:
-            self._outbox.written(note)
+            self._outboxes.written(noted)
 
     def stop(self) -> None:
         """Takes nothing more; `run` returns after the last commit."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from confluent_kafka import KafkaError
 
+from podium_monitor.kafka.metrics import Side
 from podium_monitor.kafka.settings import Access
 
 logger = logging.getLogger(__name__)
@@ -39,8 +40,8 @@ class Gone(Exception):
 class Link:
     """Whether a client reaches a broker, as librdkafka tells it while it is polled; and when the last step was made."""
 
-    def __init__(self, direction: str) -> None:
-        self._direction = direction
+    def __init__(self, side: Side) -> None:
+        self._side = side
         self._since = self._step = time.monotonic()
         self._fatal = ""
         self._misses = 0
@@ -68,7 +69,7 @@ class Link:
     def lost(self, why: str, kind: object) -> None:
         """Each `kind` of trouble is told once, until a broker answers again."""
         if kind not in self._told_of:
-            logger.warning("Kafka %s: %s", self._direction, why)
+            logger.warning("Kafka %s: %s", self._side, why)
         self._told_of.add(kind)
         self.why = why
         self._set(False)
@@ -87,16 +88,12 @@ class Link:
         if not self.connected and time.monotonic() - self._since > _GIVE_UP_SECONDS:
             raise Gone(self.why)
 
-    def state(self) -> str:
-        """Without the reason, which names addresses: the log has it."""
-        return "Connected" if self.connected else "Disconnected"
-
     def _set(self, connected: bool) -> None:
         if connected != self.connected:
             self._since = time.monotonic()
             if connected:
                 self._told_of.clear()
-                logger.info("Kafka %s: connected", self._direction)
+                logger.info("Kafka %s: connected", self._side)
         self.connected = connected
 
     def _told(self, statistics: str) -> None:

@@ -7,7 +7,7 @@ from types import TracebackType
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from podium_monitor.kafka.client import LIBRARY, MAX_MESSAGE_BYTES, configuration_of, reason
-from podium_monitor.kafka.metrics import KafkaMetrics
+from podium_monitor.kafka.metrics import SOURCE, KafkaMetrics
 from podium_monitor.kafka.settings import KafkaSettings
 from podium_monitor.kafka.taking import Rejected
 
@@ -46,7 +46,7 @@ class DeadLetters:
         try:
             self._publish(rejected)
         except (KafkaException, BufferError, OSError) as error:
-            self._metrics.failures.labels("Source").inc()
+            self._metrics.failures.labels(*SOURCE).inc()
             logger.warning("%s cannot be written to: %s", self._settings.dead_letter_topic, reason(error))
             return False
         return True

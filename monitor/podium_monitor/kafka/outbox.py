@@ -3,7 +3,9 @@
 A commit is noted before its files are made: a note without files was never acknowledged, and files without a note cannot
 be. The note goes once brokers confirmed all of its rows. While nothing can be published, many notes become one.
 
-    .podium/kafka/outbox/<time>-<unique>.json
+Each sink has notes of its own, so that none waits for another's topic, nor is told again what it has published.
+
+    .podium/kafka/outbox/topic=<topic>/<time>-<unique>.json
 """
 
 import re
@@ -62,12 +64,13 @@ def part_of(rows: Rows, name: str) -> Part:
 
 
 class Outbox:
-    """For two threads: one notes what it writes, one publishes. Whatever blocks may raise OSError."""
+    """Of one sink. For two threads: one notes what it writes, one publishes. Whatever blocks may raise OSError."""
 
-    def __init__(self, store: Store, topics: Sequence[Topic]) -> None:
-        """`topics`: what is to be published, and so noted."""
+    def __init__(self, store: Store, topic: Topic) -> None:
+        """`topic`: says what is to be published, and so noted."""
         self._store = store
-        self._topics = topics
+        self.topic = topic
+        self.folder = f"{FOLDER}/topic={topic.topic}"
         self._lock = threading.Lock()
         self._ready: deque[str] = deque()
         self._known: set[str] = set()
@@ -78,7 +81,7 @@ class Outbox:
         return len(self._ready)
 
     def wants(self, place: Place) -> bool:
-        return any(topic.takes(place) for topic in self._topics)
+        return self.topic.takes(place)
 
     def note(self, parts: Sequence[Part]) -> str:
         """Durable when it returns: the files may be made now. The name is for `written`."""
@@ -87,7 +90,7 @@ class Outbox:
         with self._lock:
             self._known.add(name)
         try:
-            self._store.create(f"{FOLDER}/{name}", msgspec.json.encode(Note(list(parts), now)))
+            self._store.create(f"{self.folder}/{name}", msgspec.json.encode(Note(list(parts), now)))
         except BaseException:
             with self._lock:
                 self._known.discard(name)
@@ -106,9 +109,9 @@ class Outbox:
         A folder's lock says that an earlier process is gone; for a bucket, age does.
         """
         with suppress(FileExistsError):
-            self._store.create(f"{FOLDER}/{_STAYS}", b"")
+            self._store.create(f"{self.folder}/{_STAYS}", b"")
         before = None if isinstance(self._store, FolderStore) else f"{datetime.now(UTC) - _FOREIGN:{_TIME}}"
-        for entry in self._store.list(FOLDER):
+        for entry in self._store.list(self.folder):
             name = entry.path.rpartition("/")[2]
             found = _NAME.fullmatch(name)
             if found is None or (before is not None and found["time"] > before):
@@ -138,7 +141,7 @@ class Outbox:
     def done(self, names: Iterable[str]) -> None:
         """All of their rows are confirmed."""
         for name in names:
-            self._store.delete(f"{FOLDER}/{name}")
+            self._store.delete(f"{self.folder}/{name}")
             self._forget([name])
 
     def join(self) -> None:
@@ -153,7 +156,7 @@ class Outbox:
     def _read(self, name: str) -> Note | None:
         """None: another collector published it."""
         try:
-            return msgspec.json.decode(self._store.read(f"{FOLDER}/{name}"), type=Note)
+            return msgspec.json.decode(self._store.read(f"{self.folder}/{name}"), type=Note)
         except FileNotFoundError:
             return None
 
@@ -166,6 +169,33 @@ class Outbox:
             for name in gone:
                 if name in self._ready:
                     self._ready.remove(name)
+
+
+class Outboxes:
+    """Those of all sinks, as the committer needs them."""
+
+    def __init__(self, store: Store, topics: Sequence[Topic]) -> None:
+        self.each = [Outbox(store, topic) for topic in topics]
+
+    def wants(self, place: Place) -> bool:
+        return any(outbox.wants(place) for outbox in self.each)
+
+    def note(self, parts: Sequence[tuple[Place, Part]]) -> list[tuple[Outbox, str]]:
+        """Durable in all outboxes that want one of them, when it returns. What it returns is for `written`."""
+        noted: list[tuple[Outbox, str]] = []
+        try:
+            for outbox in self.each:
+                if wanted := [part for place, part in parts if outbox.wants(place)]:
+                    noted.append((outbox, outbox.note(wanted)))
+        except BaseException:
+            self.written(noted)  # of files that will not be made
+            raise
+        return noted
+
+    def written(self, noted: Sequence[tuple[Outbox, str]]) -> None:
+        """The files of the notes are made, or will not be."""
+        for outbox, name in noted:
+            outbox.written(name)
 
 
 def _name(at: datetime) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from confluent_kafka import KafkaException
 
 from podium_monitor.kafka.client import Gone, Link, reason
-from podium_monitor.kafka.metrics import KafkaMetrics
+from podium_monitor.kafka.metrics import KafkaMetrics, Side
 from podium_monitor.kafka.settings import InvalidKafka
 
 logger = logging.getLogger(__name__)
@@ -22,7 +22,7 @@ class Stopped(Exception):
 
 def one_after_the_other(
     session: Callable[[], None],
-    direction: str,
+    side: Side,
     link: Link,
     metrics: KafkaMetrics,
     stopping: threading.Event,
@@ -37,11 +37,11 @@ def one_after_the_other(
         except Stopped:
             return
         except (KafkaException, Gone, InvalidKafka, OSError) as error:
-            metrics.failures.labels(direction).inc()
+            metrics.failures.labels(*side).inc()
             link.lost(reason(error), type(error))
         except Exception:  # a defect must not end the thread unheard
-            logger.exception("Kafka %s ended early and is tried again", direction)
-            metrics.failures.labels(direction).inc()
+            logger.exception("Kafka %s ended early and is tried again", side)
+            metrics.failures.labels(*side).inc()
         pause = FIRST_PAUSE_SECONDS if time.monotonic() - started > LONGEST_PAUSE_SECONDS else 2 * pause
         pause = min(pause, LONGEST_PAUSE_SECONDS)
         between()

@@ -1,7 +1,8 @@
-"""Publishes what the lake took, in a thread of its own: from the outbox's notes, and a note goes when brokers confirmed it.
+"""Publishes what the lake took to one topic, in a thread of its own: from the notes of its outbox, and a note goes when
+brokers confirmed it.
 
-HTTP never waits for it, and a broker that is away costs nothing but notes. At least once: a crash between the confirmation
-and the note's end publishes the rows again.
+HTTP never waits for it, nor does another sink, and a broker that is away costs nothing but notes. At least once: a crash
+between the confirmation and the note's end publishes the rows again.
 """
 
 import json
@@ -9,14 +10,13 @@ import logging
 import os
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from podium_monitor.kafka.client import MAX_MESSAGE_BYTES, Link
-from podium_monitor.kafka.metrics import KafkaMetrics
+from podium_monitor.kafka.metrics import KafkaMetrics, Side
 from podium_monitor.kafka.noted_rows import noted_rows, place_of
 from podium_monitor.kafka.outbox import Note, Outbox, Part
 from podium_monitor.kafka.published import HEADERS, Published, columns_of, events_of
@@ -25,8 +25,6 @@ from podium_monitor.kafka.settings import KafkaSettings
 from podium_monitor.lake.store import Store
 
 logger = logging.getLogger(__name__)
-
-DIRECTION = "Sink"
 
 _NICE = 10
 _NOTES_AT_ONCE = 100
@@ -46,9 +44,11 @@ class Sink:
         self._metrics = metrics
         self._stopping = threading.Event()
         self._adopted_at: float | None = None
-        self.link = Link(DIRECTION)
-        metrics.follow(DIRECTION, lambda: self.link.connected, self.link.stalled_seconds)
-        metrics.waiting.set_function(lambda: len(outbox))
+        self._topic = outbox.topic.topic
+        self._side = Side("Sink", self._topic)
+        self.link = Link(self._side)
+        metrics.follow(self._side, lambda: self.link.connected, self.link.stalled_seconds)
+        metrics.waiting.labels(self._topic).set_function(lambda: len(outbox))
 
     def stop(self) -> None:
         """`run` returns soon: what is not confirmed is published after the next start."""
@@ -58,13 +58,13 @@ class Sink:
     def run(self) -> None:
         """Publishes until `stop`. Blocks."""
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
-        one_after_the_other(self._session, DIRECTION, self.link, self._metrics, self._stopping, self._join)
+        one_after_the_other(self._session, self._side, self.link, self._metrics, self._stopping, self._join)
 
     def _join(self) -> None:
         try:
             self._outbox.join()
         except OSError as error:
-            logger.warning("notes of the outbox stay many: %s", error)
+            logger.warning("notes for the topic %s stay many: %s", self._topic, error)
 
     def _session(self) -> None:
         """The life of one client."""
@@ -114,44 +114,42 @@ class Sink:
     def _publish(self, producer: Producer, notes: Mapping[str, Note]) -> None:
         """Returns when all rows are confirmed. Raises KafkaException, Gone, Stopped, OSError."""
         fresh = min(note.at for note in notes.values()) > datetime.now(UTC) - _FRESH
-        sending = Sending(producer, self.link, self._stopping, self._metrics)
-        for topic, event in self._events(_by_folder(notes.values()), fresh):
-            sending.send(topic, event.key, event.value)
+        sending = Sending(self._topic, producer, self.link, self._stopping, self._metrics)
+        for event in self._events(_by_folder(notes.values()), fresh):
+            sending.send(event.key, event.value)
         sending.finish()
 
-    def _events(self, folders: Mapping[str, list[Part]], fresh: bool) -> Iterator[tuple[str, Published]]:
+    def _events(self, folders: Mapping[str, list[Part]], fresh: bool) -> Iterator[Published]:
         for folder, parts in folders.items():
             place = place_of(folder)
-            topics = [topic.topic for topic in self._settings.sinks if topic.takes(place)]
-            if not topics:
-                continue
-            for table in noted_rows(self._store, folder, parts, fresh):
-                for event in events_of(place, columns_of(table)):
-                    yield from ((topic, event) for topic in topics)
+            if self._outbox.wants(place):  # the topic may be told other deployments since it was noted
+                for table in noted_rows(self._store, folder, parts, fresh):
+                    yield from events_of(place, columns_of(table))
 
 
 class Sending:
     """Messages on their way: each is confirmed, too large, or fails all. Only failures are heard of: a call from librdkafka
     for each message would cost more than to make it."""
 
-    def __init__(self, producer: Producer, link: Link, stopping: threading.Event, metrics: KafkaMetrics) -> None:
+    def __init__(self, topic: str, producer: Producer, link: Link, stopping: threading.Event, metrics: KafkaMetrics) -> None:
+        self._topic = topic
         self._producer = producer
         self._link = link
         self._stopping = stopping
         self._metrics = metrics
-        self._sent: Counter[str] = Counter()
+        self._sent = 0
         self._failure: KafkaError | None = None
         self._refused: list[Message] = []
 
-    def send(self, topic: str, key: bytes | None, value: bytes | None) -> None:
+    def send(self, key: bytes | None, value: bytes | None) -> None:
         """Waits where the client's buffer is full. Raises Gone, Stopped."""
         while True:
             try:
-                self._producer.produce(topic, value, key, headers=HEADERS, on_delivery=self._told)
+                self._producer.produce(self._topic, value, key, headers=HEADERS, on_delivery=self._told)
             except BufferError:
                 self._wait(_IDLE_SECONDS)
             else:
-                self._sent[topic] += 1
+                self._sent += 1
                 return
 
     def _told(self, error: KafkaError | None, message: Message) -> None:
@@ -167,17 +165,16 @@ class Sending:
         self._flush()
         alone, self._refused = self._refused, []
         for message in alone:  # a batch may be too large where each of its messages is not
-            self._sent[message.topic() or ""] -= 1
-            self.send(message.topic() or "", message.key(), message.value())
+            self._sent -= 1
+            self.send(message.key(), message.value())
             self._flush()
         for message in self._refused:
-            topic, value = message.topic() or "", message.value() or b""
-            self._sent[topic] -= 1
-            self._metrics.unpublishable.labels(topic).inc()
+            value = message.value() or b""
+            self._sent -= 1
+            self._metrics.unpublishable.labels(self._topic).inc()
             event = json.loads(value)["id"]
-            logger.error("the topic %s takes no message of %d bytes: %s", topic, len(value), event)
-        for topic, count in self._sent.items():
-            self._metrics.published.labels(topic).inc(count)
+            logger.error("the topic %s takes no message of %d bytes: %s", self._topic, len(value), event)
+        self._metrics.published.labels(self._topic).inc(self._sent)
 
     def _flush(self) -> None:
         while len(self._producer):

@@ -19,7 +19,7 @@ from podium_monitor.committer import Committed
 from podium_monitor.events import Clock
 from podium_monitor.kafka.client import Link
 from podium_monitor.kafka.dead_letters import DeadLetters
-from podium_monitor.kafka.metrics import KafkaMetrics
+from podium_monitor.kafka.metrics import SOURCE, KafkaMetrics
 from podium_monitor.kafka.records import Record
 from podium_monitor.kafka.sessions import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, Stopped, one_after_the_other
 from podium_monitor.kafka.settings import KafkaSettings
@@ -28,8 +28,6 @@ from podium_monitor.lake.tables import Rows
 from podium_monitor.settings import Limits
 
 logger = logging.getLogger(__name__)
-
-DIRECTION = "Source"
 
 _RECORDS_AT_ONCE = 20_000
 _BYTES_AT_ONCE = 8 * 1024 * 1024
@@ -69,8 +67,8 @@ class Source:
         self._held: list[Message] = []
         """Fetched while the partitions were being paused: the next to be taken."""
         self._lag_at = 0.0
-        self.link = Link(DIRECTION)
-        metrics.follow(DIRECTION, lambda: self.link.connected, self.link.stalled_seconds)
+        self.link = Link(SOURCE)
+        metrics.follow(SOURCE, lambda: self.link.connected, self.link.stalled_seconds)
 
     def stop(self) -> None:
         """`run` returns when what is under way is durable, within some seconds."""
@@ -78,7 +76,7 @@ class Source:
 
     def run(self) -> None:
         """Reads until `stop`. Blocks."""
-        one_after_the_other(self._session, DIRECTION, self.link, self._metrics, self._stopping)
+        one_after_the_other(self._session, SOURCE, self.link, self._metrics, self._stopping)
 
     def _session(self) -> None:
         """The life of one client, a member of the group."""
@@ -143,8 +141,8 @@ class Source:
             if error is None:
                 found.append(message)
             else:  # of a topic or a partition; others go on, and librdkafka tries again
-                self._metrics.failures.labels(DIRECTION).inc()
-                logger.warning("Kafka %s: %s: %s", DIRECTION, message.topic(), error.str())
+                self._metrics.failures.labels(*SOURCE).inc()
+                logger.warning("Kafka %s: %s: %s", SOURCE, message.topic(), error.str())
         return found
 
     def _make_durable(self, consumer: Consumer, rows: Sequence[Rows]) -> None:
@@ -158,8 +156,8 @@ class Source:
             if not failed:
                 return
             left = [batch for batch, _ in failed]
-            self._metrics.failures.labels(DIRECTION).inc()
-            logger.warning("Kafka %s waits for the lake: %s", DIRECTION, failed[0][1] or type(failed[0][1]).__name__)
+            self._metrics.failures.labels(*SOURCE).inc()
+            logger.warning("Kafka %s waits for the lake: %s", SOURCE, failed[0][1] or type(failed[0][1]).__name__)
             self._stand_still(consumer, pause)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
@@ -218,8 +216,8 @@ class Source:
 
     def _committed(self, error: KafkaError | None, _: list[TopicPartition]) -> None:
         if error is not None and error.code() != KafkaError._NO_OFFSET:
-            self._metrics.failures.labels(DIRECTION).inc()
-            logger.warning("Kafka %s: offsets are not committed: %s", DIRECTION, error.str())
+            self._metrics.failures.labels(*SOURCE).inc()
+            logger.warning("Kafka %s: offsets are not committed: %s", SOURCE, error.str())
 
     def _revoked(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         for one in partitions:

@@ -136,7 +136,7 @@ FIRES = [
         "PodiumKafkaStalled",
         6,
         {
-            'podium_monitor_kafka_stalled_seconds{direction="Sink"}': "0 301x20",
+            'podium_monitor_kafka_stalled_seconds{direction="Sink",topic="a"}': "0 301x20",
             'podium_monitor_kafka_stalled_seconds{direction="Source"}': "0x21",
         },
         "",

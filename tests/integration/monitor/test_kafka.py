@@ -112,7 +112,7 @@ async def test_a_collector_on_a_bucket_publishes(kafka: KafkaServer, s3: S3Serve
     await post(collector, [event("e-0"), event("e-1")])
     assert {value_of(one)["id"] for one in kafka.messages(written, 30, enough=2)} == {"e-0", "e-1"}
     left = open_store(s3.settings(collector.folder))
-    await until(lambda: [one.path for one in left.list(FOLDER)] == [f"{FOLDER}/stays"], 60)
+    await until(lambda: [one.path for one in left.list(FOLDER)] == [f"{FOLDER}/topic={written}/stays"], 60)
 
 
 async def test_keys_of_labels_are_hashed_where_the_topic_says_so(kafka: KafkaServer, start: Start) -> None:

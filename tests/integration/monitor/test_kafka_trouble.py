@@ -37,6 +37,15 @@ def published(kafka: KafkaServer, name: str) -> Counter[str]:
     return Counter(value_of(one)["id"] for one in kafka.messages(name))
 
 
+async def until_waiting(collector: CollectorProcess, commits: dict[str, int]) -> None:
+    """Until so many commits wait to be published to each topic."""
+    async with asyncio.timeout(60):
+        while {  # noqa: ASYNC110  the metrics have no event
+            one: await metric(collector, "podium_monitor_kafka_waiting_commits", topic=one) for one in commits
+        } != commits:
+            await asyncio.sleep(0.05)
+
+
 async def test_a_collector_killed_while_it_reads_and_publishes_loses_nothing(
     kafka: KafkaServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -201,6 +210,33 @@ async def test_while_the_broker_is_away_http_goes_on_and_afterwards_all_is_caugh
         assert collector.kill(signal.SIGTERM) in (0, -signal.SIGTERM)
     log = (tmp_path / "log").read_text()
     assert "Traceback" not in log
+
+
+async def test_a_sink_whose_topic_is_not_there_holds_up_itself_alone(kafka: KafkaServer, tmp_path: Path) -> None:
+    works, missing = kafka.topic("works"), f"missing-{random.getrandbits(40):x}"
+    told = environment(kafka, sinks=[topic(missing), topic(works)])
+    collector = collector_on(tmp_path, told)
+    collector.start()
+    try:
+        await collector.ready()
+        assert await post(collector, ["e-0", "e-1"]) == 200
+        await asyncio.to_thread(kafka.messages, works, 60, 2)
+        await until_waiting(collector, {missing: 1, works: 0})
+        await asyncio.to_thread(collector.kill)  # what the one has published it is not told again
+        collector.start()
+        await collector.ready()
+        assert await post(collector, ["e-2"]) == 200
+        await asyncio.to_thread(kafka.messages, works, 60, 3)
+        await until_waiting(collector, {missing: 2, works: 0})
+        assert await metric(collector, "podium_monitor_kafka_published_rows_total", topic=missing) == 0
+        connected = "podium_monitor_kafka_connected"
+        assert await metric(collector, connected, direction="Sink", topic=works) == 1
+        await asyncio.to_thread(kafka.make_topic, missing)
+        await asyncio.to_thread(kafka.messages, missing, 120, 3)
+        assert set(published(kafka, missing)) == {"e-0", "e-1", "e-2"}
+        assert published(kafka, works) == {"e-0": 1, "e-1": 1, "e-2": 1}
+    finally:
+        collector.kill()
 
 
 async def test_two_collectors_share_the_partitions_and_one_takes_over(kafka: KafkaServer, tmp_path: Path) -> None:

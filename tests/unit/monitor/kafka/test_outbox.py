@@ -15,7 +15,7 @@ from podium_monitor.credentials import Source
 from podium_monitor.events import Clock, rows_of
 from podium_monitor.kafka import outbox as outboxes
 from podium_monitor.kafka.noted_rows import noted_rows, place_of
-from podium_monitor.kafka.outbox import FOLDER, Note, Outbox, Part, part_of
+from podium_monitor.kafka.outbox import FOLDER, Note, Outbox, Outboxes, Part, part_of
 from podium_monitor.kafka.published import HEADERS, Published, columns_of, events_of
 from podium_monitor.kafka.records import Record
 from podium_monitor.kafka.taking import taken
@@ -35,7 +35,8 @@ from podium_monitor.metrics import Metrics
 from podium_monitor.settings import Limits
 
 CHURN = Source("shop", "churn", "uid-1")
-EVERYTHING = (Topic("t", ("*/*",)),)
+EVERYTHING = Topic("t", ("*/*",))
+NOTES = f"{FOLDER}/topic=t"
 NOW = datetime(2026, 11, 21, 13, 30, tzinfo=UTC)
 LATER = NOW + timedelta(hours=3)
 EAGER = Policy(settle=timedelta(0), late=timedelta(0), late_files=1)
@@ -113,7 +114,7 @@ def test_a_note_is_there_before_its_files_and_ready_after_them(store: FolderStor
     outbox.written(name)
     assert list(outbox.oldest(10, 10)) == [name]
     outbox.done([name])
-    assert (len(outbox), [entry.path for entry in store.list(FOLDER)]) == (0, [f"{FOLDER}/stays"])
+    assert (len(outbox), [entry.path for entry in store.list(NOTES)]) == (0, [f"{NOTES}/stays"])
 
 
 def test_notes_come_oldest_first_and_no_more_than_are_asked_for(store: FolderStore) -> None:
@@ -148,16 +149,47 @@ def test_in_a_bucket_only_old_notes_are_anybodys(store: FolderStore) -> None:
     outbox = Outbox(Bucket(), EVERYTHING)
     now = datetime.now(UTC)
     for name in (f"{now:%Y%m%dT%H%M%S%f}-{'a' * 12}.json", f"{now - timedelta(minutes=16):%Y%m%dT%H%M%S%f}-{'b' * 12}.json"):
-        store.create(f"{FOLDER}/{name}", msgspec.json.encode(Note([], now)))
+        store.create(f"{NOTES}/{name}", msgspec.json.encode(Note([], now)))
     outbox.adopt()
     assert [name[-17:] for name in outbox.oldest(10, 10)] == ["b" * 12 + ".json"]
 
 
 def test_only_what_a_topic_takes_is_noted(store: FolderStore) -> None:
-    outbox = Outbox(store, (Topic("t", ("shop/*",), ("Labels",)), Topic("u", ("risk/churn",), ("Predictions",))))
+    outbox = Outboxes(store, (Topic("t", ("shop/*",), ("Labels",)), Topic("u", ("risk/churn",), ("Predictions",))))
     places = [f"{table}/namespace={namespace}/deployment=churn" for table in SCHEMAS for namespace in ("shop", "risk")]
     wanted = [place for place in places if outbox.wants(place_of(f"{place}/date=2026-11-21/hour=13"))]
     assert wanted == [places[1], places[3], places[4]]
+
+
+def test_each_sink_has_notes_of_what_it_takes_and_ends_them_by_itself(store: FolderStore) -> None:
+    outboxes = Outboxes(store, (EVERYTHING, Topic("u", ("shop/*",), ("Labels",)), Topic("v", ("shop/*",))))
+    part = part_of(rows("a"), "a.parquet")
+    noted = outboxes.note([(place_of(part.folder), part)])
+    assert [outbox.topic.topic for outbox, _ in noted] == ["t", "v"]
+    outboxes.written(noted)
+    everything, labels, shop = outboxes.each
+    assert (len(everything), len(labels), len(shop)) == (1, 0, 1)
+    everything.done(everything.oldest(10, 10))
+    again = Outboxes(store, (EVERYTHING, Topic("v", ("shop/*",))))  # as the next process finds it
+    for outbox in again.each:
+        outbox.adopt()
+    assert [len(outbox) for outbox in again.each] == [0, 1]
+    assert [note.parts for note in again.each[1].oldest(10, 10).values()] == [[part]]
+
+
+def test_where_not_all_sinks_can_be_noted_nothing_waits_for_files_that_are_not_made(tmp_path: Path) -> None:
+    class Full(FolderStore):
+        def create(self, path: str, content: bytes) -> None:
+            if "topic=u" in path:
+                raise OSError("no space is left")
+            super().create(path, content)
+
+    outboxes = Outboxes(Full(tmp_path / "lake"), (EVERYTHING, Topic("u", ("*/*",))))
+    part = part_of(rows("a"), "a.parquet")
+    with pytest.raises(OSError, match="no space"):
+        outboxes.note([(place_of(part.folder), part)])
+    [left] = outboxes.each[0].oldest(10, 10).values()  # to be looked for once, found nowhere, and done with
+    assert left.parts == [part]
 
 
 class Dies(Exception):
@@ -181,7 +213,7 @@ class Dying(FolderStore):
 @pytest.mark.parametrize("before", range(4))
 async def test_whatever_is_durable_is_noted(tmp_path: Path, before: int) -> None:
     store = Dying(tmp_path / "lake", before)
-    committer = Committer(Lake(store), KnownEvents(100, 100), Limits(), Metrics(), Outbox(store, EVERYTHING))
+    committer = Committer(Lake(store), KnownEvents(100, 100), Limits(), Metrics(), Outboxes(store, [EVERYTHING]))
     here, there = rows("a"), rows("b", at=NOW + timedelta(hours=5))
     there = Rows(place_of(there.place.folder.replace("hour=13", "hour=18")), there.columns, there.values)
     pending = [type("P", (), {"batch": [one], "fresh": 0})() for one in (here, there)]

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from podium_cli.errors import UserError
-from podium_cli.evaluate import TRUTHS
+from podium_cli.evaluation_rows import TRUTHS
 from podium_cli.loading import load_table
 from podium_evaluation.auc import Auc, AucDifference, auc_difference
 from podium_evaluation.losses import LossType, NotProbabilities, differences

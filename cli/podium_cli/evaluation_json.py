@@ -6,19 +6,22 @@ from typing import Any
 
 from podium_evaluation.drift import Test
 from podium_evaluation.estimated import ASSUMES
-from podium_evaluation.evaluate import Figure, Reference, Window
+from podium_evaluation.evaluate import Window
 from podium_evaluation.fairness import Fairness
 from podium_evaluation.performance import Estimate
+from podium_evaluation.realised import Curves, Figure
+from podium_evaluation.usual import Band, Reference
 from podium_evaluation.windows import ColumnDrift, ColumnQuality
 
 
 def document(reference: Reference, windows: Sequence[Window], diagnosis: Sequence[str]) -> dict[str, Any]:
-    usual = {
-        name: {"mean": _number(mean), "standard_deviation": _number(deviation)}
-        for name, (mean, deviation) in reference.usual.items()
-    }
     return {
-        "reference": {"rows": reference.rows, "performance": _figures(reference.performance), "usual": usual},
+        "reference": {
+            "rows": reference.rows,
+            "performance": _figures(reference.performance),
+            "usual": _bands(reference.usual),
+            **_curves(reference.curves),
+        },
         "chunks": [_window(window) for window in windows],
         "diagnosis": list(diagnosis),
     }
@@ -31,12 +34,35 @@ def _window(window: Window) -> dict[str, Any]:
         "rows": window.rows,
         "labelled": window.labelled,
         "performance": _figures(window.performance),
+        "usual": _bands(window.usual),
+        **_curves(window.curves),
         "segments": {name: _figures(figures) for name, figures in window.segments.items()},
         "drift": {name: _drift(one, alert=name in window.alerts) for name, one in window.drift.items()},
         "quality": {name: _quality(one) for name, one in window.quality.items()},
         "fairness": {name: _fairness(one) for name, one in window.fairness.items()},
         "estimated": {**_figures(window.estimated), **({"assumes": ASSUMES} if window.estimated else {})},
     }
+
+
+def _bands(bands: Mapping[str, Band]) -> dict[str, Any]:
+    return {
+        name: {"mean": _number(mean), "standard_deviation": _number(deviation)} for name, (mean, deviation) in bands.items()
+    }
+
+
+def _curves(found: Curves | None) -> dict[str, Any]:
+    if found is None:
+        return {}
+    curves: dict[str, Any] = {
+        "roc": {"false_positive_rate": found.roc[0], "true_positive_rate": found.roc[1]},
+        "lift": {"share": found.lift[0], "lift": found.lift[1]},
+    }
+    if found.calibration is not None:
+        curves["calibration"] = [
+            {"rows": one.rows, "predicted": one.mean_probability, "observed": _estimate(one.positives)}
+            for one in found.calibration.bins
+        ]
+    return curves
 
 
 def _figures(figures: Mapping[str, Figure]) -> dict[str, Any]:

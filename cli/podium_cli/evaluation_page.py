@@ -8,9 +8,12 @@ from podium_evaluation import documents as shown
 from podium_evaluation.bins import category_bins, quantile_bins
 from podium_evaluation.columns import Column
 from podium_evaluation.estimated import ASSUMES
-from podium_evaluation.evaluate import DEVIATIONS, Figure, Reference, Table, Window
+from podium_evaluation.evaluate import Window
 from podium_evaluation.fairness import Fairness
 from podium_evaluation.performance import Estimate
+from podium_evaluation.realised import Figure
+from podium_evaluation.tables import Table
+from podium_evaluation.usual import DEVIATIONS, Reference
 from podium_evaluation.windows import ColumnDrift
 from podium_pages import words
 from podium_pages.charts.bars import then_and_now

@@ -66,14 +66,24 @@ def load_table(path: Path) -> Any:
         raise UserError(f"there is no file {path}")
     if path.stat().st_size > MAX_TABLE_BYTES:
         raise UserError(f"{path} has {path.stat().st_size} bytes; at most {MAX_TABLE_BYTES} are read: give fewer rows")
-    readers = {".csv": pd.read_csv, ".parquet": pd.read_parquet, ".jsonl": lambda p: pd.read_json(p, lines=True)}
-    reader = readers.get(path.suffix)
+    readers = {".csv": _csv, ".parquet": pd.read_parquet, ".jsonl": lambda p: pd.read_json(p, lines=True)}
+    reader = readers.get(path.suffix.lower())
     if reader is None:
         raise UserError(f"{path} is no table that can be read; give .csv, .parquet or .jsonl")
     try:
         return reader(path)
+    except UserError:
+        raise
     except Exception as error:
         raise UserError(f"{path} cannot be read as {path.suffix}: {type(error).__name__}: {error}") from error
+
+
+def _csv(path: Path) -> Any:
+    """All rows are read before a column's type is chosen: one type per column, however long the file is."""
+    frame = pd.read_csv(path, low_memory=False)
+    if len(frame.columns) == 1 and (found := [mark for mark in (";", "\t") if mark in str(frame.columns[0])]):
+        raise UserError(f"{path} separates its columns by {found[0]!r}; write it with commas, and fractions with points")
+    return frame
 
 
 def load_document(path: Path | None) -> str:

@@ -155,7 +155,10 @@ def evaluate_command(
     current: Annotated[Path, typer.Option(help="Rows to judge, oldest first.")],
     score: Annotated[str, typer.Option(help="The column with the score of the class 1, or the predicted value.")],
     target: Annotated[str | None, typer.Option(help="The column with the truth; empty where it is not known yet.")] = None,
-    prediction: Annotated[str | None, typer.Option(help="The column with the decision. Default: score >= 0.5.")] = None,
+    prediction: Annotated[
+        str | None,
+        typer.Option(help="The column with the decision, or the class. Default: score >= 0.5."),
+    ] = None,
     labels: Annotated[Path | None, typer.Option(help="Truths that came apart from the rows; needs --id.")] = None,
     identity: Annotated[str | None, typer.Option("--id", help="The column that joins rows and labels.")] = None,
     protected: Annotated[list[str] | None, typer.Option(help="A column of protected groups. May be repeated.")] = None,
@@ -169,25 +172,20 @@ def evaluate_command(
 ) -> None:
     """Judge a model's rows against a reference: performance, drift, data quality, fairness, and what explains them."""
     from podium_cli.evaluate import EvaluateOptions, evaluate
+    from podium_cli.evaluation_rows import Options
 
-    evaluate(
-        EvaluateOptions(
-            reference=reference,
-            current=current,
-            target=target,
-            score=score,
-            prediction=prediction,
-            labels=labels,
-            identity=identity,
-            protected=protected or [],
-            segments=segment or [],
-            chunk_rows=chunk_rows,
-            chunk_by=chunk_by,
-            json=json,
-            html=html,
-        ),
-        _out,
+    rows = Options(
+        reference=reference,
+        current=current,
+        target=target,
+        score=score,
+        prediction=prediction,
+        labels=labels,
+        identity=identity,
+        protected=protected or [],
+        segments=segment or [],
     )
+    evaluate(EvaluateOptions(rows, chunk_rows, chunk_by, json, html), _out, _errors)
 
 
 @app.command("report", epilog=_EPILOG)

@@ -3,91 +3,27 @@
 What the monitor computes of a deployment and `podium evaluate` of files is this.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 
-from podium_evaluation.auc import auc
-from podium_evaluation.chunks import Chunk, drawn_chunks
-from podium_evaluation.columns import Column, texts
+from podium_evaluation.chunks import Chunk
 from podium_evaluation.drift import Severity, benjamini_hochberg
 from podium_evaluation.estimated import estimated_accuracy, estimated_auc, estimated_log_loss
 from podium_evaluation.fairness import Fairness, fairness_of, rates_of
-from podium_evaluation.performance import (
-    NO_INTERVAL,
-    Estimate,
-    brier_losses,
-    confusion,
-    log_losses,
-    mean_loss,
-    proportion,
-    regression,
-)
+from podium_evaluation.performance import Estimate
+from podium_evaluation.realised import Curves, Figure, are_probabilities, curves, performance
 from podium_evaluation.sequences import Floats
+from podium_evaluation.tables import Table, Task, groups_of
 from podium_evaluation.tallies import group_tally
+from podium_evaluation.usual import DEVIATIONS, Band
 from podium_evaluation.windows import ColumnDrift, ColumnQuality, column_drift, column_quality
 
-DEVIATIONS = 3.0
-"""A figure is alarming outside of its mean over reference chunks +- this many standard deviations."""
-FEWEST_REFERENCE_CHUNKS = 3
-CERTAIN_REFERENCE_CHUNKS = 10
-"""The deviation of fewer chunks may be far too small by chance: it is taken to be at least that of drawn ones."""
 MOST_SEGMENTS = 50
 """Of a column: those with most rows."""
 FALSE_DISCOVERY_RATE = 0.05
-
-
-@dataclass(frozen=True)
-class Table:
-    """Columns of equal length by name, and which of them are what."""
-
-    columns: Mapping[str, Column]
-    score: str
-    target: str | None = None
-    """Absent, or missing in some rows: labels come late."""
-    prediction: str | None = None
-    """Absent: the score is at least 0.5."""
-    protected: Sequence[str] = ()
-    segments: Sequence[str] = ()
-    features: Sequence[str] = ()
-
-    def __len__(self) -> int:
-        return len(self.columns[self.score])
-
-    def rows(self, chosen: npt.NDArray[np.int64]) -> "Table":
-        cut = {name: one.rows(chosen) for name, one in self.columns.items()}
-        return Table(cut, self.score, self.target, self.prediction, self.protected, self.segments, self.features)
-
-    @property
-    def scores(self) -> Floats:
-        values: Floats = self.columns[self.score].values
-        return values
-
-    @property
-    def truth(self) -> Floats:
-        """NaN where it is not known yet."""
-        if self.target is None or self.target not in self.columns:
-            return np.full(len(self), np.nan)
-        values: Floats = self.columns[self.target].values
-        return values
-
-    @property
-    def decided(self) -> Floats:
-        if self.prediction is not None:
-            values: Floats = self.columns[self.prediction].values
-            return values
-        return np.where(np.isnan(self.scores), np.nan, self.scores >= 0.5)
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A figure of one window. `alert` is None where the reference is too short to say what is usual."""
-
-    value: float
-    interval: tuple[float, float] = NO_INTERVAL
-    alert: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -107,77 +43,28 @@ class Window:
     quality: dict[str, ColumnQuality]
     fairness: dict[str, Fairness] = field(default_factory=dict)
     estimated: dict[str, Figure] = field(default_factory=dict)
+    usual: dict[str, Band] = field(default_factory=dict)
+    """What its performance was judged by."""
+    curves: Curves | None = None
 
 
-@dataclass(frozen=True)
-class Reference:
-    """The reference's own figures, and how each varies over chunks of a window's size."""
+def task_of(truth: Floats, *, decided: bool) -> Task:
+    """From truths as numbers, NaN where they are not known. `decided`: whether a column of decisions is given, which numbers
+    have none of.
 
-    rows: int
-    performance: dict[str, Figure]
-    usual: dict[str, tuple[float, float]]
-    """Mean and standard deviation over the reference's chunks."""
-
-
-def is_classification(table: Table) -> bool:
-    """Whether all known truths are 0 or 1."""
-    known = table.truth[~np.isnan(table.truth)]
-    return len(known) > 0 and bool(np.isin(known, (0.0, 1.0)).all())
+    >>> task_of(np.array([0.0, 1.0, np.nan]), decided=False), task_of(np.array([0.0, 2.0]), decided=False)
+    ('Binary', 'Numbers')
+    """
+    known = truth[~np.isnan(truth)]
+    if len(known) > 0 and bool(np.isin(known, (0.0, 1.0)).all()):
+        return "Binary"
+    return "Classes" if decided else "Numbers"
 
 
-def performance(table: Table, *, classification: bool) -> dict[str, Figure]:
-    """Figures of the rows whose truth, score and decision are known; those that need another class, probabilities or more
-    rows are left out. Of numbers, rows that are not finite are left out."""
-    known = ~np.isnan(table.truth) & ~np.isnan(table.scores)
-    known &= ~np.isnan(table.decided) if classification else np.isfinite(table.truth) & np.isfinite(table.scores)
-    truth, scores, decided = table.truth[known], table.scores[known], table.decided[known]
-    if len(truth) == 0:
-        return {}
-    if not classification:
-        found = regression(truth, scores)
-        return {"mae": _figure(found.mae), "rmse": Figure(found.rmse), "r2": Figure(found.r2)}
-    counts = confusion(truth, decided)
-    right = counts.true_positive + counts.true_negative
-    figures = {
-        "accuracy": _figure(proportion(right, counts.rows)),
-        "balanced_accuracy": Figure(counts.balanced_accuracy),
-        "f1": Figure(counts.f1),
-    }
-    if 0 < truth.sum() < len(truth):
-        area = auc(truth, scores)
-        figures["auc"] = Figure(area.value, area.interval)
-        figures["gini"] = Figure(2 * area.value - 1, (2 * area.interval[0] - 1, 2 * area.interval[1] - 1))
-    if _are_probabilities(scores):
-        figures["log_loss"] = _figure(mean_loss(log_losses(truth, scores)))
-        figures["brier"] = _figure(mean_loss(brier_losses(truth, scores)))
-    return {name: figure for name, figure in figures.items() if figure.value == figure.value}
-
-
-def reference_figures(table: Table, chunks: Sequence[Chunk], *, classification: bool) -> Reference:
-    """`chunks` are of the reference, of the size that windows have."""
-    usual = _bands(table, chunks, classification=classification)
-    if FEWEST_REFERENCE_CHUNKS <= len(chunks) < CERTAIN_REFERENCE_CHUNKS:
-        size = int(np.median([len(chunk.rows) for chunk in chunks]))
-        by_chance = _bands(table, drawn_chunks(len(table), size), classification=classification)
-        least = {name: deviation for name, (_, deviation) in by_chance.items()}
-        usual = {name: (mean, max(deviation, least.get(name, 0.0))) for name, (mean, deviation) in usual.items()}
-    return Reference(len(table), performance(table, classification=classification), usual)
-
-
-def _bands(table: Table, chunks: Sequence[Chunk], *, classification: bool) -> dict[str, tuple[float, float]]:
-    """Mean and standard deviation of each figure over chunks."""
-    by_chunk = [performance(table.rows(chunk.rows), classification=classification) for chunk in chunks]
-    found = {}
-    for name in {name for figures in by_chunk for name in figures}:
-        values = [figures[name].value for figures in by_chunk if name in figures]
-        if len(values) >= FEWEST_REFERENCE_CHUNKS:
-            found[name] = (float(np.mean(values)), float(np.std(values, ddof=1)))
-    return found
-
-
-def evaluate_window(chunk: Chunk, current: Table, reference: Table, usual: Reference, *, classification: bool) -> Window:
-    """`current` holds the chunk's rows."""
-    watched = [name for name in (*reference.features, reference.score) if name in current.columns]
+def evaluate_window(chunk: Chunk, current: Table, reference: Table, usual: Mapping[str, Band], task: Task) -> Window:
+    """`current` holds the chunk's rows; `usual` is of as many labelled ones."""
+    predicted = [name for name in (reference.score, reference.prediction) if name is not None]
+    watched = [name for name in (*reference.features, *predicted) if name in reference.columns and name in current.columns]
     drift = {name: column_drift(reference.columns[name], current.columns[name]) for name in watched}
     rejected = benjamini_hochberg([one.p_value for one in drift.values()], FALSE_DISCOVERY_RATE)
     alerts = {
@@ -185,44 +72,38 @@ def evaluate_window(chunk: Chunk, current: Table, reference: Table, usual: Refer
         for (name, one), significant in zip(drift.items(), rejected, strict=True)
         if one.severity is not Severity.NONE and significant
     }
-    judged = {
-        name: _judged(figure, usual.usual.get(name))
-        for name, figure in performance(current, classification=classification).items()
-    }
+    judged = {name: _judged(figure, usual.get(name)) for name, figure in performance(current, task).items()}
     return Window(
         index=chunk.index,
         start=chunk.start,
         rows=len(current),
         labelled=int((~np.isnan(current.truth)).sum()),
         performance=judged,
-        segments=_segments(current, classification=classification),
+        segments=_segments(current, task),
         drift=drift,
         alerts=frozenset(alerts),
         quality={name: column_quality(reference.columns[name], current.columns[name]) for name in watched},
-        fairness=_fairness(current) if classification else {},
-        estimated=_estimated(current) if classification else {},
+        fairness=_fairness(current) if task == "Binary" and current.decides else {},
+        estimated=_estimated(current, task) if current.probabilities and task != "Numbers" else {},
+        usual={name: band for name, band in usual.items() if name in judged},
+        curves=curves(current, task),
     )
 
 
-def _judged(figure: Figure, usual: tuple[float, float] | None) -> Figure:
+def _judged(figure: Figure, usual: Band | None) -> Figure:
     if usual is None:
         return figure
     mean, deviation = usual
     return Figure(figure.value, figure.interval, abs(figure.value - mean) > DEVIATIONS * deviation + 1e-12)
 
 
-def _segments(table: Table, *, classification: bool) -> dict[str, dict[str, Figure]]:
-    wanted = {table.score, *(name for name in (table.target, table.prediction) if name in table.columns)}
-    narrow = Table(
-        {name: table.columns[name] for name in wanted if name is not None}, table.score, table.target, table.prediction
-    )
-    found = {}
+def _segments(table: Table, task: Task) -> dict[str, dict[str, Figure]]:
+    narrow, found = table.narrowed(), {}
     for name in table.segments:
-        names, codes = _groups(table.columns[name])
+        names, codes = groups_of(table.columns[name])
         most = np.argsort(-np.bincount(codes[codes >= 0], minlength=len(names)), kind="stable")[:MOST_SEGMENTS]
         for code in sorted(most.tolist()):
-            chosen = np.flatnonzero(codes == code)
-            found[f"{name}={names[code]}"] = performance(narrow.rows(chosen), classification=classification)
+            found[f"{name}={names[code]}"] = performance(narrow.rows(np.flatnonzero(codes == code)), task)
     return found
 
 
@@ -231,8 +112,11 @@ def _fairness(table: Table) -> dict[str, Fairness]:
     found = {}
     decided, truth = table.decided, table.truth
     for name in table.protected:
-        names, codes = _groups(table.columns[name])
-        of_group = [np.flatnonzero((codes == code) & ~np.isnan(decided)) for code in range(len(names))]
+        names, codes = groups_of(table.columns[name])
+        order = np.argsort(codes, kind="stable")
+        order = order[(codes[order] >= 0) & ~np.isnan(decided[order])]
+        starts = np.searchsorted(codes[order], np.arange(len(names) + 1))
+        of_group = [order[first:end] for first, end in pairwise(starts)]
         try:
             found[name] = fairness_of(
                 tuple(
@@ -246,29 +130,19 @@ def _fairness(table: Table) -> dict[str, Fairness]:
     return found
 
 
-def _groups(column: Column) -> tuple[list[str], npt.NDArray[np.int64]]:
-    """Values by their text, sorted, and which of them each row has, -1 where it is missing."""
-    named = column.values if column.kind == "Categorical" else texts(column.values)
-    codes = np.full(len(column), -1, dtype=np.int64)
-    names, codes[~column.missing] = np.unique(named[~column.missing].astype(str), return_inverse=True)
-    return [str(name) for name in names], codes
-
-
-def _estimated(table: Table) -> dict[str, Figure]:
-    """Of the decisions as they were taken, whatever the threshold."""
+def _estimated(table: Table, task: Task) -> dict[str, Figure]:
+    """Of the decisions as they were taken, whatever the threshold; of several classes the score is the decided one's."""
     known = ~np.isnan(table.scores) & ~np.isnan(table.decided)
     scores, decided = table.scores[known], table.decided[known]
-    if len(scores) == 0 or not _are_probabilities(scores):
+    if len(scores) == 0 or not are_probabilities(scores):
         return {}
+    if task == "Classes":
+        return {"accuracy": _figure(estimated_accuracy(scores, np.ones(len(scores))))}
     return {
         "accuracy": _figure(estimated_accuracy(scores, decided)),
         "auc": _figure(estimated_auc(scores)),
         "log_loss": _figure(estimated_log_loss(scores)),
     }
-
-
-def _are_probabilities(scores: Floats) -> bool:
-    return bool(((scores >= 0) & (scores <= 1)).all())
 
 
 def _figure(estimate: Estimate) -> Figure:

@@ -7,7 +7,7 @@ from scipy.special import ndtri
 
 from podium_evaluation.auc import auc_of_counts
 from podium_evaluation.estimated import auc_of_weights
-from podium_evaluation.performance import NO_INTERVAL, Confusion, Estimate, proportion
+from podium_evaluation.performance import NO_INTERVAL, Confusion, Estimate, balanced_accuracy, f1_score, proportion
 from podium_evaluation.sequences import Floats
 from podium_evaluation.tallies import Key
 
@@ -28,8 +28,8 @@ def binary_figures(tally: _Tally, parameters: int | None = None) -> dict[str, Es
         return {}
     found = {
         "accuracy": proportion(counts.true_positive + counts.true_negative, counts.rows),
-        "balanced_accuracy": _balanced(counts),
-        "f1": Estimate(counts.f1, NO_INTERVAL),
+        "balanced_accuracy": balanced_accuracy(counts),
+        "f1": f1_score(counts),
         "precision": proportion(counts.true_positive, counts.true_positive + counts.false_positive),
         "recall": proportion(counts.true_positive, counts.true_positive + counts.false_negative),
     }
@@ -193,18 +193,6 @@ def mean_of(rows: int, total: float, squares: float) -> Estimate:
     variance = max(float(squares) - rows * mean**2, 0.0) / (rows - 1)
     half = _Z95 * float(np.sqrt(variance / rows))
     return Estimate(mean, (mean - half, mean + half))
-
-
-def _balanced(counts: Confusion) -> Estimate:
-    """With the interval of the mean of two independent shares."""
-    positives, negatives = counts.true_positive + counts.false_negative, counts.true_negative + counts.false_positive
-    if positives == 0 or negatives == 0:
-        return Estimate(float("nan"), NO_INTERVAL)
-    value = counts.balanced_accuracy
-    of_ones, of_zeros = proportion(counts.true_positive, positives), proportion(counts.true_negative, negatives)
-    down = np.hypot(of_ones.value - of_ones.interval[0], of_zeros.value - of_zeros.interval[0]) / 2
-    up = np.hypot(of_ones.interval[1] - of_ones.value, of_zeros.interval[1] - of_zeros.value) / 2
-    return Estimate(value, (float(value - down), float(value + up)))
 
 
 def _known(found: dict[str, Estimate]) -> dict[str, Estimate]:

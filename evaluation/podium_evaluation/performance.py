@@ -83,6 +83,39 @@ def proportion(successes: int, trials: int, confidence: float = 0.95) -> Estimat
     return Estimate(share, (float(max(0.0, centre - half)), float(min(1.0, centre + half))))
 
 
+def balanced_accuracy(counts: Confusion) -> Estimate:
+    """The mean of recall and specificity, with the interval of the mean of two independent shares: the square roots of the
+    sums of squares of what Wilson's intervals leave on either side. NaN when a class is absent.
+
+    Source: Zou, Donner (2008), Statistics in Medicine 27, 1693-1702, MOVER; recall and specificity are of other rows each.
+
+    >>> [round(bound, 3) for bound in balanced_accuracy(Confusion(40, 20, 80, 10)).interval]
+    [0.721, 0.855]
+    """
+    positives, negatives = counts.true_positive + counts.false_negative, counts.true_negative + counts.false_positive
+    if positives == 0 or negatives == 0:
+        return Estimate(float("nan"), NO_INTERVAL)
+    value = counts.balanced_accuracy
+    of_ones, of_zeros = proportion(counts.true_positive, positives), proportion(counts.true_negative, negatives)
+    down = np.hypot(of_ones.value - of_ones.interval[0], of_zeros.value - of_zeros.interval[0]) / 2
+    up = np.hypot(of_ones.interval[1] - of_ones.value, of_zeros.interval[1] - of_zeros.value) / 2
+    return Estimate(value, (float(value - down), float(value + up)))
+
+
+def f1_score(counts: Confusion) -> Estimate:
+    """F1 with an interval: of the rows that are positive or were said to be, the share j of true positives is binomial, and
+    F1 = 2 j / (1 + j) rises with it, so Wilson's bounds of j become those of F1. NaN where no row is positive in either way.
+
+    Source: Dice (1945), Ecology 26, 297-302, for F1 from j (Jaccard's coefficient); Wilson: see `proportion`.
+
+    >>> round(f1_score(Confusion(40, 20, 80, 10)).value, 3)
+    0.727
+    """
+    share = proportion(counts.true_positive, counts.rows - counts.true_negative)
+    low, high = (2 * bound / (1 + bound) for bound in share.interval)
+    return Estimate(counts.f1, (low, high))
+
+
 def mean_loss(losses: npt.ArrayLike, confidence: float = 0.95) -> Estimate:
     """The mean of a loss per row, shape (n,), with the interval of the central limit theorem; NaN without rows."""
     values = np.asarray(losses, dtype=np.float64)
@@ -168,6 +201,8 @@ def lift(target: npt.ArrayLike, scores: npt.ArrayLike, share: float = 0.1) -> fl
 @dataclass(frozen=True)
 class Regression:
     rmse: float
+    rmse_interval: tuple[float, float]
+    """The roots of the bounds of the mean squared error."""
     mae: Estimate
     r2: float
     """1 - residual over total sum of squares; NaN for a constant truth."""
@@ -194,7 +229,8 @@ def regression(target: npt.ArrayLike, predicted: npt.ArrayLike, parameters: int 
         fit, k = rows * np.log(squares / rows), parameters + 1
         aic, bic = float(fit + 2 * k), float(fit + k * np.log(rows))
     r2 = 1 - squares / total if total > 0 else float("nan")
-    return Regression(float(np.sqrt(squares / rows)), mean_loss(np.abs(residual)), r2, aic, bic)
+    low, high = (float(np.sqrt(max(bound, 0.0))) for bound in mean_loss(residual**2).interval)
+    return Regression(float(np.sqrt(squares / rows)), (low, high), mean_loss(np.abs(residual)), r2, aic, bic)
 
 
 def _ratio(part: float, whole: float) -> float:

@@ -182,7 +182,13 @@ def test_the_table_marks_what_is_alarming(files: Path) -> None:
         pytest.param(["--score", "scores"], "--score is 'scores', but", id="no-such-column"),
         pytest.param([*GOOD, "--chunk-rows", "10", "--chunk-by", "at:1D"], "exclude each other", id="two-ways"),
         pytest.param([*GOOD, "--chunk-by", "at:1Y"], "write a number and m, h, D, W or M", id="period"),
-        pytest.param([*GOOD, "--chunk-by", "contract:1D"], "cannot be cut into chunks", id="no-time"),
+        pytest.param([*GOOD, "--chunk-by", "contract:1D"], "is no time; write ISO 8601 times", id="no-time"),
+        pytest.param([*GOOD, "--chunk-by", "customer:1D"], "is a number, not a time", id="number-as-time"),
+        pytest.param([*GOOD, "--chunk-by", "when:1D"], "--chunk-by names 'when', but", id="no-time-column"),
+        pytest.param(["--score", "score", "--target", "chrun"], "--target is 'chrun', which neither file has", id="target"),
+        pytest.param([*GOOD, "--id", "client"], "--id is 'client', which neither file has", id="identity"),
+        pytest.param(["--score", "score", "--target", "score"], "given as --score or --prediction too", id="twice"),
+        pytest.param([*GOOD, "--json", "/nowhere/found.json"], "there is no /nowhere", id="no-folder"),
         pytest.param([*GOOD, "--labels", "x.csv"], "--labels needs --id", id="labels-alone"),
         pytest.param(["--score", "contract", "--target", "churn"], "holds 'a', which is no number", id="text-as-score"),
     ],
@@ -191,3 +197,126 @@ def test_what_cannot_be_evaluated_is_said(files: Path, arguments: list[str], say
     done = run("--reference", str(files / "reference.csv"), "--current", str(files / "current.csv"), *arguments)
     assert done.returncode == 2
     assert says in " ".join(done.stderr.split())
+
+
+def written(folder: Path, **frames: Any) -> Path:
+    for name, frame in frames.items():
+        frame.to_parquet(folder / f"{name}.parquet")
+        frame.to_csv(folder / f"{name}.csv", index=False)
+    return folder
+
+
+def test_every_chunk_has_the_rows_that_were_asked_for_and_the_last_one_what_remains(files: Path) -> None:
+    chunks = evaluated(files, *GOOD, "--id", "customer", "--chunk-rows", "5000")["chunks"]
+    assert [(chunk["index"], chunk["rows"]) for chunk in chunks] == [(0, 5000), (1, 5000), (2, 2000)]
+
+
+def test_a_small_window_is_judged_by_small_ones_of_the_reference(tmp_path: Path) -> None:
+    """And a window of which few rows are labelled by as many: the whole one's band would alarm at chance."""
+    chance = np.random.default_rng(4)
+    current = rows(chance, 4000)
+    current["churn"] = current["churn"].astype(float).where(np.arange(4000) < 2060)
+    chunks = evaluated(written(tmp_path, reference=rows(chance, 40_000), current=current), *GOOD, "--chunk-rows", "2000")
+    whole, few = chunks["chunks"]
+    assert (whole["labelled"], few["labelled"]) == (2000, 60)
+    spread = [chunk["usual"]["auc"]["standard_deviation"] for chunk in (whole, few)]
+    assert spread[1] > 4 * spread[0]
+    assert chunks["reference"]["usual"]["auc"]["standard_deviation"] in spread
+
+
+def test_a_performance_alert_is_three_deviations_over_reference_chunks_of_the_size(files: Path) -> None:
+    found = evaluated(files, *GOOD, "--chunk-rows", "3000")
+    reference = pd.read_csv(files / "reference.csv")
+    of_chunks = []
+    for start in range(0, 39_000, 3000):  # the remaining 1,000 rows are no chunk of this size
+        part = reference.iloc[start : start + 3000]
+        of_chunks.append(float(((part["score"] >= 0.5) == (part["churn"] == 1)).mean()))
+    mean, deviation = np.mean(of_chunks), np.std(of_chunks, ddof=1)
+    assert found["reference"]["usual"]["accuracy"]["mean"] == pytest.approx(mean)
+    assert found["reference"]["usual"]["accuracy"]["standard_deviation"] == pytest.approx(deviation)
+    for chunk in found["chunks"]:
+        accuracy = chunk["performance"]["accuracy"]
+        assert accuracy["alert"] == (abs(accuracy["value"] - mean) > 3 * deviation)
+
+
+def test_calibration_roc_and_lift_are_told(files: Path) -> None:
+    chunk = evaluated(files, *GOOD, "--chunk-rows", "3000")["chunks"][0]
+    rates = chunk["roc"]
+    area = np.trapezoid(rates["true_positive_rate"], rates["false_positive_rate"])
+    assert area == pytest.approx(chunk["performance"]["auc"]["value"], abs=0.005)
+    assert chunk["lift"]["share"][-1] == chunk["lift"]["lift"][-1] == 1.0
+    assert sum(one["rows"] for one in chunk["calibration"]) == 3000
+    assert all(one["observed"]["interval"][0] <= one["observed"]["value"] for one in chunk["calibration"])
+
+
+def test_scores_that_are_no_probabilities_lead_to_no_decision(tmp_path: Path) -> None:
+    """Of percents 0.5 is no threshold; with decisions of their own all is told that needs no probability."""
+    chance = np.random.default_rng(5)
+    frames = {name: rows(chance, 3000) for name in ("reference", "current")}
+    for frame in frames.values():
+        frame["decided"] = (frame["score"] >= 0.5).astype(int)
+        frame["score"] *= 100
+    folder = written(tmp_path, **frames)
+    [chunk] = evaluated(folder, *GOOD, "--chunk-rows", "3000", "--protected", "sex")["chunks"]
+    assert set(chunk["performance"]) == {"auc", "gini", "lift"}
+    assert (chunk["fairness"], chunk["estimated"]) == ({}, {})
+    done = run("--reference", folder / "reference.csv", "--current", folder / "current.csv", *GOOD)
+    assert "no decision follows from them" in " ".join(done.stderr.split())
+    [chunk] = evaluated(
+        folder, *GOOD, "--chunk-rows", "3000", "--protected", "sex", "--prediction", "decided"
+    )["chunks"]  # fmt: skip
+    assert {"accuracy", "f1", "auc"} <= set(chunk["performance"])
+    assert "log_loss" not in chunk["performance"]
+    assert chunk["fairness"] != {}
+    assert "decided" in chunk["drift"]
+
+
+def test_more_than_two_classes_are_judged_by_the_decided_one(tmp_path: Path) -> None:
+    chance = np.random.default_rng(6)
+    frames = {}
+    for name in ("reference", "current"):
+        decided, sure = chance.choice(["cat", "dog", "owl"], 4000), chance.uniform(0.4, 1, 4000)
+        truth = np.where(chance.random(4000) < sure, decided, "cow")
+        frames[name] = pd.DataFrame({"decided": decided, "score": sure, "truth": truth})
+    found = evaluated(
+        written(tmp_path, **frames), "--score", "score", "--target", "truth", "--prediction", "decided",
+        "--chunk-rows", "4000",
+    )  # fmt: skip
+    [chunk] = found["chunks"]
+    right = (frames["current"]["truth"] == frames["current"]["decided"]).mean()
+    assert chunk["performance"]["accuracy"]["value"] == pytest.approx(right)
+    assert chunk["performance"]["accuracy"]["alert"] is False
+    low, high = chunk["estimated"]["accuracy"]["interval"]
+    assert low < right < high
+
+
+def test_rows_without_an_id_have_no_label_of_another_and_keep_the_truth_of_their_file(tmp_path: Path) -> None:
+    frame = rows(np.random.default_rng(7), 1000)
+    frame["customer"] = np.where(np.arange(1000) < 400, np.nan, np.arange(1000.0))
+    labels = frame.loc[390:599, ["customer", "churn"]]
+    current = frame.assign(churn=frame["churn"].astype(float).where(np.arange(1000) >= 900))
+    labels.to_csv(tmp_path / "labels.csv", index=False)
+    found = evaluated(
+        written(tmp_path, reference=frame, current=current), *GOOD, "--labels", str(tmp_path / "labels.csv"),
+        "--id", "customer", "--chunk-rows", "1000",
+    )  # fmt: skip
+    assert found["chunks"][0]["labelled"] == 300  # 200 by label, 100 by their own file
+
+
+def test_columns_that_one_file_has_not_are_named(tmp_path: Path) -> None:
+    frame = rows(np.random.default_rng(8), 1000)
+    folder = written(tmp_path, reference=frame, current=frame.drop(columns="noise").assign(colour="red"))
+    said = evaluated(folder, *GOOD)["diagnosis"]
+    assert said == [
+        "not in the current rows, so not compared: 'noise'",
+        "not in the reference, so not compared: 'colour'",
+    ]
+
+
+def test_ids_that_grow_are_no_change_of_a_unit(tmp_path: Path) -> None:
+    frame = rows(np.random.default_rng(9), 4000).assign(row=np.arange(1.0, 4001.0))
+    folder = written(tmp_path, reference=frame, current=frame.iloc[:2000])
+    [said] = evaluated(folder, *GOOD, "--chunk-rows", "2000")["diagnosis"]
+    assert "'row' drifted" in said
+    assert "unit" not in said
+    assert "the middle half of its values from 1001..3000 to 501..1500" in said

@@ -9,8 +9,9 @@ from evaluation_fixtures import HOUR, LakeFolder, Rows, evaluations_of, rows, wa
 from podium_evaluation.chunks import Chunk
 from podium_evaluation.columns import column
 from podium_evaluation.documents import Window
-from podium_evaluation.evaluate import Reference, Table, evaluate_window
+from podium_evaluation.evaluate import evaluate_window
 from podium_evaluation.performance import calibration
+from podium_evaluation.tables import Table
 
 
 def table(found: Rows) -> Table:
@@ -49,9 +50,7 @@ def windows(tmp_path_factory: pytest.TempPathFactory) -> tuple[Window, Rows, Row
 
 def test_counts_and_distances_are_equal_and_the_sketch_keeps_its_error(windows: tuple[Window, Rows, Rows]) -> None:
     hour, reference, current = windows
-    pure = evaluate_window(
-        Chunk(0, np.arange(len(current))), table(current), table(reference), Reference(4000, {}, {}), classification=True
-    )
+    pure = evaluate_window(Chunk(0, np.arange(len(current))), table(current), table(reference), {}, "Binary")
     assert (hour.rows, hour.labelled) == (pure.rows, pure.labelled)
     for name, exact in pure.drift.items():
         if name == "score":
@@ -79,9 +78,7 @@ def test_counts_and_distances_are_equal_and_the_sketch_keeps_its_error(windows: 
 
 def test_performance_is_equal_but_for_the_stated_error_of_the_binned_auc(windows: tuple[Window, Rows, Rows]) -> None:
     hour, _, current = windows
-    pure = evaluate_window(
-        Chunk(0, np.arange(len(current))), table(current), table(current), Reference(0, {}, {}), classification=True
-    )
+    pure = evaluate_window(Chunk(0, np.arange(len(current))), table(current), table(current), {}, "Binary")
     for name in ("accuracy", "balanced_accuracy", "f1", "log_loss", "brier"):
         assert hour.performance[name].value == pytest.approx(pure.performance[name].value)
     for name in ("accuracy", "log_loss", "brier"):
@@ -96,9 +93,7 @@ def test_performance_is_equal_but_for_the_stated_error_of_the_binned_auc(windows
 
 def test_segments_and_groups_are_equal(windows: tuple[Window, Rows, Rows]) -> None:
     hour, _, current = windows
-    pure = evaluate_window(
-        Chunk(0, np.arange(len(current))), table(current), table(current), Reference(0, {}, {}), classification=True
-    )
+    pure = evaluate_window(Chunk(0, np.arange(len(current))), table(current), table(current), {}, "Binary")
     assert {f"region={one.value}" for one in hour.segments} == set(pure.segments)
     for one in hour.segments:
         exact = pure.segments[f"region={one.value}"]

@@ -1,4 +1,4 @@
-"""Which Podium a process is, and whether what it runs for every request is compiled, as it ships, or runs from its sources."""
+"""Which Podium a process is, and whether what it runs for every request is compiled, as it ships, or its sources."""
 
 from podium_serving import __version__
 

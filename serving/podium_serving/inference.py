@@ -91,15 +91,14 @@ class Tasks:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    def answer(self, work: Coroutine[Any, Any, Answer], done: Done) -> asyncio.Task[None]:
-        task = self.start(_told(work, done))
-        task.add_done_callback(lambda _: work.close())  # one that was called off before it began was never awaited
-        return task
+    def answer(self, work: Callable[[], Coroutine[Any, Any, Answer]], done: Done) -> asyncio.Task[None]:
+        """`work` is called when the task begins: one that is called off before has made no coroutine that nobody awaits."""
+        return self.start(_told(work, done))
 
 
-async def _told(work: Coroutine[Any, Any, Answer], done: Done) -> None:
+async def _told(work: Callable[[], Coroutine[Any, Any, Answer]], done: Done) -> None:
     try:
-        result: Answer | ServingError = await work
+        result: Answer | ServingError = await work()
     except ServingError as error:
         result = error
     except Exception:

@@ -110,7 +110,28 @@ def unmarked_heirs(tree: ast.Module) -> Iterator[str]:
             )
 
 
+def closed_coroutines(tree: ast.Module) -> Iterator[str]:
+    for function in ast.walk(tree):
+        if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        coroutines = {
+            argument.arg
+            for argument in function.args.args
+            if ast.unparse(argument).partition(": ")[2].startswith("Coroutine")
+        }
+        for node in ast.walk(function):
+            match node:
+                case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="close")) if name in coroutines:
+                    yield (
+                        f"line {node.lineno}: {name}.close(); of a compiled coroutine that is over it may raise "
+                        "AttributeError: take what makes the coroutine, and call it where it is awaited"
+                    )
+                case _:
+                    pass
+
+
 RULES: list[Rule] = [
+    closed_coroutines,
     names_caught_twice,
     keywords_of_classes,
     structs,
@@ -197,6 +218,7 @@ def _protocols(module: str) -> set[str]:
         (casts, "x = typing.cast(int, y)"),
         (cached_properties, "class A:\n  @cached_property\n  def b(self): pass"),
         (dataclasses_made_twice, f"@{PYTHON_CLASS}\n@dataclass(slots=True)\nclass A: pass"),
+        (closed_coroutines, "def f(work: Coroutine[Any, Any, int]):\n  task.add_done_callback(lambda _: work.close())"),
         (unmarked_heirs, "class Bad(ServingError):\n  http_status = 400"),
     ],
     ids=lambda value: value.__name__ if callable(value) else "",

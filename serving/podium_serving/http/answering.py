@@ -15,7 +15,7 @@ from uvicorn.server import ServerState
 from podium_serving.exchange import Answer, InferRequest, Overloaded, ServingError
 from podium_serving.http.bodies import unpacked
 from podium_serving.http.connection import Connection
-from podium_serving.http.dialects.dialect import Arrived
+from podium_serving.http.dialects.dialect import Arrived, Work
 from podium_serving.http.exchanges import Exchange
 from podium_serving.http.lane_state import Lane
 from podium_serving.http.outbox import Outgoing
@@ -140,8 +140,7 @@ class Answering(Connection):
         elif finish is None or (work := finish(exchange, request, result)) is None:
             self._answer(exchange, result)
         else:
-            exchange.begun = task = self._start(self._finish(work, exchange, result))
-            task.add_done_callback(lambda _: work.close())  # one that was called off before it began was never awaited
+            exchange.begun = self._start(self._finish(work, exchange, result))
 
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self.loop.create_task(work)
@@ -149,11 +148,11 @@ class Answering(Connection):
         task.add_done_callback(self.lane.tasks.discard)
         return task
 
-    async def _finish(self, work: Coroutine[Any, Any, None], exchange: Exchange, answer: Answer) -> None:
+    async def _finish(self, work: Work, exchange: Exchange, answer: Answer) -> None:
         request = exchange.request
         assert request is not None, "it was read before it was begun"
         try:
-            await work
+            await work()
         except Exception as error:
             self._fail(exchange, self._as_serving_error(error, request.request_id), request.request_id)
         else:

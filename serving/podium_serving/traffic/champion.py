@@ -7,6 +7,7 @@ connection pointed to it, and the moment in which this pod has flipped to a plan
 
 import asyncio
 import time
+from functools import partial
 from typing import Protocol
 
 import msgspec
@@ -96,7 +97,7 @@ class RemoteChampion:
         self._tasks = Tasks()
 
     def begin(self, request: InferRequest, done: Done) -> Cancel:
-        return self._tasks.answer(self._answer(request), done)
+        return self._tasks.answer(partial(self._answer, request), done)
 
     async def _answer(self, request: InferRequest) -> Answer:
         started = time.monotonic()

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from podium_crds.plan import Plan, PlannedRoute
 from podium_serving.capture.recorder import Recorder
@@ -97,7 +98,8 @@ class PlanResponder:
         leave = None if refusal or seconds is None else arm.link.enter(now)
         if leave is None or seconds is None:
             return self._champion.begin(request, self._fallen_back(arm, refusal or Fallback.BREAKER_OPEN, 0.0, done))
-        task = self._tasks.answer(self._from_challenger(request, arm, leave, seconds, arm.is_fair(seconds, left)), done)
+        forward = partial(self._from_challenger, request, arm, leave, seconds, arm.is_fair(seconds, left))
+        task = self._tasks.answer(forward, done)
         task.add_done_callback(lambda _: arm.link.leave(leave))  # called off before it ran, it could not say so
         return task
 

@@ -53,7 +53,8 @@ class Written:
         self.headers = headers
 
 
-Finish = Callable[[Arrived, InferRequest, Answer], Coroutine[Any, Any, None] | None]
+Work = Callable[[], Coroutine[Any, Any, None]]
+Finish = Callable[[Arrived, InferRequest, Answer], Work | None]
 """None: for this request there is nothing more to do."""
 
 

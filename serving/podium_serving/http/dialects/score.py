@@ -1,13 +1,13 @@
 """`POST /score`: named columns in, label, probabilities by class and warnings out; reasons too where they are asked for."""
 
-from collections.abc import Coroutine
+from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from podium_serving.exchange import Answer, InferRequest, InvalidRequest, NotServing
 from podium_serving.explain.explainer import Explainer
 from podium_serving.explain.quantity import Options
-from podium_serving.http.dialects.dialect import Arrived, Finish, Written
+from podium_serving.http.dialects.dialect import Arrived, Finish, Work, Written
 from podium_serving.http.requests import ClientHeaders
 from podium_serving.oip.codec import Codec
 from podium_serving.score.answers import reasons, written
@@ -87,9 +87,9 @@ class Score:
             form = self._forms[admitted.codec] = Form(admitted.descriptor)
         return form
 
-    def _explain(self, arrived: Arrived, request: InferRequest, answer: Answer) -> Coroutine[Any, Any, None] | None:
+    def _explain(self, arrived: Arrived, request: InferRequest, answer: Answer) -> Work | None:
         assert isinstance(request, ScoreRequest), "it was read here"
-        return None if request.explain is None else self._found(arrived, request, answer, request.explain)
+        return None if request.explain is None else partial(self._found, arrived, request, answer, request.explain)
 
     async def _found(self, arrived: Arrived, request: ScoreRequest, answer: Answer, options: Options) -> None:
         model, answers = arrived.admitted.model, answer.columns

@@ -47,7 +47,7 @@ class Story:
                 self._challenge()
             with self.screen.step(5, "Under load: hot swap, two broken versions, and back"):
                 self._swap()
-            with self.screen.step(6, "Watched: a mistake upstream, an alert, late labels, a challenger that bears it better"):
+            with self.screen.step(6, "Watched: a mistake upstream, an alert, late labels, a challenger that does better"):
                 self._watch()
             with self.screen.step(7, "Summary"):
                 self._summary()

@@ -54,13 +54,13 @@ class Assembled:
 
 def digests_of(hours: Mapping[str, list[int]]) -> dict[str, int]:
     """What a document shows, from digests of hours' summaries by date (0: none): by date, and by hour of the newest."""
-    by_hour = {
-        f"{date}T{clock:02}": digest
-        for date in sorted(hours)[-MOST_HOURS:]
-        for clock, digest in enumerate(hours[date])
-        if digest
-    }
-    newest = {name: by_hour[name] for name in sorted(by_hour)[-MOST_HOURS:]}
+    newest: dict[str, int] = {}
+    for date in sorted(hours, reverse=True):
+        for clock in range(len(hours[date]) - 1, -1, -1):
+            if hours[date][clock] and len(newest) < MOST_HOURS:
+                newest[f"{date}T{clock:02}"] = hours[date][clock]
+        if len(newest) == MOST_HOURS:
+            break
     return {date: _digest(hours[date]) for date in sorted(hours)[-MOST_DAYS:]} | newest
 
 

@@ -142,7 +142,7 @@ class Update:
         head, found = self._states.head, self._found
         known = {date: set(self._states.date(date).labels) for date in found.dates}
         new = [entry for path, entry in found.labels.items() if file_name(path) not in known[date_of_path(path)]]
-        hours = self._states.summarized()
+        hours = self._states.summarized() if new or head.pending else []
         self._match(new, [Group("", [hour for hour in reversed(hours) if hour >= self._recent])])
         head.pending += [entry.path for entry in new]
         if turn:

@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -200,6 +201,7 @@ def _table_of(content: bytes) -> pa.Table | None:
     return pa.ipc.open_stream(content).read_all() if content else None
 
 
+@lru_cache(maxsize=4096)
 def week_of(day: str) -> str:
     """ISO 8601's: `2026-W47` of `2026-11-21`."""
     year, week, _ = date.fromisoformat(day).isocalendar()

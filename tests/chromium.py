@@ -27,7 +27,7 @@ _FLAGS = (
     "--hide-scrollbars",
     "--remote-debugging-port=0",
 )
-_SECONDS = 30.0
+_SECONDS = 120.0
 
 
 class Tab:

@@ -18,7 +18,7 @@ from podium_monitor.lake.reading import local_files
 from podium_monitor.lake.store import Store
 
 _ROWS = 20
-_TIMEOUT = aiohttp.ClientTimeout(total=5)
+_TIMEOUT = aiohttp.ClientTimeout(total=30)
 
 
 @dataclass
@@ -101,14 +101,14 @@ class Story:
                     await asyncio.sleep(0.1)
         return rows
 
-    async def goes_on(self, rows: int = 100, seconds: float = 90) -> None:
+    async def goes_on(self, rows: int = 100, seconds: float = 180) -> None:
         """Waits until so many more rows are acknowledged: on a busy machine a collector needs a while to do anything."""
         wanted = len(self.acknowledged) + rows
         async with asyncio.timeout(seconds):
             while len(self.acknowledged) < wanted:  # noqa: ASYNC110  senders have no event for it
                 await asyncio.sleep(0.02)
 
-    async def compacted(self, seconds: float = 90) -> None:
+    async def compacted(self, seconds: float = 180) -> None:
         """Waits until small files became one. Raises TimeoutError when nothing does."""
         async with asyncio.timeout(seconds):
             while not await asyncio.to_thread(self._has_merged):  # noqa: ASYNC110  it is another process's

@@ -203,7 +203,7 @@ def test_a_collector_that_is_killed_meanwhile_has_every_label_once(
                 pass
             collector.kill()
             collector.start()
-        out, errors = process.communicate(timeout=100)
+        out, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors
     assert "(100000 rows, 5 batches)" in out
     counted = "select count(*), count(distinct event_id), count(distinct join_key) from labels"

@@ -26,7 +26,7 @@ def test_one_that_takes_too_much_or_fails_is_ended_and_said_so(what: str) -> Non
     began = time.monotonic()
     with pytest.raises(Unreadable, match="128 MiB of memory or 1 s"):
         answer_of(["confined_programs", what], b"content", BOUNDS)
-    assert time.monotonic() - began < 60
+    assert time.monotonic() - began < 80  # by what it used, not by the clock
 
 
 def test_one_that_neither_works_nor_ends_is_ended() -> None:

@@ -30,7 +30,7 @@ def collector(tmp_path: Path) -> Iterator[CollectorProcess]:
 )
 async def test_a_head_or_a_trailer_without_end_is_cut_off(collector: CollectorProcess, begin: bytes, line: bytes) -> None:
     await collector.ready()
-    with socket.create_connection(("127.0.0.1", collector.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", collector.port), timeout=60) as connection:
         connection.sendall(begin)
         with pytest.raises(ConnectionError):
             connection.sendall(line * 1000)

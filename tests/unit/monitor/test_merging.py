@@ -11,6 +11,7 @@ import pytest
 
 from podium_monitor.lake import merging
 from podium_monitor.lake.merging import Unmergeable, merged
+from podium_monitor.lake.values import values_of_objects
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 MICROSECONDS = pa.timestamp("us", tz="UTC")
@@ -65,3 +66,13 @@ def test_much_is_merged_slice_by_slice_and_row_groups_say_what_they_hold(monkeyp
     assert metadata.num_row_groups >= 12
     bounds = [metadata.row_group(group).column(1).statistics for group in range(metadata.num_row_groups)]
     assert all(before.max < after.min for before, after in pairwise(bounds))
+
+
+def test_columns_of_files_that_come_together_are_told_apart_in_sql() -> None:
+    marked = next(name for name in values_of_objects("input", [{"age": 1.0, "Age": 1.0}]) if "~" in name)
+    columns: list[dict[str, Any]] = [{"input.number.Age": [1.0]}, {"input.number.age": [2.0], marked: [3.0]}]
+    alone, both = file(["a"], [0], **columns[0]), file(["b"], [1], **columns[1])
+    table = pq.read_table(io.BytesIO(merged([alone, both])))
+    assert table.column_names == ["event_id", "time", marked, "input.number.age"]
+    assert table[marked].to_pylist() == [1.0, 3.0]
+    assert table["input.number.age"].to_pylist() == [None, 2.0]

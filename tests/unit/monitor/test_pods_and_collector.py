@@ -18,7 +18,7 @@ from traffic_fixtures import metrics, plan, request, route
 
 pytestmark = pytest.mark.process
 
-LIMITS = CaptureLimits(linger_seconds=0.05, first_pause_seconds=0.05, longest_pause_seconds=0.2, close_seconds=20)
+LIMITS = CaptureLimits(linger_seconds=0.05, first_pause_seconds=0.05, longest_pause_seconds=0.2, close_seconds=60)
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ async def test_counts_are_equal_although_the_collector_is_killed_meanwhile(colle
 
     predict(100)  # before the collector is up
     await collector.ready()
-    await until(lambda: bool(counts.capture_events.children), seconds=20)
+    await until(lambda: bool(counts.capture_events.children))
     predict(100)
     collector.kill()
     predict(100)

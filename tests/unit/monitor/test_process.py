@@ -5,7 +5,7 @@ import gzip
 import io
 import signal
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -65,10 +65,20 @@ async def test_refusals_say_why(collector: CollectorProcess) -> None:
             (b"{", {}, 400, "not a batch"),
             (batch([event("a", source="/other")]), {}, 400, "the credential is of"),
             (b"[]", {"Content-Encoding": "br"}, 400, "must be gzip"),
+            (b"[]", {"Content-Type": "application/cloudevents-batch+json; charset=utf-16"}, 400, "'utf-16', must be utf-8"),
         ]
         for body, changes, status, says in cases:
             got, answer = await post(session, collector, body, **changes)
             assert (got, says in answer["error"]) == (status, True), answer
+        for method, path, status, says in (
+            ("POST", "/v1/event", 404, "there is no POST /v1/event here; there are GET /healthz"),
+            ("POST", "/v1/events/", 404, "POST /v1/events"),
+            ("GET", "/v1/labels", 405, "POST /v1/labels"),
+            ("GET", "/v1/count?namespace=shop", 400, "query deployment: Field required"),
+        ):
+            async with session.request(method, collector.url + path, headers=headers(), allow_redirects=False) as response:
+                answer = await response.json()
+            assert (response.status, says in answer["error"]) == (status, True), answer
     assert rows(collector.lake) == []
 
 
@@ -85,7 +95,7 @@ async def test_rows_are_erased_for_whoever_has_the_erasure_token_only(collector:
         async with session.post(url, data=body, headers=admin) as response:
             assert response.status == 202
             wanted = await response.json()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while (answer := await _get(session, f"{url}/{wanted['id']}", admin))["state"] == "Pending":  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
         assert (answer["rows"], answer["ids"], answer["requested_by"]) == ({"predictions": 1}, 1, "privacy office")
@@ -104,21 +114,42 @@ async def test_batches_that_arrive_together_become_few_files(collector: Collecto
     await collector.ready()
     async with aiohttp.ClientSession() as session:
         answers = await asyncio.gather(
-            *(post(session, collector, batch([event(f"{sender}-{index}") for index in range(10)])) for sender in range(4))
+            *(post(session, collector, batch([event(f"{sender}-{index}") for index in range(10)])) for sender in range(40))
         )
-    assert sum(answer["accepted"] for _, answer in answers) == 40
-    assert 1 <= len(list(collector.lake.glob("predictions/**/*.parquet"))) <= 2
+    assert sum(answer["accepted"] for _, answer in answers) == 400
+    assert 1 <= len(list(collector.lake.glob("predictions/**/*.parquet"))) <= 20
 
 
 async def test_a_terminated_collector_finishes_what_it_was_sent(collector: CollectorProcess) -> None:
     await collector.ready()
+    body, rest = batch([event("last")]), asyncio.Event()
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield body[:10]
+        await rest.wait()
+        yield body[10:]
+
+    async def send(session: aiohttp.ClientSession) -> Any:
+        async with session.post(f"{collector.url}/v1/events", data=slowly(), headers=headers()) as response:
+            return response.status, await response.json()
+
     async with aiohttp.ClientSession() as session:
-        sending = asyncio.ensure_future(post(session, collector, batch([event("last")])))
-        await asyncio.sleep(0.1)  # on its way, and waiting for company
+        sending = asyncio.ensure_future(send(session))
+        async with asyncio.timeout(60):
+            while not await _under_way(session, collector):  # noqa: ASYNC110  another process's
+                await asyncio.sleep(0.01)
+        rest.set()
         code = await asyncio.to_thread(collector.kill, signal.SIGTERM)
         assert await sending == (200, {"accepted": 1, "duplicates": 0})
     assert code in (0, -signal.SIGTERM)
     assert [row["event_id"] for row in rows(collector.lake)] == ["last"]
+
+
+async def _under_way(session: aiohttp.ClientSession, collector: CollectorProcess) -> bool:
+    async with session.get(f"{collector.url}/metrics") as response:
+        text = await response.text()
+    [line] = [line for line in text.splitlines() if line.startswith('podium_monitor_under_way_ratio{kind="Batches"}')]
+    return float(line.rpartition(" ")[2]) > 0
 
 
 async def test_a_second_collector_on_the_same_lake_waits_alive_and_says_why_in_its_log(collector: CollectorProcess) -> None:
@@ -126,7 +157,7 @@ async def test_a_second_collector_on_the_same_lake_waits_alive_and_says_why_in_i
     second = CollectorProcess(collector.lake, collector.folder, free_port())
     second.start()
     try:
-        async with aiohttp.ClientSession() as session, asyncio.timeout(20):
+        async with aiohttp.ClientSession() as session, asyncio.timeout(60):
             while True:
                 try:
                     async with session.get(f"{second.url}/readyz") as response:
@@ -155,7 +186,7 @@ async def test_killed_at_any_instant_it_loses_nothing_acknowledged_and_shows_no_
 
     async def send(sender: int) -> None:
         """Sends batch after batch, each again until it is acknowledged, as a pod does."""
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session:
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as session:
             number = 0
             while not stop:
                 ids = [f"{sender}-{number}-{index}" for index in range(20)]

@@ -22,6 +22,7 @@ from podium_monitor.lake.compaction import Policy
 from podium_monitor.lake.replacing import finish
 from podium_monitor.lake.store import FolderStore
 from podium_monitor.lake.upkeep import compact, look
+from podium_monitor.lake.values import ValueColumn, value_column
 from podium_monitor.lake.writer import Lake
 
 NOW = datetime(2026, 11, 21, 13, 30, tzinfo=UTC)
@@ -117,6 +118,29 @@ def test_pandas_reads_it(lake: Path) -> None:
     assert [None if pd.isna(one) else one for one in frame["input.number.tenure"]] == [3.5, None, 4.0, 3.5]
     assert [None if pd.isna(one) else one for one in frame["input.text.tenure"]] == [None, "unknown", None, None]
     assert list(frame["output.numbers.probabilities"].iloc[0]) == [0.25, 0.75]
+
+
+def test_names_that_differ_by_case_alone_are_columns_of_their_own_for_every_reader(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path)
+    write(store, "a", 11, {"Age": 1, "age": 2})
+    write(store, "b", 11, {"age": 3, "Age": 4})
+    write(store, "c", 12, {"age": 5, "Age": None})
+    write(store, "d", 12, {"age": None, "Age": 6})
+    (job, _) = look(store, LATER, Policy()).jobs
+    assert compact(store, job, LATER, lambda: True) == 2
+    finish(store, LATER + timedelta(days=1), timedelta(minutes=5))
+    files = f"{tmp_path}/predictions/**/*.parquet"
+    query = "SELECT * FROM read_parquet(?, union_by_name = true) ORDER BY event_id"
+    named = [column[0] for column in duckdb.execute(query, [files]).description if column[0].startswith("input.number")]
+    [marked] = set(named) - {"input.number.age"}
+    assert value_column(marked) == ValueColumn("input", "number", "Age", apart=True)
+    right = [("a", 2.0, 1.0), ("b", 3.0, 4.0), ("c", 5.0, None), ("d", None, 6.0)]
+    found = duckdb.execute(f'SELECT event_id, "input.number.age", "{marked}" FROM ({query})', [files]).fetchall()
+    assert found == right
+    schema = pa.unify_schemas([pq.read_schema(path) for path in tmp_path.glob("predictions/**/*.parquet")])
+    frame = pd.read_parquet(tmp_path / "predictions", partitioning="hive", schema=_with_folders(schema))
+    rows = frame.sort_values("event_id")[["event_id", "input.number.age", marked]].itertuples(index=False, name=None)
+    assert [tuple(None if pd.isna(one) else one for one in row) for row in rows] == right
 
 
 SPARK = """

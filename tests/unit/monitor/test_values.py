@@ -9,13 +9,15 @@ import orjson
 import pyarrow as pa
 import pytest
 
-from podium_monitor.cells import shortest
+from podium_monitor.cells import Cells, shortest, values_of_cells
+from podium_monitor.json_objects import values_of_json
 from podium_monitor.lake.tables import Place, Rows, joined
 from podium_monitor.lake.values import (
     MOST_COLUMNS,
     TYPES,
     TooWide,
     ValueColumn,
+    joined_values,
     objects_of,
     value_column,
     values_of_objects,
@@ -72,6 +74,41 @@ def test_other_columns_are_none_of_values(name: str) -> None:
 def test_a_name_may_be_anything() -> None:
     for name in ["", ".", "a.number.b", 'quo"te', "é"]:
         assert value_column(str(ValueColumn("input", "text", name))) == ValueColumn("input", "text", name)
+
+
+def test_names_that_differ_by_case_alone_are_columns_that_sql_tells_apart() -> None:
+    given: list[dict[str, Any]] = [{"age": 1.0, "Age": 2.0, "AGE": "x", "Region": "n"}]
+    given.append({"age": None, "Age": None, "AGE": None, "Region": "s"})
+    found = values_of_objects("input", given)
+    assert len({name.lower() for name in found}) == len(found) == 4
+    assert {"input.number.age", "input.text.Region"} < set(found), "only what needs a mark has one"
+    assert objects_of("input", _lists(found), 2) == [given[0], {"Region": "s"}]
+    assert values_of_objects("input", [{"Age": 1.0}]).keys() == {"input.number.Age"}
+    [alone] = values_of_objects("input", [{"age": None, "Age": 2.0}])
+    assert alone in found, "its name does not follow from its neighbour's values"
+
+
+@pytest.mark.parametrize("name", ["Age", "é.É", "~", "A~B", ""])
+def test_a_mark_is_of_its_name(name: str) -> None:
+    marked = ValueColumn("input", "text", name, apart=True)
+    assert value_column(str(marked)) == marked
+    assert value_column(f"input.text~0000.{name}") is None
+
+
+def test_all_ways_into_the_lake_mark_the_same_names() -> None:
+    cells = [Cells("input", name, 0, 1, [value]) for name, value in (("age", 1.0), ("Age", 2.0), ("Region", "n"))]
+    outputs = [Cells("output", "AGE", 0, 1, [1.0])]
+    objects: dict[str, Any] = {"age": 1.0, "Age": 2.0, "Region": "n"}
+    right = values_of_objects("input", [objects]).keys()
+    assert values_of_cells([*cells, *outputs], 1).keys() == right | {"output.number.AGE"}
+    assert values_of_json("input", [msgspec.Raw(msgspec.json.encode(objects))] * 40).keys() == right
+
+
+def test_batches_that_come_together_have_their_names_told_apart() -> None:
+    one, other = (values_of_objects("input", [{name: 1.0}]) for name in ("age", "Age"))
+    found = joined_values([(1, one), (1, other)])
+    assert len({name.lower() for name in found}) == 2
+    assert objects_of("input", _lists(found), 2) == [{"age": 1.0}, {"Age": 1.0}]
 
 
 def test_a_few_rows_with_nothing_in_common_do_not_become_gigabytes() -> None:

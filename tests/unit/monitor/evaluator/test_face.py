@@ -40,7 +40,7 @@ class Slow(Collector):
 
     def collect(self) -> Iterator[Metric]:
         self.asked += 1
-        self.gate.wait(10)
+        self.gate.wait(60)
         yield GaugeMetricFamily("slow", "Is there.", value=1)
 
 

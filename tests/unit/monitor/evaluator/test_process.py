@@ -44,7 +44,7 @@ class Evaluator:
     url: str
     process: subprocess.Popen[bytes]
 
-    async def metrics(self, until: str, seconds: float = 60) -> str:
+    async def metrics(self, until: str, seconds: float = 180) -> str:
         """Once they hold a text."""
         async with aiohttp.ClientSession() as session, asyncio.timeout(seconds):
             while True:
@@ -85,7 +85,7 @@ def evaluator(tmp_path: Path) -> Iterator[Evaluator]:
     finally:
         if process.poll() is None:
             process.kill()
-            process.wait(20)
+            process.wait(60)
 
 
 async def test_it_tells_what_it_found_and_what_comes_later_and_ends_when_told(evaluator: Evaluator) -> None:
@@ -113,7 +113,7 @@ async def test_it_tells_what_it_found_and_what_comes_later_and_ends_when_told(ev
             async with session.get(f"{evaluator.url}/{path}") as response:
                 assert response.status == status
     evaluator.process.send_signal(signal.SIGTERM)
-    assert evaluator.process.wait(20) == 0
+    assert evaluator.process.wait(60) == 0
 
 
 def test_an_argument_that_means_nothing_is_refused() -> None:

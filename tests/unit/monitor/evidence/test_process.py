@@ -59,7 +59,7 @@ def manifests(folder: Path, horizon: int) -> None:
     (folder / "all.yaml").write_text(yaml.safe_dump_all(documents), encoding="utf-8")
 
 
-async def told(url: str, units: int = 1, seconds: float = 60) -> DeploymentEvidence:
+async def told(url: str, units: int = 1, seconds: float = 180) -> DeploymentEvidence:
     """Once a challenger has so many units."""
     headers = {"Authorization": f"Bearer {monitor_token(KEY)}"}
     async with aiohttp.ClientSession() as session, asyncio.timeout(seconds):
@@ -96,7 +96,7 @@ def evaluator(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
     process = subprocess.Popen([sys.executable, "-m", "podium_monitor", "evaluate"], env=environment)
     yield f"http://127.0.0.1:{port}"
     process.terminate()
-    process.wait(20)
+    process.wait(60)
 
 
 @pytest.mark.parametrize("evaluator", [7200], indirect=True)
@@ -150,5 +150,5 @@ async def test_what_is_labelled_becomes_evidence_when_it_is_as_old_as_the_horizo
             labels = [label(f"key-{row}", "yes" if found.truth[row] else "no") for row in rows]
             status, _ = await post_labels(session, collector, labels, source=OWNER)
             assert status == 200
-            [challenger] = (await told(url, units=rows.stop, seconds=120)).challengers
+            [challenger] = (await told(url, units=rows.stop, seconds=300)).challengers
             assert (challenger.units, challenger.decision) == (rows.stop, decision)

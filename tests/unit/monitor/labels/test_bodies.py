@@ -1,10 +1,12 @@
 """Bodies of requests with labels: what they mean, and how a wrong row is named."""
 
+import gzip
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from label_fixtures import label, lines, parquet
@@ -37,15 +39,32 @@ def test_a_line_is_a_label_and_empty_lines_are_none() -> None:
 @pytest.mark.parametrize(
     ("content", "says", "row"),
     [
-        (b"", "truncated", None),
+        (b" ", "the body is empty, must be a label or a list of labels", None),
         (b"{", "truncated", None),
         (b"\xff", "malformed", None),
-        (b'{"join_key": "a"}', "missing required field `label`", None),
-        (b'{"join_key": "a", "lable": 1, "label": 2}', "unknown field `lable`", None),
+        (b'{"join_key": "a", "label": "\xfc"}', "the body is not UTF-8", None),
+        ('{"join_key": "a", "label": 1}'.encode("utf-16"), "the body is UTF-16 or UTF-32, must be UTF-8", None),
+        (gzip.compress(b"[]"), "Content-Encoding: gzip must say", None),
+        (
+            b'{"join_key": "a", "label": 1}\n{"join_key": "b", "label": 1}',
+            "or lines with Content-Type app",
+            None,
+        ),
+        (b'"a"', 'got `str`; a label is an object, as in {"join_key": "c-1042"', None),
+        (b'{"join_key": "a"}', "missing required field `label`; a label is an object", None),
+        (
+            b'{"join_key": "a", "lable": 1, "label": 2}',
+            "unknown field `lable`; fields are join_key, label, outcomes",
+            None,
+        ),
         (b'[{"join_key": "a", "label": 1}, {"join_key": true, "label": 1}]', "row 2: join_key: Expected", 2),
         (b'[{"join_key": "a", "label": [1]}]', "row 1: label: Expected", 1),
         (b'[{"join_key": "a", "label": 1, "time": "2026-03-01"}]', "row 1: time: Invalid RFC3339", 1),
-        (b'[{"join_key": "a", "label": 1, "outcomes": {"x": {}}}]', "row 1: outcomes", 1),
+        (b'{"join_key": "a", "label": 1, "time": 1750000000}', "got `int`; it must be RFC 3339 with an offset, as in", None),
+        (b'{"join_key": "a", "label": 1, "outcomes": {"v": 1, "x": {}}}', "outcome 'x': Expected", None),
+        (b'[{"join_key": "a", "label": 1, "outcomes": {"x": {}}}]', "row 1: outcome 'x': Expected", 1),
+        (b'{"join_key": "a", "label": 1, "outcomes": [1]}', "outcomes: Expected `object`, got `array`", None),
+        (b'{"join_key": "a", "label": 1%s}' % (b"0" * 5000), "label: Integer value out of range", None),
         (b'[{"join_key": "a", "label": NaN}]', "malformed", None),
         (b'[{"join_key": "\\ud800", "label": 1}]', "malformed", None),
         (b"[" * 100_000, "", 1),
@@ -58,10 +77,17 @@ def test_what_is_no_label_in_json_is_named(content: bytes, says: str, row: int |
     assert caught.value.row == row
 
 
+def test_the_mark_that_windows_begins_files_with_does_no_harm() -> None:
+    one = b"\xef\xbb\xbf" + b'{"join_key": "a", "label": 1}'
+    assert of_json(one) == of_lines(one + b"\r\n") == [Given("a", 1)]
+
+
 def test_a_wrong_line_is_named_by_its_number_in_the_file() -> None:
     with pytest.raises(InvalidLabels, match="row 3: JSON is malformed") as caught:
         of_lines(b'{"join_key": "a", "label": 1}\n\nwhat\n{"join_key": "b", "label": 1}\n')
     assert (caught.value.row, caught.value.rows) == (3, 5)
+    with pytest.raises(InvalidLabels, match="row 2: outcome 'v': Expected"):
+        of_lines(b'{"join_key": "a", "label": 1}\n{"join_key": "b", "label": 1, "outcomes": {"v": [1]}}')
 
 
 def test_parquet_has_columns_for_outcomes_or_a_struct_of_them() -> None:
@@ -77,10 +103,11 @@ def test_parquet_of_other_writers_is_read_too() -> None:
     columns = {
         "join_key": pa.array(["a"], pa.large_string()).dictionary_encode(),
         "label": pa.array([Decimal("1.50")]),
+        "value": pa.array([Decimal("12345678901234567890")]),
         "time": ["2026-03-01T12:00:00Z"],
         "id": ["x"],
     }
-    assert of_parquet(parquet(columns)) == [Given("a", 1.5, {}, AT, "x")]
+    assert of_parquet(parquet(columns)) == [Given("a", 1.5, {"value": 12345678901234567890}, AT, "x")]
 
 
 @pytest.mark.parametrize(
@@ -89,7 +116,19 @@ def test_parquet_of_other_writers_is_read_too() -> None:
         ({"join_key": ["a"]}, "there is no column label; the columns are join_key", None),
         ({"label": ["a"]}, "there is no column join_key", None),
         ({"join_key": ["a", None], "label": [1, 1]}, "row 2: Object missing required field `join_key`", 2),
-        ({"join_key": [b"a"], "label": [1]}, "row 1: join_key: Expected", 1),
+        (
+            {"join_key": [b"a"], "label": [1]},
+            "join_key has values of the type binary, must have numbers",
+            None,
+        ),
+        ({"join_key": [True], "label": [1]}, "row 1: join_key: Expected", 1),
+        (
+            {"join_key": ["a"], "label": [1], "time": [AT.date()]},
+            "the type date32[day], must have timestamps with",
+            None,
+        ),
+        ({"join_key": ["a"], "label": [1], "d": [AT]}, "column d has values of the type timestamp[us, tz=UTC], must", None),
+        ({"join_key": ["a"], "label": [1], "outcomes": [{"d": AT}]}, "column outcomes.d has values of the type time", None),
         ({"join_key": ["a"], "label": [[1]]}, "column label.list.element has lists", None),
         ({"join_key": ["a"], "label": [1], "time": pa.array([2**62], pa.timestamp("us", "UTC"))}, "column time: date", None),
         ({"join_key": ["a"], "label": [1], "time": pa.array([AT], pa.timestamp("us"))}, "without a time zone", None),
@@ -105,6 +144,14 @@ def test_what_is_no_label_in_parquet_is_named(columns: dict[str, Any], says: str
         of_parquet(parquet(columns))
     assert says in str(caught.value)
     assert caught.value.row == row
+
+
+def test_two_columns_of_one_name_are_refused() -> None:
+    table = pa.table([["a"], [1], [2]], names=["join_key", "label", "label"])
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink)
+    with pytest.raises(InvalidLabels, match="there are two columns label"):
+        of_parquet(sink.getvalue().to_pybytes())
 
 
 def test_what_is_no_parquet_is_refused() -> None:

@@ -110,6 +110,33 @@ async def test_json_lines_may_be_packed(session: aiohttp.ClientSession, collecto
     body = gzip.compress(lines([label(f"c-{index}", index) for index in range(5000)]))
     answer = await post_labels(session, collector, body, LINES, **{"Content-Encoding": "gzip"})
     assert answer == (200, {"accepted": 5000, "duplicates": 0})
+    two = b"".join(gzip.compress(lines([label(f"d-{index}")])) for index in range(2))  # as `cat a.gz b.gz` makes them
+    answer = await post_labels(session, collector, two, LINES, **{"Content-Encoding": "gzip"})
+    assert answer == (200, {"accepted": 2, "duplicates": 0})
+    status, told = await post_labels(session, collector, two[:-9], LINES, **{"Content-Encoding": "gzip"})
+    assert (status, "ends too early" in told["error"]) == (400, True)
+
+
+async def test_a_body_that_ends_early_leaves_nothing(session: aiohttp.ClientSession, collector: CollectorProcess) -> None:
+    whole = lines([label("a"), label("b")])
+    for sent in (whole[:10], lines([label("a")])):  # the latter ends where a line ends
+        _, writer = await asyncio.open_connection("127.0.0.1", collector.port)
+        head = (
+            f"POST /v1/labels HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {label_token(KEY, SOURCE)}\r\n"
+            f"Content-Type: {LINES}\r\nContent-Length: {len(whole)}\r\n\r\n"
+        )
+        writer.write(head.encode() + sent)
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+    async with asyncio.timeout(60):
+        while True:
+            async with session.get(f"{collector.url}/metrics") as response:
+                if 'podium_monitor_label_requests_total{code="400"} 2.0' in await response.text():
+                    break
+            await asyncio.sleep(0.05)
+    assert not list(collector.lake.glob("labels/**/*.parquet"))
+    assert await post_labels(session, collector, whole, LINES) == (200, {"accepted": 2, "duplicates": 0})
 
 
 async def test_one_wrong_row_and_nothing_of_the_request_is_taken(
@@ -139,7 +166,8 @@ async def test_who_may_not_post_is_told_why(session: aiohttp.ClientSession, coll
         ({"Authorization": token}, 401, "label token"),
         ({"Authorization": jwt}, 401, "tokens of Kubernetes are not taken here"),
         ({"Authorization": f"Bearer {SOURCE}/{capture_token(KEY, SOURCE)}"}, 401, "label token"),
-        ({"media": "text/csv"}, 415, "application/x-ndjson"),
+        ({"media": "text/csv"}, 415, "Content-Type is 'text/csv', must be one of application/json, application/x-ndjson"),
+        ({"media": "application/json; charset=iso-8859-1"}, 400, "has the charset 'iso-8859-1', must be utf-8"),
         ({"query": "?hash=apply"}, 400, "may be join_key_hashing=apply"),
         ({"query": "?join_key_hashing=yes"}, 400, "may be join_key_hashing=apply"),
         ({"Podium-Labelled-By": "x" * 129}, 400, "at most 128 printable"),
@@ -185,7 +213,7 @@ async def test_while_two_large_requests_of_a_deployment_come_slowly_only_its_thi
     await until(lambda: begun[0] == 2)
     large = json.dumps([label("b" * 1000) for _ in range(100)]).encode()
     status, later = await post(large)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while status != 429:  # the two are on their way
             status, later = await post(large)
     assert later == "1"
@@ -201,7 +229,7 @@ async def test_killed_while_labels_are_posted_it_loses_none_that_it_acknowledged
     stop = False
 
     async def send(sender: int) -> None:
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session:
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as session:
             number = 0
             while not stop:
                 ids = [f"{sender}-{number}-{index}" for index in range(20)]

@@ -73,6 +73,7 @@ def test_whatever_differs_has_another_id() -> None:
         (Given("x" * 1025, 1), "join_key has 1025 characters"),
         (Given(1.5, 1), "join_key is 1.5, must be a text or a whole number"),
         (Given(math.nan, 1), "join_key is nan"),
+        (Given(2.0**53, 1), "as a floating-point number is not exact; send it as a text"),
         (Given("a", math.nan), "label is nan, must be finite"),
         (Given("a", 1, {"x": math.inf}), "outcome 'x' is inf"),
         (Given("a", "x" * 1025), "label has 1025 characters"),

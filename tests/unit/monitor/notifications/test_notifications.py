@@ -198,9 +198,10 @@ def test_a_receiver_that_answers_a_byte_at_a_time_is_not_waited_for(
         dripping.start()
         began = time.monotonic()
         notifier(tmp_path, hook, url=f"http://127.0.0.1:{listening.getsockname()[1]}/").tell(evidence(finding("True")))
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 60  # it drips for a hundred seconds
         ended.set()
         dripping.join()
+    monkeypatch.undo()
     notifier(tmp_path, hook).tell(evidence(finding("True")))
     assert len(hook.got) == 1, "what was not taken is told by the next"
 

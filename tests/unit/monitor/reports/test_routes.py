@@ -118,11 +118,11 @@ def test_a_monitor_that_is_away_is_said(tmp_path: Path) -> None:
 def test_the_operator_may_and_nobody_else_without_a_name() -> None:
     operator = {"Authorization": f"Bearer {monitor_token(KEY)}"}
     with monitor() as url:
-        assert requests.get(f"{url}{REPORTS}/health.html", headers=operator, timeout=20).status_code == 200
-        assert requests.get(f"{url}{REPORTS}/health.html", timeout=20).status_code == 401
-        assert requests.get(f"{url}{REPORTS}/money.html", headers=operator, timeout=20).status_code == 404
+        assert requests.get(f"{url}{REPORTS}/health.html", headers=operator, timeout=60).status_code == 200
+        assert requests.get(f"{url}{REPORTS}/health.html", timeout=60).status_code == 401
+        assert requests.get(f"{url}{REPORTS}/money.html", headers=operator, timeout=60).status_code == 404
     with monitor(down=True) as url:
-        asked = requests.get(f"{url}{REPORTS}/health.html", headers={"Authorization": "Bearer ada"}, timeout=20)
+        asked = requests.get(f"{url}{REPORTS}/health.html", headers={"Authorization": "Bearer ada"}, timeout=60)
         assert (asked.status_code, asked.headers["Retry-After"]) == (503, "5")
         assert "no route" not in asked.text, "addresses are for the log"
 
@@ -137,8 +137,8 @@ def test_so_many_reports_are_waited_for_and_no_more(monkeypatch: pytest.MonkeyPa
 
 def test_whoever_is_signed_in_reads_it_in_the_browser() -> None:
     with monitor(OpenReception()) as url:
-        page = requests.get(f"{url}{REPORTS}/model.html", timeout=20)
-        printed = requests.get(f"{url}{REPORTS}/health.pdf", timeout=20)
+        page = requests.get(f"{url}{REPORTS}/model.html", timeout=60)
+        printed = requests.get(f"{url}{REPORTS}/health.pdf", timeout=60)
     assert page.headers["Content-Disposition"] == 'inline; filename="churn-3-model.html"'
     assert "default-src 'none'" in page.headers["Content-Security-Policy"]
     assert printed.headers["Content-Type"] == "application/pdf"

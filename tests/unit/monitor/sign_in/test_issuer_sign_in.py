@@ -294,19 +294,20 @@ async def test_a_silent_issuer_delays_all_who_sign_in_once_and_not_one_after_the
         assert {status for status, _, _ in answers} == {503}
         status, body, _ = await browser.get("/sign-in")
         assert (status, "does not answer" in body, provider.url in body) == (503, True, False)
-        assert time.monotonic() - began < 15  # 31 seconds, one after the other
+        assert time.monotonic() - began < 30  # 31 seconds, one after the other
         assert provider.asked[configuration] == 1
 
 
 async def test_who_signs_in_does_not_wait_for_an_issuer_that_was_asked_an_hour_ago(
     key: rsa.RSAPrivateKey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("podium_monitor.sign_in.issuer.ANSWER_SECONDS", 120.0)
     monkeypatch.setattr("podium_monitor.sign_in.kept.FRESH_SECONDS", 0.0)
     monkeypatch.setattr("podium_monitor.sign_in.kept.PAUSE_SECONDS", 0.0)
     async with Provider(key).running() as provider, browsing(provider, Rights()) as browser:
         assert (await browser.get(await browser.signed_in()))[0] == 303
         provider.silent |= {"/.well-known/openid-configuration", "/keys"}
-        async with asyncio.timeout(4):  # an answer may take 5 s
+        async with asyncio.timeout(60):  # an answer may take two minutes
             assert (await browser.get(await browser.signed_in()))[0] == 303
 
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import numpy as np
@@ -28,6 +28,7 @@ from podium_monitor.lake.values import (
     TooWide,
     ValueColumn,
     Values,
+    apart,
     arrays_of,
     check_width,
 )
@@ -132,8 +133,9 @@ def values_of_cells(found: Sequence[Cells], rows: int) -> Values:
     check_width(len(named), rows)
     if sum(one.rows * one.width for one in found) > MOST_CELLS:
         raise TooWide(f"its inputs and outputs have more than {MOST_CELLS} numbers, send fewer rows")
+    marked = {(side, name) for side in get_args(Side) for name in apart([name for found, name in named if found == side])}
     return {
-        str(ValueColumn(side, kind, name)): column
+        str(ValueColumn(side, kind, name, (side, name) in marked)): column
         for (side, name), parts in named.items()
         for kind, column in _columns(parts, rows).items()
     }

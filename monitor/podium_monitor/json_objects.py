@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from podium_monitor.lake.values import EXACT, Kind, Side, ValueColumn, arrays_of, check_width, values_of_objects
+from podium_monitor.lake.values import EXACT, Kind, Side, ValueColumn, apart, arrays_of, check_width, values_of_objects
 
 Objects = dict[str, Any] | None
 
@@ -97,8 +97,9 @@ def _columns(side: Side, layout: _Layout, names: tuple[str, ...], found: list[ms
     for place, kind in enumerate(layout.kinds):
         if kind != "number":
             made[place] = arrays_of(cells[place].tolist())
+    marked = apart(names)
     return {
-        str(ValueColumn(side, kind, name)): column
+        str(ValueColumn(side, kind, name, name in marked)): column
         for place, name in enumerate(names)
         for kind, column in made[place].items()
         if column.null_count < len(column)

@@ -58,7 +58,7 @@ class Captured:
 
 
 def _among(side: Side, names: Collection[str], columns: Collection[str]) -> list[str]:
-    wanted = (str(ValueColumn(side, kind, name)) for name in names for kind in TYPES)
+    wanted = (str(ValueColumn(side, kind, name, apart)) for name in names for kind in TYPES for apart in (False, True))
     return [column for column in wanted if column in columns]
 
 
@@ -89,10 +89,11 @@ class _Side:
 
     def _column(self, kind: Kind, name: str) -> Any | None:
         """None: there is none, or nothing in it."""
-        named = str(ValueColumn(self._side, kind, name))
-        if named not in self._names:
+        named = [str(ValueColumn(self._side, kind, name, apart)) for apart in (False, True)]
+        found = [self._table[one].combine_chunks() for one in named if one in self._names]
+        if not found:
             return None
-        column = self._table[named].combine_chunks()
+        column = found[0] if len(found) == 1 else pc.coalesce(*found)
         return column if column.null_count < len(column) else None
 
     def _number(self, name: str) -> Floats:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from podium_monitor.lake.values import MOST_COLUMNS, value_column
+from podium_monitor.lake.values import MOST_COLUMNS, respelled, value_column
 
 SLICE_BYTES = 32 * 1024**2
 """Of rows in memory at once. The peak is about four times that: the sorted copy, and Parquet being made."""
@@ -47,13 +47,19 @@ def _is_of_numbers(field: pa.Field) -> bool:
 def merged(sources: Sequence[IO[bytes]]) -> bytes:
     """The content of one Parquet file with the rows of all. Raises Unmergeable."""
     files = [pq.ParquetFile(source) for source in sources]
-    schema = _common([file.schema_arrow for file in files])
+    names = respelled({name for file in files for name in file.schema_arrow.names})
+    schema = _common([_named(file.schema_arrow.empty_table(), names).schema for file in files])
     sink = pa.BufferOutputStream()
     with pq.ParquetWriter(sink, schema, **write_options(schema)) as writer:
         for bounds in _slices(files, len(schema)):
-            rows = [_conformed(table, schema) for file in files for table in _rows(file, bounds)]
+            found = (_named(table, names) for file in files for table in _rows(file, bounds))
+            rows = [_conformed(table, schema) for table in found]
             writer.write_table(_once(pa.concat_tables(rows)), row_group_size=ROW_GROUP_ROWS)
     return bytes(sink.getvalue())
+
+
+def _named(table: pa.Table, names: Mapping[str, str]) -> pa.Table:
+    return table.rename_columns([names.get(name, name) for name in table.column_names]) if names else table
 
 
 def _common(schemas: Sequence[pa.Schema]) -> pa.Schema:

@@ -10,7 +10,8 @@ from podium_monitor.lake.values import Side, ValueColumn, value_column
 def value_columns(paths: Iterable[str]) -> list[ValueColumn]:
     """What any of some Parquet files of this machine has. Raises FileNotFoundError, OSError or pa.ArrowException."""
     names = {name for path in paths for name in pq.read_schema(path).names}
-    return [column for name in sorted(names) if (column := value_column(name)) is not None]
+    found = [column for name in sorted(names) if (column := value_column(name)) is not None]
+    return sorted(found, key=lambda column: not column.apart)  # DuckDB may take what has no mark for another name's
 
 
 def json_of(side: Side, columns: Sequence[ValueColumn]) -> str:

@@ -3,10 +3,15 @@
 `input.number.tenure`, `output.numbers.probabilities`: the kind stands in the name, so a column has one type in all files,
 whatever models come and go and whatever two of them call by one name. Files of any time lie in one table therefore, and a
 text where numbers are expected is seen as what it is.
+
+SQL takes names that differ by case alone for one. Where rows have two of them, `age` and `Age`, the one that is not in lower
+case has a mark behind its kind, `input.number~9b5f.Age`: each is a column of its own for everybody.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import hashlib
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any, Literal, get_args
 
@@ -45,16 +50,46 @@ class ValueColumn:
     kind: Kind
     name: str
     """As the model calls it."""
+    apart: bool = False
+    """Marked: there is another name that differs by case alone."""
 
     def __str__(self) -> str:
-        return f"{self.side}.{self.kind}.{self.name}"
+        return f"{self.side}.{self.kind}{_mark(self.name) if self.apart else ''}.{self.name}"
+
+
+def _mark(name: str) -> str:
+    return "~" + hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=2).hexdigest()
 
 
 def value_column(text: str) -> ValueColumn | None:
     """What a column of the lake holds. None: it is none of values."""
     side, _, rest = text.partition(".")
-    kind, dot, name = rest.partition(".")
-    return ValueColumn(side, kind, name) if side in get_args(Side) and kind in _KINDS and dot else None  # type: ignore[arg-type]
+    marked, dot, name = rest.partition(".")
+    kind, mark, _ = marked.partition("~")
+    if side not in get_args(Side) or kind not in _KINDS or not dot:
+        return None
+    found = ValueColumn(side, kind, name, bool(mark))  # type: ignore[arg-type]
+    return found if str(found) == text else None
+
+
+def apart(names: Collection[str]) -> frozenset[str]:
+    """Those of some names of one side that need a mark beside the others."""
+    lower = [name.lower() for name in names]
+    if len(set(lower)) == len(names):
+        return frozenset()
+    several = {name for name, count in Counter(lower).items() if count > 1}
+    return frozenset(name for name, low in zip(names, lower, strict=True) if low in several and name != low)
+
+
+def respelled(columns: Iterable[str]) -> dict[str, str]:
+    """Of the columns of several files or batches that come together: the new names of those that need a mark now."""
+    known = {text: column for text in columns if (column := value_column(text)) is not None}
+    needed = {side: apart({one.name for one in known.values() if one.side == side}) for side in get_args(Side)}
+    return {
+        text: str(replace(column, apart=True))
+        for text, column in known.items()
+        if not column.apart and column.name in needed[column.side]
+    }
 
 
 class TooWide(ValueError):
@@ -71,11 +106,13 @@ def check_width(names: int, rows: int) -> None:
 
 def values_of_objects(side: Side, objects: Sequence[Mapping[str, Any] | None]) -> dict[str, pa.Array]:
     """Columns of JSON objects, one per row. Raises TooWide."""
-    found: dict[str, pa.Array] = {}
-    for name, cells in _cells(objects):
-        for kind, column in arrays_of(cells).items():
-            found[str(ValueColumn(side, kind, name))] = column
-    return found
+    named = dict(_cells(objects))
+    marked = apart(named.keys())
+    return {
+        str(ValueColumn(side, kind, name, name in marked)): column
+        for name, cells in named.items()
+        for kind, column in arrays_of(cells).items()
+    }
 
 
 def _cells(objects: Sequence[Mapping[str, Any] | None]) -> Iterator[tuple[str, Sequence[Any]]]:
@@ -156,7 +193,9 @@ def chosen_values(values: Values, mask: Sequence[bool]) -> Values:
 
 def joined_values(parts: Iterable[tuple[int, Values]]) -> Values:
     """The rows of all parts, each with its number of rows."""
-    known = list(parts)
+    given = list(parts)
+    names = respelled({name for _, values in given for name in values})
+    known = [(rows, {names.get(name, name): column for name, column in values.items()}) for rows, values in given]
     types = {name: column.type for _, values in known for name, column in values.items()}
     return {
         name: pa.concat_arrays([values[name] if name in values else pa.nulls(rows, kind) for rows, values in known])

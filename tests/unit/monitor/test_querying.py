@@ -26,3 +26,11 @@ def test_files_of_versions_that_differ_give_objects_together(tmp_path: Path) -> 
     names = dict.fromkeys(("x", 'it\'s "x"', "y"))
     assert [json.loads(inputs) for inputs, _ in found] == [names | row for rows in given for row in rows]
     assert {outputs for _, outputs in found} == {"{}"}
+
+
+def test_names_that_differ_by_case_alone_have_their_own_values(tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [{"age": 1.0, "Age": 2.0}, {"age": None, "Age": 3.0}]
+    path = str(tmp_path / "both.parquet")
+    pq.write_table(pa.table({"join_key": ["k"] * 2} | values_of_objects("input", rows)), path)
+    sql = f"SELECT {json_of('input', value_columns([path]))} FROM read_parquet($1, union_by_name = true)"
+    assert [json.loads(inputs) for (inputs,) in duckdb.execute(sql, [[path]]).fetchall()] == rows

@@ -58,3 +58,15 @@ def test_a_list_per_row_becomes_a_column_per_number_where_its_length_fits() -> N
     assert np.array_equal(found.output_numbers["x[no]"], [0.25, np.nan, np.nan, 0.5], equal_nan=True)
     assert np.array_equal(found.output_numbers["x[yes]"], [0.75, np.nan, np.nan, np.nan], equal_nan=True)
     assert np.isnan(batch([None], ("no", "yes"), "output").output_numbers["x[yes]"]).all()
+
+
+def test_names_that_differ_by_case_alone_are_two_inputs_also_where_some_files_have_one() -> None:
+    subject = Subject("d", Outputs("Unknown"), inputs={"x": "Number", "X": "Number"}, answers={})
+    both, one = values_of_objects("input", [{"x": 1.0, "X": 2.0}]), values_of_objects("input", [{"X": 3.0}])
+    plain = {"latency_seconds": np.zeros(1), "fallback": pa.nulls(1, pa.string())}
+    table = pa.concat_tables([pa.table(plain | both), pa.table(plain | one)], promote_options="default")
+    captured, nothing = Captured(subject), np.full(2, np.nan)
+    assert set(captured.inputs_among(table.column_names)) == {*both, *one}
+    found = captured.batch(table, Joined(nothing, nothing, {}), np.arange(2, dtype=np.uint64))
+    assert np.array_equal(found.numbers["x"], [1.0, np.nan], equal_nan=True)
+    assert found.numbers["X"].tolist() == [2.0, 3.0]

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
@@ -10,7 +11,7 @@ from prometheus_client import generate_latest
 
 from podium_crds import rows as rows_as_blocks
 from podium_crds.capture import CONTENT_TYPE
-from podium_monitor.answers import body_of, or_error
+from podium_monitor.answers import body_of, media_type, or_error, tell_what_there_is
 from podium_monitor.collector import Collector
 from podium_monitor.committer import Full
 from podium_monitor.compact import rows_of_blocks
@@ -33,16 +34,24 @@ def application(settings: Settings, collector: Collector) -> FastAPI:
         async with collector.running():
             yield
 
-    app = FastAPI(title="Podium collector", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(
+        title="Podium collector",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,  # a client that does not follow would take the redirection for an acknowledgement
+    )
     routes = Routes(settings, collector)
     app.add_api_route("/v1/events", routes.events, methods=["POST"])
     app.add_api_route("/v1/count", routes.count, methods=["GET"])
-    app.include_router(LabelRoutes(settings.collector_key, collector).router)
-    app.include_router(ReferenceRoutes(settings.collector_key, collector).router)
-    app.include_router(ErasureRoutes(settings.collector_key, collector).router)
     app.add_api_route("/healthz", routes.healthy, methods=["GET"])
     app.add_api_route("/readyz", routes.ready, methods=["GET"])
     app.add_api_route("/metrics", routes.metrics, methods=["GET"])
+    parts = [part(settings.collector_key, collector).router for part in (LabelRoutes, ReferenceRoutes, ErasureRoutes)]
+    for part in parts:
+        app.include_router(part)
+    tell_what_there_is(app, chain(app.routes, *(part.routes for part in parts)))
     return app
 
 
@@ -60,9 +69,9 @@ class Routes:
 
     async def _take(self, request: Request) -> Response:
         source = self._source(request)
-        media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        media = media_type(request)
         if media not in (CONTENT_TYPE, rows_as_blocks.CONTENT_TYPE):
-            return refusal(415, f"Content-Type must be {CONTENT_TYPE} or {rows_as_blocks.CONTENT_TYPE}")
+            return refusal(415, f"Content-Type is {media!r}, must be {CONTENT_TYPE} or {rows_as_blocks.CONTENT_TYPE}")
         if not self._collector.is_ready():
             return refusal(503, "the lake is not open yet")
         limits = self._limits

@@ -1,6 +1,7 @@
 """A label as it was sent, and how its request is refused. Pure."""
 
 import re
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +16,10 @@ MAX_VALUES = 1_500_000
 """Of one request: keys, labels, times, outcomes. Each takes up to 100 bytes of memory while it is read."""
 
 _PLACE = re.compile(r" - at `\$(?:\[(?P<index>\d+)\])?(?P<field>[^`]*)`$")
+_OF_AN_OUTCOME = "outcomes[...]"
+"""As msgspec says which: not at all."""
+_TIME = "must be RFC 3339 with an offset, as in 2026-11-21T13:05:00Z"
+_OBJECT = 'a label is an object, as in {"join_key": "c-1042", "label": "yes"}'
 
 
 class InvalidLabels(InvalidBatch):
@@ -46,16 +51,39 @@ def check_values(number: int) -> None:
         raise TooLarge(f"there are about {number} values, send at most {MAX_VALUES} at once")
 
 
-def refusal_of(error: Exception, row: int | None = None, rows: int = 1) -> InvalidLabels:
-    """What msgspec found, said of a row: `row` is 1 for the first, None where the error itself tells it."""
-    text = str(error)
+def refusal_of(
+    error: Exception, row: int | None = None, rows: int = 1, label_at: Callable[[int | None], object] = lambda _: None
+) -> InvalidLabels:
+    """What msgspec found, said of a row, and what would be right. `row` is 1 for the first, None where the error tells it.
+
+    `label_at`: what was to be read as the label of a row, for it tells which outcome is wrong.
+    """
+    text, field = str(error), ""
     if (place := _PLACE.search(text)) is not None:
-        text = text[: place.start()]
-        field = place["field"].lstrip(".")
-        text = f"{field}: {text}" if field else text
+        text, field = text[: place.start()], place["field"].lstrip(".")
         if row is None and place["index"] is not None:
             row = int(place["index"]) + 1
-    return InvalidLabels(text, row, rows)
+    if field == _OF_AN_OUTCOME:
+        field = _wrong_outcome(label_at(row))
+    return InvalidLabels((f"{field}: {text}" if field else text) + _advice(text, field), row, rows)
+
+
+def _advice(text: str, field: str) -> str:
+    if field == "time":
+        return f"; it {_TIME}"
+    if "unknown field" in text:
+        return f"; fields are {', '.join(Given.__struct_fields__)}"
+    return f"; {_OBJECT}" if not field and ("Expected `object`" in text or "missing required" in text) else ""
+
+
+def _wrong_outcome(label: object) -> str:
+    outcomes = label.get("outcomes") if isinstance(label, Mapping) else None
+    for name, value in outcomes.items() if isinstance(outcomes, Mapping) else ():
+        try:
+            msgspec.convert(value, Scalar)
+        except msgspec.ValidationError:
+            return f"outcome {name!r:.80}"
+    return "an outcome"
 
 
 def converted(row: dict[str, Any], number: int, rows: int) -> Given:
@@ -63,4 +91,4 @@ def converted(row: dict[str, Any], number: int, rows: int) -> Given:
     try:
         return msgspec.convert(row, Given)
     except msgspec.ValidationError as error:
-        raise refusal_of(error, number, rows) from error
+        raise refusal_of(error, number, rows, lambda _: row) from error

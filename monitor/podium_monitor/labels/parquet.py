@@ -7,6 +7,7 @@ Outcomes are the fields of a struct column `outcomes`, or else all further colum
 """
 
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -23,6 +24,15 @@ _INDEX = "__index_level_"
 _MAX_COLUMNS = 100
 _MAX_TEXT_BYTES = 4096
 _MAX_UNPACKED_BYTES = 64 * 1024 * 1024
+_PLAIN = (
+    pa.types.is_integer,
+    pa.types.is_floating,
+    pa.types.is_decimal,
+    pa.types.is_boolean,
+    pa.types.is_string,
+    pa.types.is_large_string,
+    pa.types.is_null,
+)
 _MICROSECONDS = pa.timestamp("us", tz="UTC")
 
 
@@ -30,12 +40,16 @@ def labels_in(content: bytes) -> Iterator[Given]:
     """One after the other, so that not all are in memory. Raises InvalidLabels, TooLarge."""
     table = _table(content)
     names = [name for name in table.column_names if not name.startswith(_INDEX)]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise InvalidLabels(f"there are two columns {twice[0]}", rows=table.num_rows)
     for needed in ("join_key", "label"):
         if needed not in names:
             raise InvalidLabels(f"there is no column {needed}; the columns are {', '.join(names)}", rows=table.num_rows)
     further = [name for name in names if name not in (*_FIELDS, _OUTCOMES)]
     if _OUTCOMES in names and further:
         raise InvalidLabels(f"column {further[0]}: where there is a column outcomes, all outcomes are in it")
+    for name in names:
+        _check_type(name, table.schema.field(name).type)
     fields = {name: _values(table, name) for name in names if name not in further}
     outcomes = {name: _values(table, name) for name in further}
     for number, row in enumerate(_rows(fields, outcomes, table.num_rows), start=1):
@@ -85,20 +99,40 @@ def _check_texts(array: Any) -> None:
             raise InvalidLabels(f"there is a text of {longest} bytes, may have {_MAX_TEXT_BYTES}")
 
 
+def _check_type(name: str, kind: Any) -> None:
+    """Of a column, or of a field of outcomes. Raises InvalidLabels."""
+    if name == _OUTCOMES and pa.types.is_struct(kind):
+        for field in kind:
+            _check_type(f"{_OUTCOMES}.{field.name}", field.type)
+        return
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    if pa.types.is_timestamp(kind) and name == "time":
+        if kind.tz is None:
+            raise InvalidLabels("column time has times without a time zone, must have UTC or another one")
+        return
+    if not any(one(kind) for one in _PLAIN):
+        right = "timestamps with a time zone, or texts in RFC 3339" if name == "time" else "numbers, texts or truths"
+        raise InvalidLabels(f"column {name} has values of the type {kind}, must have {right}")
+
+
 def _values(table: Any, name: str) -> list[Any]:
-    """As Python has them. Times to the microsecond; decimals as floats."""
+    """As Python has them. Times to the microsecond; decimals as whole numbers, or else as floats."""
     column = table.column(name)
-    if pa.types.is_timestamp(column.type) and column.type.tz is not None:
+    if pa.types.is_timestamp(column.type):
         column = column.cast(_MICROSECONDS, safe=False)
-    elif pa.types.is_timestamp(column.type):
-        raise InvalidLabels(f"column {name} has times without a time zone, must have UTC or another one")
-    elif pa.types.is_decimal(column.type):
-        column = column.cast(pa.float64())
     try:
         values: list[Any] = column.to_pylist()
     except (OverflowError, ValueError) as error:
         raise InvalidLabels(f"column {name}: {error}") from error
-    return values
+    return [_plain(one) for one in values] if pa.types.is_decimal(column.type) else values
+
+
+def _plain(value: Decimal | None) -> int | float | None:
+    """Keys of databases are decimals, often longer than a float is exact."""
+    if value is None:
+        return None
+    return int(value) if value == value.to_integral_value() else float(value)
 
 
 def _rows(fields: dict[str, list[Any]], outcomes: dict[str, list[Any]], rows: int) -> Iterator[dict[str, Any]]:

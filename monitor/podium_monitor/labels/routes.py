@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from podium_crds.capture import capture_token, hash_key, hashed
-from podium_monitor.answers import body_of, or_error
+from podium_monitor.answers import body_of, media_type, or_error
 from podium_monitor.collector import Collector
 from podium_monitor.credentials import Source, labelling_source
 from podium_monitor.doors import Door, announced_bytes
@@ -63,9 +63,9 @@ class LabelRoutes:
 
     async def _take(self, request: Request) -> Response:
         source = labelling_source(self._key, request.headers.get("authorization", ""))
-        media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        media = media_type(request)
         if media not in _READERS:
-            return refusal(415, f"Content-Type must be one of {', '.join(_READERS)}")
+            return refusal(415, f"Content-Type is {media!r}, must be one of {', '.join(_READERS)}")
         if not self._collector.is_ready():
             return refusal(503, "the lake is not open yet")
         labelled_by, stored_key = _labelled_by(source, request), self._stored_key(source, request)

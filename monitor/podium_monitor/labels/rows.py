@@ -117,6 +117,8 @@ def _key(given: str | int | float) -> str:
     if isinstance(given, float):
         if not given.is_integer():
             raise ValueError(f"join_key is {given}, must be a text or a whole number")
+        if abs(given) >= _EXACT:  # several whole numbers are this one
+            raise ValueError(f"join_key is {given}, which as a floating-point number is not exact; send it as a text")
         given = int(given)
     text = str(given)
     if not 0 < len(text) <= _MAX_KEY:

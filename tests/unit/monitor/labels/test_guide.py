@@ -34,6 +34,6 @@ def test_the_guides_commands_are_answered_as_it_says(collector: CollectorProcess
         done = subprocess.run(["bash", "-c", command], env=environment, capture_output=True, text=True, check=True)
         assert json.loads(done.stdout) == json.loads(answer), command
     [sql] = re.findall(r"```sql\n(.*?)```", GUIDE, re.DOTALL)
-    assert asked(collector, f"with predictions as (select 'c-1042' as join_key, '' as outputs) {sql}") == [
-        ("c-1042", "", '"yes"')
+    assert asked(collector, f"with predictions as (select 'c-1042' as join_key, 'no' as \"output.text.label\") {sql}") == [
+        ("c-1042", "no", '"yes"')
     ]

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from podium_evaluation.bins import Counts, NumericBins, quantile_bins
+from podium_evaluation.bins import CategoryBins, Counts, NumericBins, category_bins, quantile_bins
 from podium_evaluation.drift import Sample
 from podium_evaluation.sequences import Floats
 
@@ -59,6 +59,12 @@ class Column:
         """Of a Numeric column: its quantile bins, and its own counts in them."""
         bins = quantile_bins(self.numbers)
         return bins, bins.count(self.values)
+
+    @cached_property
+    def categories(self) -> tuple[CategoryBins, Counts]:
+        """Of a Categorical column: its categories as bins, and its own counts in them."""
+        bins = category_bins(self.counts)
+        return bins, bins.count(self.counts, int(self.missing.sum()))
 
 
 def column(name: str, values: npt.ArrayLike) -> Column:

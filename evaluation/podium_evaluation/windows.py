@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from podium_evaluation.bins import Counts, category_bins, pooled_categories
+from podium_evaluation.bins import Counts, pooled_categories
 from podium_evaluation.columns import Column
 from podium_evaluation.drift import (
     Sample,
@@ -96,12 +96,9 @@ def _counted(reference: Column, current: Column) -> tuple[Counts, Counts]:
         numbers = _numbers(current)
         gone = np.full(len(current) - len(numbers), np.nan)
         return counts, bins.count(np.concatenate([numbers, gone]))
-    categories = category_bins(reference.counts)
+    categories, counts = reference.categories
     current_counts = current.counts if current.kind == "Categorical" else _as_categories(current)
-    return (
-        categories.count(reference.counts, int(reference.missing.sum())),
-        categories.count(current_counts, int(current.missing.sum())),
-    )
+    return counts, categories.count(current_counts, int(current.missing.sum()))
 
 
 def _numbers(column: Column) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

@@ -87,7 +87,8 @@ class Serving:
         self.codec = Codec(self.descriptor)
 
 
-@mypyc_attr(native_class=False)  # of several workers `current` and `behind` are the pod's: properties of classes that derive
+# Of several workers `current` and `behind` are the pod's: properties of a class that derives, which is Python.
+@mypyc_attr(native_class=False, allow_interpreted_subclasses=True)
 @dataclass
 class ServingState:
     current: Serving | None = None

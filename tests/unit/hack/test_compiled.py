@@ -1,5 +1,6 @@
 """The compiled serving package: what its key says, which old ones go, and that a build that fails says why."""
 
+import ast
 import shutil
 import subprocess
 import sys
@@ -79,6 +80,22 @@ def test_without_pythons_headers_the_package_to_install_is_named(tmp_path: Path,
     (tmp_path / "include").mkdir()
     (tmp_path / "include" / "Python.h").touch()
     assert building.include_folders() == [str(tmp_path / "include"), str(tmp_path / "platinclude")]
+
+
+def test_a_compiled_class_that_a_python_class_derives_from_allows_it() -> None:
+    """Compiled code checks what it is given: an object of a class that it was not told of is a TypeError there."""
+    files = {name: ast.parse(content) for name, content in sources(ROOT).items() if name.endswith(".py")}
+    classes = {name: [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)] for name, tree in files.items()}
+    compiled = {one.name: one for name in modules() for one in classes[name]}
+    derived = {
+        ast.unparse(base).split("[")[0].rpartition(".")[2]
+        for name in classes.keys() - set(modules())
+        for one in classes[name]
+        for base in one.bases
+    }
+    said = {name: [ast.unparse(line) for line in compiled[name].decorator_list] for name in derived & compiled.keys()}
+    assert said, "there are such classes"
+    assert [name for name, lines in said.items() if not any("allow_interpreted_subclasses=True" in it for it in lines)] == []
 
 
 @pytest.mark.process

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import groupby, pairwise, takewhile
+from operator import itemgetter
 
 from podium_crds.v1alpha1.model_deployment import ModelDeploymentSpec
 from podium_evaluation.documents import Arm, Curve, DeploymentEvaluation, Histogram, Window
@@ -88,7 +89,7 @@ class Assembly:
     ) -> None:
         self._spec, self._measures_of, self._summary_of = spec, measures_of, summary_of
         self._hours, self._changed = hours, changed
-        self._of_date = {date: list(of_date) for date, of_date in groupby(hours, lambda hour: hour[:_DATE_LENGTH])}
+        self._of_date = {date: list(of_date) for date, of_date in groupby(hours, itemgetter(slice(_DATE_LENGTH)))}
         self._old = {(arm.name, arm.version, arm.role): arm for arm in (previous.arms if previous else [])}
         self._summaries: dict[str, dict[Place, ArmSummary]] = {}
 

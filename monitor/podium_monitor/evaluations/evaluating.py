@@ -14,7 +14,7 @@ from podium_evaluation.documents import (
     DeploymentEvaluation,
     Window,
     evaluation_path,
-    with_outlines,
+    outline,
 )
 from podium_monitor.evaluations.assembling import Assembly, changed_dates, digests_of
 from podium_monitor.evaluations.engine import Lake, Update
@@ -124,8 +124,10 @@ class Evaluations:
             lambda digest: self._measuring.of(watched, digest).subject,
             lambda arm, day: self._whole(document, arm, day),
         )
+        for arm in document.arms:
+            arm.days = [outline(day) if f"{day.start:%Y-%m-%d}" in found.computed else day for day in arm.days]
         document.timeline = timeline_of(document, self._evidence(watched))
-        return with_outlines(document)
+        return document
 
     def _whole(self, document: DeploymentEvaluation, arm: Arm, day: Window) -> Window:
         date = f"{day.start:%Y-%m-%d}"

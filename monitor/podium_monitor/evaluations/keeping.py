@@ -31,6 +31,8 @@ from podium_monitor.evaluations.rows import Arm
 from podium_monitor.evaluations.summarize import bounded
 from podium_monitor.lake.store import Store
 
+_PADDING = b"\xc1"
+"""No MessagePack has this byte at its end."""
 SAMPLE_ROWS = 200
 """Per hour and arm: what sentences about a day are computed from."""
 
@@ -74,7 +76,9 @@ class Keeper:
         """A digest of it and of `subjects`, what was measured: never 0."""
         content = encoded_summary(arms)
         self._store.replace(f"{self._folder}/{_place(hour)}/summary", content)
-        return int.from_bytes(hashlib.blake2b(content, digest_size=7, key=subjects.encode()[:64]).digest()) or 1
+        digest = hashlib.blake2b(content, digest_size=7)
+        digest.update(subjects.encode())
+        return int.from_bytes(digest.digest()) or 1
 
     def keys(self, hour: str) -> Hashes:
         found = self._read(f"{_place(hour)}/keys")
@@ -93,15 +97,22 @@ class Keeper:
 
     def joined_keys(self, name: str) -> JoinedKeys | None:
         """As they were kept. None: never, or one of the hours has other keys now."""
-        try:
-            hours, keys, of = msgspec.msgpack.decode(self._read(f"keys/{name}") or b"", type=tuple[list[str], bytes, bytes])
-        except msgspec.DecodeError:
+        content = self._read(f"keys/{name}")
+        if content is None:
             return None
-        return JoinedKeys(hours, np.frombuffer(keys, dtype="<u8"), np.frombuffer(of, dtype="<u2"))
+        start, count = (int.from_bytes(content[at : at + 8], "little") for at in (0, 8))
+        hours = msgspec.msgpack.decode(content[16:start].rstrip(_PADDING), type=list[str])
+        keys = np.frombuffer(content, dtype="<u8", offset=start, count=count)
+        return JoinedKeys(hours, keys, np.frombuffer(content, dtype="<u2", offset=start + keys.nbytes))
 
     def keep_joined_keys(self, name: str, joined: JoinedKeys) -> None:
-        content = (list(joined.hours), joined.keys.astype("<u8").tobytes(), joined.of.astype("<u2").tobytes())
-        self._store.replace(f"{self._folder}/keys/{name}", msgspec.msgpack.encode(content))
+        """Where the keys begin, how many there are, the hours (MessagePack), the keys, and the place of the hour of each:
+        in the file as in memory, so that reading it is all that it takes."""
+        hours = msgspec.msgpack.encode(list(joined.hours))
+        hours += _PADDING * (-len(hours) % 8)
+        head = b"".join(number.to_bytes(8, "little") for number in (16 + len(hours), len(joined.keys)))
+        content = head + hours + joined.keys.astype("<u8").tobytes() + joined.of.astype("<u2").tobytes()
+        self._store.replace(f"{self._folder}/keys/{name}", content)
         for day in {hour[:10] for hour in joined.hours} - {name}:
             self._store.delete(f"{self._folder}/keys/{day}")  # of the days before the week was over
 

@@ -7,6 +7,8 @@ date), so that a label that is months late is looked for in a few files, however
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +18,8 @@ from podium_monitor.evaluations.keeping import JoinedKeys, Keeper, week_of
 from podium_monitor.evaluations.labelled import Labels, newest
 from podium_monitor.lake.store import Entry, Store
 
+_DATE = itemgetter(slice(len("2026-11-21")))
+"""Of an hour."""
 _LABEL_BYTES = 64 * 1024 * 1024
 """Label files that are matched at a time."""
 MOST_KEYS = 16_000_000
@@ -34,12 +38,13 @@ class Group:
 
 
 def older_groups(hours: Sequence[str], recent: str) -> list[Group]:
-    """By ISO week where no later hour can join it, else by date. `recent`: the first date that is not older."""
+    """Of hours in order: by ISO week where no later hour can join it, else by date. `recent`: the first date that is not
+    older."""
     open_week = week_of(recent)
     found: dict[str, list[str]] = {}
-    for hour in sorted(hours):
-        week = week_of(hour[:10])
-        found.setdefault(hour[:10] if week == open_week else week, []).append(hour)
+    for date, of_date in groupby(hours, _DATE):
+        week = week_of(date)
+        found.setdefault(date if week == open_week else week, []).extend(of_date)
     return [Group(name, of_group) for name, of_group in found.items()]
 
 
@@ -50,6 +55,8 @@ def split(joined: JoinedKeys, labels: Labels) -> Iterator[tuple[str, Labels]]:
     rows: list[npt.NDArray[np.int64]] = []
     hours: list[npt.NDArray[np.uint16]] = []
     row = np.arange(len(wanted))
+    if not len(joined.keys) or not (joined.keys[np.minimum(place, len(joined.keys) - 1)] == wanted).any():
+        return  # most groups, of most labels
     while len(row):
         there = place < len(joined.keys)
         there[there] = joined.keys[place[there]] == wanted[row[there]]
@@ -113,12 +120,14 @@ def _read(keeper: Keeper, hours: Sequence[str]) -> Iterator[JoinedKeys]:
     """Of bounded size each."""
     named: list[str] = []
     keys: list[Hashes] = []
+    count = 0
     for hour in hours:
         named.append(hour)
         keys.append(keeper.keys(hour))
-        if sum(len(one) for one in keys) > MOST_KEYS or len(named) == np.iinfo(np.uint16).max:
+        count += len(keys[-1])
+        if count > MOST_KEYS or len(named) == np.iinfo(np.uint16).max:
             yield _sorted(named, keys)
-            named, keys = [], []
+            named, keys, count = [], [], 0
     if named:
         yield _sorted(named, keys)
 

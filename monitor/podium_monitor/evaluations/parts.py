@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 
 import msgspec
 
@@ -61,16 +62,18 @@ class Parts:
 
     def are_there(self) -> bool:
         """All that are named."""
-        return set(self._named.values()) <= {_name(entry) for entry in self._entries()}
+        return set(self._named.values()) <= {_name(entry) for entry in self._there}
 
     def clean(self, named: Mapping[str, str]) -> None:
         """Removes what neither the head of before nor that of now names."""
         wanted = {*self._named.values(), *named.values()}
-        for entry in self._entries():
+        for entry in self._there:
             if _name(entry) not in wanted and datetime.now(UTC) - entry.modified > _UNNAMED:
                 self._store.delete(entry.path)
 
-    def _entries(self) -> list[Entry]:
+    @cached_property
+    def _there(self) -> list[Entry]:
+        """Before anything was put."""
         return list(self._store.list(self._folder))
 
 

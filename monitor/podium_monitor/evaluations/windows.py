@@ -214,7 +214,7 @@ def _drift(column: NumericColumn | TextColumn, tally: Tally, monitoring: Monitor
         severity=_severity(psi, threshold, monitoring),
         statistic=test.statistic,
         p_value=test.p_value if p_value is None else p_value,
-        jensen_shannon=jensen_shannon_distance(reference, current),
+        jensen_shannon=jensen_shannon_distance(*binned),
         wasserstein=wasserstein,
     )
 
@@ -265,7 +265,7 @@ def _fairness(tally: Tally, subject: Subject, monitoring: Monitoring) -> list[Co
                 groups=groups,
                 selection_rate_ratio=_figure(one.selection_rate_ratio, unfair),
                 equal_opportunity_difference=_figure(one.equal_opportunity_difference),
-                equalized_odds_difference=Figure(_finite(one.equalized_odds_difference)),
+                equalized_odds_difference=_figure(one.equalized_odds_difference),
                 alert=unfair,
             )
         )

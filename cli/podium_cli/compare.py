@@ -15,7 +15,7 @@ from podium_cli.evaluation_rows import TRUTHS
 from podium_cli.loading import load_table
 from podium_evaluation.auc import Auc, AucDifference, auc_difference
 from podium_evaluation.losses import LossType, NotProbabilities, differences
-from podium_evaluation.sequences import Verdict, confidence_sequence, first_verdict
+from podium_evaluation.sequences import Floats, Verdict, confidence_sequence, first_verdict
 
 _IN_WORDS = {
     "Better": "B is better",
@@ -48,10 +48,10 @@ def compare_scores(options: CompareOptions, console: Console) -> None:
         raise UserError(
             f"--score is given {len(options.scores)} times; give it twice: the champion's column, the challenger's"
         )
-    target, first, second = _columns(options)
+    rows = _columns(options)
     try:
-        areas = auc_difference(target, first, second)
-        paired = differences(cast(LossType, options.loss), target, first, second)
+        areas = auc_difference(rows.target, rows.first, rows.second)
+        paired = differences(cast(LossType, options.loss), rows.target, rows.first, rows.second)
         sequence = confidence_sequence(paired.values, options.alpha)
         verdict = first_verdict(sequence, paired.enough, options.minimum_improvement)
     except NotProbabilities as error:
@@ -59,12 +59,25 @@ def compare_scores(options: CompareOptions, console: Console) -> None:
     except ValueError as error:
         raise UserError(f"{options.file}: {error}") from error
     if options.json is not None:
-        _write_json(options, areas, verdict, len(target))
+        _write_json(options, areas, verdict, rows)
     else:
         _show(options, areas, verdict, console)
+        if rows.unlabelled:
+            console.print(f"{rows.unlabelled} rows without a target were left out")
 
 
-def _columns(options: CompareOptions) -> tuple[Any, Any, Any]:
+@dataclass(frozen=True)
+class Columns:
+    """Of the rows whose target is known, in the file's order; shapes (n,)."""
+
+    target: Floats
+    first: Floats
+    second: Floats
+    unlabelled: int
+    """Rows that were left out: their target is not known yet."""
+
+
+def _columns(options: CompareOptions) -> Columns:
     table = load_table(options.file)
     asked = [("--target", options.target), *(("--score", name) for name in options.scores)]
     for option, name in asked:
@@ -76,23 +89,26 @@ def _columns(options: CompareOptions) -> tuple[Any, Any, Any]:
             raise UserError(f"--id is {options.identity!r}, which is no column of {options.file}")
         twice = table[options.identity][table[options.identity].duplicated()]
         if len(twice):
-            raise UserError(f"{len(twice)} rows of {options.file} have an --id that another has, e.g. {twice.iloc[0]!r}")
+            raise UserError(f"{len(twice)} rows of {options.file} have an --id that another has, e.g. {twice.iloc[0]}")
+    labelled = table[table[options.target].notna()]
+    if len(labelled) == 0:
+        raise UserError(f"no row of {options.file} has a {options.target!r}")
     found = []
     for _, name in asked:
         try:
-            values = np.asarray(_spelled(table[name]) if name == options.target else table[name], dtype=np.float64)
+            values = np.asarray(_spelled(labelled[name]) if name == options.target else labelled[name], dtype=np.float64)
         except (TypeError, ValueError) as error:
             raise UserError(f"column {name!r} of {options.file} holds what is no number: {error}") from error
         if not np.isfinite(values).all():
-            row = int(np.flatnonzero(~np.isfinite(values))[0])
+            row = labelled.index[int(np.flatnonzero(~np.isfinite(values))[0])]
             raise UserError(f"column {name!r} of {options.file} has no finite number in row {row} (rows count from 0)")
         found.append(values)
-    return found[0], found[1], found[2]
+    return Columns(found[0], found[1], found[2], unlabelled=len(table) - len(labelled))
 
 
 def _spelled(truth: Any) -> Any:
     """Words for 1 and 0 as numbers; all else as it is."""
-    return [TRUTHS.get(value.lower(), value) if isinstance(value, str) else value for value in truth.tolist()]
+    return [TRUTHS.get(value.strip().lower(), value) if isinstance(value, str) else value for value in truth.tolist()]
 
 
 def _show(options: CompareOptions, areas: AucDifference, verdict: Verdict, console: Console) -> None:
@@ -119,12 +135,13 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _write_json(options: CompareOptions, areas: AucDifference, verdict: Verdict, rows: int) -> None:
+def _write_json(options: CompareOptions, areas: AucDifference, verdict: Verdict, rows: Columns) -> None:
     def shown(area: Auc) -> dict[str, Any]:
         return {"auc": area.value, "standard_error": area.standard_error, "interval": list(area.interval)}
 
     document = {
-        "rows": rows,
+        "rows": len(rows.target),
+        "unlabelled": rows.unlabelled,
         "a": shown(areas.first),
         "b": shown(areas.second),
         "delong": {

@@ -101,7 +101,7 @@ def _fairness(one: Fairness) -> dict[str, Any]:
         "reference": one.reference,
         "selection_rate_ratio": _estimate(one.selection_rate_ratio),
         "equal_opportunity_difference": _estimate(one.equal_opportunity_difference),
-        "equalized_odds_difference": _number(one.equalized_odds_difference),
+        "equalized_odds_difference": _estimate(one.equalized_odds_difference),
         "groups": {
             group.group: {
                 "rows": group.rows,

@@ -210,7 +210,7 @@ def _fairness_of(column: str, found: Fairness) -> Part:
         facts=[
             Fact("Lowest to highest selection rate", _estimated(found.selection_rate_ratio)),
             Fact("Equal opportunity difference", _estimated(found.equal_opportunity_difference)),
-            Fact("Equalised odds difference", words.number(found.equalized_odds_difference)),
+            Fact("Equalised odds difference", _estimated(found.equalized_odds_difference)),
         ],
         charts=[whiskers("Selection rate", rows, keys=_INTERVAL)],
     )

@@ -126,13 +126,16 @@ def pooled_categories(reference: Counts, current: Counts) -> tuple[Counts, Count
     stay bins of their own: they say what a pool would hide.
 
     But a reference of many rare categories has not seen them all: of unseen values as many as its categories of one row
-    foretell (Good, 1953, Biometrika 40, 237-264) are rare ones and go to the pool.
+    foretell (Good, 1953, Biometrika 40, 237-264), and three standard deviations of that more, are rare ones and go to the
+    pool. The deviation is that of a binomial count in the window and a Poisson one in the reference.
     """
     old, new = pooled(reference[:-2], current[:-2])
     missing_and_unseen = np.array(current[-2:])
     if len(old) and (_rare(reference[:-2], current[:-2], FEWEST_EXPECTED)).any():
-        share = float(np.sum(reference[:-2] == 1)) / float(reference.sum())
-        foretold = min(missing_and_unseen[1], round(share * float(current.sum())))
+        once, known, rows = float(np.sum(reference[:-2] == 1)), float(reference.sum()), float(current.sum())
+        expected = once / known * rows
+        by_chance = 3 * np.sqrt(expected * max(0.0, 1 - once / known) + once * (rows / known) ** 2)
+        foretold = min(missing_and_unseen[1], round(expected + by_chance))
         new = np.append(new[:-1], new[-1] + foretold)
         missing_and_unseen[1] -= foretold
     return np.concatenate([old, reference[-2:]]), np.concatenate([new, missing_and_unseen])

@@ -176,10 +176,20 @@ def _moved(old: Column, new: Column) -> str:
         if not len(new.numbers):
             return MOVED
         was, now = (np.quantile(one.numbers, (0.25, 0.75), method="nearest") for one in (old, new))
+        if (was == now).all():
+            return _moved_bin(old, new)
         return f"{MOVED}, the middle half of its values from {was[0]:.4g}..{was[1]:.4g} to {now[0]:.4g}..{now[1]:.4g}"
     shares = {name: (old.counts.get(name, 0) / len(old), new.counts.get(name, 0) / len(new)) for name in old.counts}
     name = max(shares, key=lambda one: abs(shares[one][1] - shares[one][0]))
     return f"{MOVED}, category {name!r} from {100 * shares[name][0]:.1f} % to {100 * shares[name][1]:.1f} %"
+
+
+def _moved_bin(old: Column, new: Column) -> str:
+    """The bin of the reference whose share moved most: of a column that is nearly always 0, how often it is not."""
+    bins, counts = old.bins
+    shares = counts[:-1] / max(1, len(old.numbers)), bins.count(new.numbers)[:-1] / max(1, len(new.numbers))
+    most = int(np.argmax(np.abs(shares[1] - shares[0])))
+    return f"{MOVED}, values {bins.names[most]} from {100 * shares[0][most]:.1f} % to {100 * shares[1][most]:.1f} %"
 
 
 def _missing(old: Column, share: float) -> str:

@@ -1,6 +1,7 @@
 """Whether decisions fall on protected groups alike: differences and ratios against the group that fares best, with
 intervals."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,6 +21,9 @@ class GroupRates:
 
     group: str
     rows: int
+    positives: int
+    """Rows whose truth is known to be 1."""
+    negatives: int
     selection_rate: Estimate
     true_positive_rate: Estimate
     false_positive_rate: Estimate
@@ -34,7 +38,7 @@ class Fairness:
     """Lowest over highest selection rate: the four-fifths rule asks for at least 0.8 (29 CFR 1607.4 D)."""
     equal_opportunity_difference: Estimate
     """Largest difference of true positive rates. Hardt, Price, Srebro (2016), NeurIPS 29."""
-    equalized_odds_difference: float
+    equalized_odds_difference: Estimate
     """The larger of the differences of true and of false positive rates."""
 
 
@@ -46,9 +50,10 @@ def fairness(
 ) -> Fairness:
     """Rates by group, `groups` and the decisions (0 or 1) of shape (n,), the truth where it is known.
 
-    The ratio's interval is Katz's on the log scale, the difference's Newcombe's from Wilson's; both for the pair of
-    groups that is farthest apart, so that with many groups they are too narrow: a guardrail uses its own level per
-    group. Raises ValueError when shapes differ or fewer than two groups have rows enough.
+    The ratio's interval is Katz's on the log scale, the difference's Newcombe's from Wilson's. The pair that is farthest
+    apart was chosen by the data, so with more than two groups intervals hold for all pairs at once (Bonferroni): of many
+    groups that fare alike two always look apart. Those of a group's own rates are of that group alone. Raises ValueError
+    when shapes differ or fewer than two groups have rows enough.
 
     Source: Katz, Baptista, Azen, Pike (1978), Biometrics 34, 469-474; Newcombe (1998), Statistics in Medicine 17, 873-890.
     """
@@ -74,15 +79,16 @@ def fairness_of(rates: tuple[GroupRates, ...], confidence: float = 0.95) -> Fair
         raise ValueError(f"{len(judged)} groups have {FEWEST_ROWS} rows or more; a comparison needs two")
     highest = max(judged, key=lambda group: group.selection_rate.value)
     lowest = min(judged, key=lambda group: group.selection_rate.value)
+    of_all_pairs = 1 - (1 - confidence) / math.comb(len(judged), 2)
+    opportunity = _difference([(one.true_positive_rate.value, one.positives) for one in judged], of_all_pairs)
+    false_alarms = _difference([(one.false_positive_rate.value, one.negatives) for one in judged], of_all_pairs)
+    odds = [one for one in (opportunity, false_alarms) if one.value == one.value]
     return Fairness(
         groups=rates,
         reference=highest.group,
-        selection_rate_ratio=_ratio(lowest, highest, confidence),
-        equal_opportunity_difference=_difference([group.true_positive_rate for group in judged]),
-        equalized_odds_difference=max(
-            _difference([group.true_positive_rate for group in judged]).value,
-            _difference([group.false_positive_rate for group in judged]).value,
-        ),
+        selection_rate_ratio=_ratio(lowest, highest, of_all_pairs),
+        equal_opportunity_difference=opportunity,
+        equalized_odds_difference=max(odds, key=lambda one: one.value, default=opportunity),
     )
 
 
@@ -92,6 +98,8 @@ def rates_of(group: str, counts: Sequence[float], confidence: float = 0.95) -> G
     return GroupRates(
         group,
         rows,
+        positives,
+        negatives,
         proportion(selected, rows, confidence),
         proportion(true_positives, positives, confidence),
         proportion(false_positives, negatives, confidence),
@@ -104,12 +112,14 @@ def _rates(
     selected = proportion(int(np.sum(said == 1)), len(said), confidence)
     if truth is None:
         unknown = proportion(0, 0)
-        return GroupRates(group, len(said), selected, unknown, unknown)
+        return GroupRates(group, len(said), 0, 0, selected, unknown, unknown)
     counts = confusion(truth, said)
     positives, negatives = counts.true_positive + counts.false_negative, counts.false_positive + counts.true_negative
     return GroupRates(
         group,
         len(said),
+        positives,
+        negatives,
         selected,
         proportion(counts.true_positive, positives, confidence),
         proportion(counts.false_positive, negatives, confidence),
@@ -121,14 +131,15 @@ def _ratio(lowest: GroupRates, highest: GroupRates, confidence: float) -> Estima
     if high == 0:
         return Estimate(1.0, (float("nan"), float("nan")))
     if low == 0:
-        return Estimate(0.0, (0.0, lowest.selection_rate.interval[1] / high))
+        return Estimate(0.0, (0.0, proportion(0, lowest.rows, confidence).interval[1] / high))
     error = np.sqrt((1 - low) / (low * lowest.rows) + (1 - high) / (high * highest.rows))
     spread = float(np.exp(ndtri(0.5 + confidence / 2) * error))
     return Estimate(low / high, (low / high / spread, low / high * spread))
 
 
-def _difference(rates: Sequence[Estimate]) -> Estimate:
-    known = [rate for rate in rates if rate.value == rate.value]
+def _difference(rates: Sequence[tuple[float, int]], confidence: float) -> Estimate:
+    """Of the highest and the lowest of rates, each with the number of rows that it is of."""
+    known = [proportion(round(rate * rows), rows, confidence) for rate, rows in rates if rows]
     if len(known) < 2:
         return Estimate(float("nan"), (float("nan"), float("nan")))
     high, low = max(known, key=lambda rate: rate.value), min(known, key=lambda rate: rate.value)

@@ -64,7 +64,7 @@ def column_drift(reference: Column, current: Column) -> ColumnDrift:
         severity=psi_severity(psi, threshold),
         ks=test if samples else None,
         chi2=None if samples else test,
-        jensen_shannon=jensen_shannon_distance(old, new),
+        jensen_shannon=jensen_shannon_distance(*binned),
         wasserstein=wasserstein_distance(*samples) if samples and finite else float("nan"),
         p_value=p_value_with_missing(test, old, new) if samples else test.p_value,
     )

@@ -90,3 +90,14 @@ def test_what_one_positive_row_cannot_tell_is_null(tmp_path: Path) -> None:
     assert "NaN" not in done.stdout
     assert json.loads(done.stdout)["a"]["standard_error"] is None
     assert json.loads(done.stdout)["sequential"]["decision"] == "NotEnoughData"
+
+
+def test_rows_without_a_target_are_left_out_and_counted(scored: Path, tmp_path: Path) -> None:
+    frame = pd.read_csv(scored)
+    late = frame.assign(left=frame["left"].where(frame.index % 3 > 0))
+    late.to_csv(tmp_path / "late.csv", index=False)
+    late.dropna().to_csv(tmp_path / "known.csv", index=False)
+    asked = ["--target", "left", "--score", "old", "--score", "new", "--json", "-"]
+    found, known = (json.loads(run(str(tmp_path / name), *asked).stdout) for name in ("late.csv", "known.csv"))
+    assert (found.pop("unlabelled"), known.pop("unlabelled")) == (2000, 0)
+    assert found == known

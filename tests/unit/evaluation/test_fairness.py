@@ -15,7 +15,9 @@ def test_ratios_and_differences_are_those_of_the_table() -> None:
     assert found.reference == "a"
     assert found.selection_rate_ratio.value == pytest.approx(0.4 / 0.6)
     assert found.equal_opportunity_difference.value == pytest.approx(50 / 60 - 15 / 25)
-    assert found.equalized_odds_difference == pytest.approx(max(50 / 60 - 15 / 25, 10 / 40 - 5 / 25))
+    odds = found.equalized_odds_difference
+    assert odds.value == pytest.approx(max(50 / 60 - 15 / 25, 10 / 40 - 5 / 25))
+    assert odds.interval[0] < odds.value < odds.interval[1]
 
 
 def test_without_the_truth_only_selection_is_judged() -> None:
@@ -50,3 +52,16 @@ def test_the_ratios_interval_covers_the_truth() -> None:
         low, high = fairness(groups, (chance.uniform(size=1000) < rates).astype(int)).selection_rate_ratio.interval
         covered += low <= 0.7 <= high
     assert 0.93 <= covered / 1000 <= 0.97
+
+
+def test_of_many_groups_that_fare_alike_two_are_not_said_to_be_apart() -> None:
+    """By the interval of one pair nearly all of these would be: the pair is chosen because it looks apart."""
+    chance = np.random.default_rng(6)
+    groups = np.repeat([f"g{index}" for index in range(20)], 100)
+    apart = 0
+    for _ in range(200):
+        found = fairness(
+            groups, (chance.uniform(size=2000) < 0.4).astype(int), (chance.uniform(size=2000) < 0.5).astype(int)
+        )
+        apart += found.selection_rate_ratio.interval[1] < 1 or found.equal_opportunity_difference.interval[0] > 0
+    assert apart / 200 <= 0.1  # two intervals of 95 %

@@ -102,7 +102,7 @@ def test_segments_and_groups_are_equal(windows: tuple[Window, Rows, Rows]) -> No
     [fair] = hour.fairness
     exact_fairness = pure.fairness["region"]
     assert fair.selection_rate_ratio.value == pytest.approx(exact_fairness.selection_rate_ratio.value)
-    assert fair.equalized_odds_difference.value == pytest.approx(exact_fairness.equalized_odds_difference)
+    assert fair.equalized_odds_difference.value == pytest.approx(exact_fairness.equalized_odds_difference.value)
     assert [one.name for one in fair.groups] == [one.group for one in exact_fairness.groups]
     for group, rates in zip(fair.groups, exact_fairness.groups, strict=True):
         for name in ("selection_rate", "true_positive_rate", "false_positive_rate"):

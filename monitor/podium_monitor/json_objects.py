@@ -61,7 +61,12 @@ def _layout_of(first: dict[str, Any]) -> _Layout | None:
     """None: no struct can have these names."""
     if len(first) > _MOST_NAMES or not all(map(_may_be_a_field, first)):
         return None
-    return _layout(tuple(first), tuple(_KINDS.get(type(value), "json") for value in first.values()))
+    return _layout(tuple(first), tuple(map(_kind, first.values())))
+
+
+def _kind(value: Any) -> Kind:
+    is_large = isinstance(value, int | float) and abs(value) >= EXACT  # and so are those of other rows, likely
+    return "json" if is_large else _KINDS.get(type(value), "json")
 
 
 def _may_be_a_field(name: str) -> bool:

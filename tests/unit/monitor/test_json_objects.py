@@ -85,11 +85,13 @@ def test_rows_of_one_form_are_not_read_one_by_one(monkeypatch: pytest.MonkeyPatc
     def refuse(*_: Any) -> Any:
         raise AssertionError("read as objects")
 
+    alike = {**PLAIN, "nanoseconds": 1_763_730_000_123_456_789}
     monkeypatch.setattr(json_objects, "values_of_objects", refuse)
     monkeypatch.setattr(json_objects, "_read_objects", refuse)
-    found = values_of_json("input", raw([PLAIN, {**PLAIN, "tenure": 4, "plan": None}] * ROWS))
+    found = values_of_json("input", raw([alike, {**alike, "tenure": 4, "plan": None}] * ROWS))
     assert found["input.number.tenure"].to_pylist() == [3.5, 4.0] * ROWS
     assert found["input.text.plan"].to_pylist() == ["gold", None] * ROWS
+    assert found["input.text.nanoseconds"].to_pylist() == ["1763730000123456789"] * 2 * ROWS
 
 
 def test_rows_that_are_too_wide_are_refused_before_they_are_read() -> None:

@@ -10,13 +10,14 @@ from podium_evaluation.columns import Column
 from podium_evaluation.estimated import ASSUMES
 from podium_evaluation.evaluate import Window
 from podium_evaluation.fairness import Fairness
-from podium_evaluation.performance import Estimate
+from podium_evaluation.performance import Calibration, Estimate
 from podium_evaluation.realised import Figure
 from podium_evaluation.tables import Table
 from podium_evaluation.usual import DEVIATIONS, Reference
 from podium_evaluation.windows import ColumnDrift
 from podium_pages import words
 from podium_pages.charts.bars import then_and_now
+from podium_pages.charts.curves import CALIBRATION, LIFT, ROC, Drawn, curves
 from podium_pages.charts.frame import Chart, Key
 from podium_pages.charts.frame import Table as Numbers
 from podium_pages.charts.heatmap import Day, Levels, heatmap
@@ -56,6 +57,7 @@ def page_of(
         sentences=list(diagnosis) or ["Nothing is alarming."],
         sections=[
             _performance(usual, windows),
+            _scores(usual, windows),
             _segments(windows),
             _drift(windows, tables, reference),
             _fairness(windows),
@@ -92,6 +94,28 @@ def _course(key: str, usual: Reference, windows: Sequence[Window]) -> Chart:
         for window in windows[:_MOST_ROWS]
     ]
     return whiskers(words.named(key), rows, bound=edges[0] if edges else None, bound_text="usual", keys=_INTERVAL)
+
+
+def _scores(usual: Reference, windows: Sequence[Window]) -> Section:
+    """ROC, calibration and lift of the newest window that has them, beside the reference's."""
+    newest = next((window for window in reversed(windows) if window.curves), None)
+    if newest is None or newest.curves is None:
+        return Section("scores", "Scores", empty=Empty("No window has labels of both classes."))
+    named = [(_name(newest), newest.curves), *([("reference", usual.curves)] if usual.curves else [])]
+    charts = [
+        curves("ROC", [Drawn(name, shown.Curve(*one.roc), style) for style, (name, one) in enumerate(named)], ROC),
+        curves("Lift", [Drawn(name, shown.Curve(*one.lift), style) for style, (name, one) in enumerate(named)], LIFT),
+    ]
+    calibrated = [
+        Drawn(name, _calibration(one.calibration), style) for style, (name, one) in enumerate(named) if one.calibration
+    ]
+    if calibrated:
+        charts.insert(1, curves("Calibration", calibrated, CALIBRATION))
+    return Section("scores", "Scores", [Part(charts=charts, across="three")])
+
+
+def _calibration(found: Calibration) -> shown.Curve:
+    return shown.Curve([one.mean_probability for one in found.bins], [one.positives.value for one in found.bins])
 
 
 _INTERVAL = [Key("whisker-0", "95 % interval")]

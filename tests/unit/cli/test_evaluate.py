@@ -95,6 +95,7 @@ def test_the_page_tells_what_the_table_tells_and_holds_no_script(files: Path, tm
     text = page.read_text()
     assert "as between minutes and hours" in text
     assert "Selection rate" in text
+    assert "perfectly calibrated" in text
     assert hostile not in text
     assert "&lt;script&gt;alert(1)" in text
     by_rows = tmp_path / "rows.html"

@@ -8,16 +8,21 @@ import statistics
 import sys
 import time
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from bench.serving.judgement import Row
 from bench.serving.processes import Started, answers_http, cores, started, wait_until
 from dashboard_fixtures import Story, evaluation, fleet, kept, watched
+from podium_evaluation.documents import evaluation_path
 from podium_monitor.dashboard.glances import Glances
 from podium_monitor.evaluations.findings import findings
+from podium_monitor.evaluations.reading import outlined
 from podium_monitor.lake.store import FolderStore
 from ports import free_port
 
@@ -25,6 +30,7 @@ MUST_MILLISECONDS = 300
 DEPLOYMENTS = 200
 PAGES = 40
 NAIVE_PAGES = 2
+PAGE = "/deployments/retention/churn"
 
 
 def run(folder: Path, quick: bool) -> list[Row]:
@@ -43,7 +49,8 @@ def run(folder: Path, quick: bool) -> list[Row]:
         filled = time.monotonic() - begun + first.wall[0] / 1000
         overview = _asked(process, port, "/", PAGES)
         naive = _asked(process, port, "/naive", NAIVE_PAGES)
-        deployment = _asked(process, port, "/deployments/retention/churn", PAGES)
+        evaluated = _asked(process, port, PAGE, PAGES, partial(_evaluate, folder))
+        deployment = _asked(process, port, PAGE, PAGES)
         memory = process.resident_bytes()
     shown = f"{len(stories)} deployments x 90 days ({size / 2**20:.0f} MiB of documents)"
     return [
@@ -51,7 +58,8 @@ def run(folder: Path, quick: bool) -> list[Row]:
         Row("dashboard", "overview, until every deployment is on it (s)", f"{filled:.1f}", note="once, after a start"),
         _judged("overview", overview, f"{naive.cpu / overview.cpu:.0f} times less CPU than the naive one"),
         Row("dashboard", "overview, naive (ms)", str(naive), note="every document is read for every page"),
-        _judged("one deployment", deployment, "30 columns, three arms"),
+        _judged("one deployment, first look after an evaluation", evaluated, "30 columns, three arms"),
+        _judged("one deployment, looked at again", deployment, "as browsers do every ten seconds"),
         Row("dashboard", "memory of the process (MiB)", f"{memory / 2**20:.0f}", note=shown),
     ]
 
@@ -96,9 +104,21 @@ def _page(port: int, path: str) -> bytes:
     return found
 
 
-def _asked(process: Started, port: int, path: str, times: int) -> Asked:
+def _evaluate(folder: Path, number: int) -> None:
+    """As after an evaluation: the head says something else."""
+    store = FolderStore(folder / "lake")
+    document = outlined(store, "retention", "churn")
+    assert document is not None
+    document.label_coverage = number / 1000
+    store.replace(evaluation_path("retention", "churn"), msgspec.json.encode(document))
+
+
+def _asked(
+    process: Started, port: int, path: str, times: int, before: Callable[[int], None] = lambda _number: None
+) -> Asked:
     found, cpu = [], process.cpu_seconds()
-    for _ in range(times):
+    for number in range(times):
+        before(number)
         begun = time.perf_counter()
         _page(port, path)
         found.append(1000 * (time.perf_counter() - begun))

@@ -19,12 +19,24 @@ def test_defaults(environment: dict[str, str]) -> None:
     settings = evaluator_settings_from(environment)
     assert (settings.port, settings.round_seconds, settings.days) == (8091, 30.0, 90)
     assert settings.manifests is None
+    assert settings.reference_bytes == settings.memory_bytes // 2 == 256 * 1024 * 1024
     assert "kkkk" not in repr(settings)
 
 
 def test_namespaces_are_a_list(environment: dict[str, str]) -> None:
     settings = evaluator_settings_from(environment | {"PODIUM_WATCH_NAMESPACES": "shop, bank,"})
     assert settings.namespaces == ("shop", "bank")
+
+
+def test_what_is_remembered_of_references_follows_the_memory_unless_somebody_says_otherwise(
+    environment: dict[str, str],
+) -> None:
+    more = environment | {"PODIUM_EVALUATION_MEMORY_MEBIBYTES": "2048"}
+    assert evaluator_settings_from(more).reference_bytes == 1024 * 1024 * 1024
+    told = evaluator_settings_from(more | {"PODIUM_REFERENCE_MEMORY_MEBIBYTES": "64"})
+    assert (told.memory_bytes, told.reference_bytes) == (2048 * 1024 * 1024, 64 * 1024 * 1024)
+    with pytest.raises(InvalidSettings, match="PODIUM_REFERENCE_MEMORY_MEBIBYTES"):
+        evaluator_settings_from(environment | {"PODIUM_REFERENCE_MEMORY_MEBIBYTES": "0"})
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,11 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from itertools import groupby, pairwise, takewhile
+from itertools import groupby, takewhile
 from operator import itemgetter
 
 from podium_crds.v1alpha1.model_deployment import ModelDeploymentSpec
+from podium_evaluation.bins import bin_names
 from podium_evaluation.documents import Arm, Curve, DeploymentEvaluation, Histogram, Window
 from podium_evaluation.figures import calibration_points, lift_points, roc_points
 from podium_evaluation.tallies import Tally, below
@@ -222,7 +223,7 @@ def histograms(subject: Subject, tally: Tally) -> list[Histogram]:
             reference, current = coarse_counts(column, bins, missing)
             old, new = reference.tolist(), current.tolist()
             if isinstance(column, NumericColumn):
-                found.append(Histogram(column.name, [*_bin_names(column.edges), "missing"], old, new))
+                found.append(Histogram(column.name, [*bin_names(column.edges), "missing"], old, new))
             else:
                 found.append(Histogram(column.name, *_shortened([*column.categories], old, new)))
     return found
@@ -236,11 +237,6 @@ def _shortened(names: list[str], old: list[int], new: list[int], most: int = 20)
         [*old[: len(shown)], old[-2], rest_old],
         [*new[: len(shown)], new[-2], rest_new],
     )
-
-
-def _bin_names(edges: tuple[float, ...]) -> list[str]:
-    bounds = ["-inf", *(f"{edge:.6g}" for edge in edges), "inf"]
-    return [f"[{low}, {high})" for low, high in pairwise(bounds)]
 
 
 def curves(tally: Tally) -> tuple[Curve | None, Curve | None, Curve | None]:

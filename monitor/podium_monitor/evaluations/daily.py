@@ -113,7 +113,8 @@ def local_sentences(day: Window, subject: Subject, tally: Tally) -> list[str]:
 
 def _local_sentence(column: Any, place: int, subject: Subject, rate: float, mean: float) -> str:
     if isinstance(column, NumericColumn):
-        where = f"{column.name} in {bin_names(column.edges)[place]}"
+        name = bin_names(column.edges)[place]
+        where = f"{column.name} {'in' if name.endswith(')') else '='} {name}"
     else:
         where = f"{column.name} = {[*column.categories, 'missing', 'other'][place]!r}"
     if subject.outputs.task == "Regression":

@@ -15,7 +15,9 @@ _WIDTH = 360
 _LEFT, _ROW = 118, 24
 _SPLIT_WIDTH = 560
 _NUMBER = r"-?\d+(?:\.\d+)?(?:e[+-]\d+)?"
-_BIN = re.compile(rf"\[(?P<low>-inf|{_NUMBER}), (?P<high>inf|{_NUMBER})\)")
+_BIN = re.compile(rf"(?P<open>[\[(])(?P<low>-inf|{_NUMBER}), (?P<high>inf|{_NUMBER})\)")
+_ALONE = re.compile(_NUMBER)
+"""A value that is a bin of its own (podium_evaluation.bins)."""
 _SPECIAL = ("missing", "unseen", "other")
 
 
@@ -84,14 +86,22 @@ def then_and_now(histogram: Histogram, psi: str) -> Chart:
 def _read(names: Sequence[str]) -> list[str]:
     """Bins of a number as people say them, if all of them are such; categories as they are."""
     found = [_BIN.fullmatch(name) for name in names]
-    if not all(one or name in _SPECIAL for one, name in zip(found, names, strict=True)):
+    known = (one or name in _SPECIAL or _ALONE.fullmatch(name) for one, name in zip(found, names, strict=True))
+    if not any(found) or not all(known):
         return list(names)
-    return [_bin(float(one["low"]), float(one["high"])) if one else name for one, name in zip(found, names, strict=True)]
+    return [_bin(one) if one else _alone(name) for one, name in zip(found, names, strict=True)]
 
 
-def _bin(low: float, high: float) -> str:
+def _alone(name: str) -> str:
+    return name if name in _SPECIAL else words.number(float(name))
+
+
+def _bin(found: re.Match[str]) -> str:
+    low, high = float(found["low"]), float(found["high"])
     if math.isinf(low):
         return f"below {words.number(high)}"
+    if found["open"] == "(":
+        return f"above {words.number(low)}" + ("" if math.isinf(high) else f" to {words.number(high)}")
     return f"{words.number(low)} and more" if math.isinf(high) else f"{words.number(low)} to {words.number(high)}"
 
 

@@ -156,6 +156,9 @@ def test_all_charts_of_a_story_are_well_formed() -> None:
     [
         pytest.param(["[-inf, 0.0927055)", "[0.0927055, 1e+06)", "[1e+06, inf)", "missing"],
                      ["below 0.0927", "0.0927 to 1,000,000", "1,000,000 and more", "missing"], id="bins-of-a-number"),
+        pytest.param(["[-inf, 0)", "0", "(0, 12)", "[12, inf)"], ["below 0", "0", "above 0 to 12", "12 and more"],
+                     id="a-value-that-is-a-bin-of-its-own"),
+        pytest.param(["1000", "2000"], ["1000", "2000"], id="categories-that-are-numbers-stay"),
         pytest.param(["[1, 2)", "month"], ["[1, 2)", "month"], id="a-category-that-looks-like-a-bin-stays"),
         pytest.param(["[1.2.3, e)", "missing"], ["[1.2.3, e)", "missing"], id="no-number"),
     ],

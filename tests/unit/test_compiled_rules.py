@@ -32,7 +32,7 @@ def classes(tree: ast.AST) -> Iterator[ast.ClassDef]:
 
 
 def is_marked(node: ast.ClassDef) -> bool:
-    return any(ast.unparse(decorator) == PYTHON_CLASS for decorator in node.decorator_list)
+    return any("native_class=False" in ast.unparse(decorator) for decorator in node.decorator_list)
 
 
 def names_of(nodes: list[ast.expr]) -> list[str]:

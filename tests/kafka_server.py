@@ -25,7 +25,7 @@ from security_fixtures import make_certificate
 VERSION = "4.1.1"
 """The last whose broker runs on Java 17, which Debian 12 has."""
 USER, PASSWORD = "podium", "kafka-secret"
-_START_SECONDS = 60.0
+_START_SECONDS = 180.0
 _POM = f"""<project>
   <modelVersion>4.0.0</modelVersion>
   <groupId>podium</groupId><artifactId>kafka-for-tests</artifactId><version>1</version>
@@ -50,7 +50,7 @@ offsets.topic.num.partitions=1
 transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 group.initial.rebalance.delay.ms=0
-broker.session.timeout.ms=1500
+broker.session.timeout.ms=4000
 broker.heartbeat.interval.ms=300
 log.flush.interval.messages=1
 listener.name.secured.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-512,OAUTHBEARER
@@ -140,7 +140,7 @@ class KafkaServer:
         with self.admin() as admin:
             while True:
                 try:
-                    admin.list_topics(timeout=0.5)
+                    admin.list_topics(timeout=2)
                     return
                 except KafkaException as error:
                     if self.process.poll() is not None or time.monotonic() > ends:
@@ -149,7 +149,7 @@ class KafkaServer:
     def stop(self, number: int = signal.SIGKILL) -> None:
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(number)
-            self.process.wait(30)
+            self.process.wait(120)
 
     def admin(self) -> AdminClient:
         return AdminClient({"bootstrap.servers": self.brokers, "log_level": 0})
@@ -163,7 +163,7 @@ class KafkaServer:
     def make_topic(self, name: str, partitions: int = 1, **settings: str) -> None:
         config = {key.replace("_", "."): value for key, value in settings.items()}
         with self.admin() as admin:
-            admin.create_topics([NewTopic(name, partitions, 1, config=config)])[name].result(20)
+            admin.create_topics([NewTopic(name, partitions, 1, config=config)])[name].result(60)
 
     def produce(self, topic: str, messages: Sequence[dict[str, Any]]) -> None:
         """`messages`: arguments of Producer.produce. Confirmed when it returns."""
@@ -172,14 +172,14 @@ class KafkaServer:
         for message in messages:
             producer.produce(topic, **message, on_delivery=lambda error, _: failures.append(error) if error else None)
             producer.poll(0)
-        left = producer.flush(30)
+        left = producer.flush(120)
         assert (left, failures) == (0, [])
 
     def messages(self, topic: str, seconds: float = 0.0, enough: int = 2**31) -> list[Message]:
         """All that are there now; or waits at most `seconds` until there are `enough`."""
         consumer = Consumer({"bootstrap.servers": self.brokers, "group.id": "test", "log_level": 0})
         try:
-            partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+            partitions = consumer.list_topics(topic, timeout=30).topics[topic].partitions
             consumer.assign([TopicPartition(topic, partition, 0) for partition in partitions])
             ends = time.monotonic() + seconds
             highs = _ends_of(consumer, topic, list(partitions))
@@ -197,14 +197,14 @@ class KafkaServer:
         """Records of all partitions that the group has behind it."""
         with self.admin() as admin:
             asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])
-            found = asked[group].result(20).topic_partitions
+            found = asked[group].result(60).topic_partitions
         return sum(max(0, one.offset) for one in found if one.topic == topic)
 
 
 def _ends_of(consumer: Consumer, topic: str, partitions: Sequence[int], tries: int = 20) -> list[int]:
     """A broker that started a moment ago may not lead its partitions yet."""
     try:
-        return [consumer.get_watermark_offsets(TopicPartition(topic, one), timeout=10)[1] for one in partitions]
+        return [consumer.get_watermark_offsets(TopicPartition(topic, one), timeout=30)[1] for one in partitions]
     except KafkaException:
         if tries == 0:
             raise

@@ -21,6 +21,8 @@ from podium_crds.verification import VerificationReport
 Manifest = dict[str, Any]
 T = TypeVar("T")
 REPOSITORY = Path(__file__).parents[1]
+SHORT_LEASE = {"PODIUM_LEASE_SECONDS": "8", "PODIUM_LEASE_RENEW_SECONDS": "6"}
+"""Of who is killed or frozen: so long the next one waits. Who renews late ends, so others hold a longer one."""
 SCORING_IMAGE = "registry.example/scoring@sha256:" + "a" * 64
 PASSED = VerificationReport(
     passed=True, reason="GoldenRowsReproduced", message="20 golden rows reproduced", golden_rows=20, contract=2
@@ -35,7 +37,7 @@ class Kubectl:
     def __call__(self, *words: str, stdin: Manifest | None = None) -> str:
         command = [str(self.program), "--kubeconfig", str(self.kubeconfig), *words]
         done = subprocess.run(
-            command, input=json.dumps(stdin) if stdin else None, capture_output=True, text=True, timeout=60, check=False
+            command, input=json.dumps(stdin) if stdin else None, capture_output=True, text=True, timeout=300, check=False
         )
         assert done.returncode == 0, f"{' '.join(words)}: {done.stderr}"
         return done.stdout
@@ -69,8 +71,8 @@ class Installation:
             "PODIUM_OPERATOR_IMAGE": "registry.example/operator:1",
             "PODIUM_HEALTH_BIND": "127.0.0.1",
             "PODIUM_HEALTH_PORT": "0",
-            "PODIUM_LEASE_SECONDS": "3",
-            "PODIUM_LEASE_RENEW_SECONDS": "2",
+            "PODIUM_LEASE_SECONDS": "15",
+            "PODIUM_LEASE_RENEW_SECONDS": "11",
             "PODIUM_LEASE_RETRY_SECONDS": "0.3",
             **more,
         }
@@ -79,7 +81,7 @@ class Installation:
         self.operators.append(operator)
         return operator
 
-    def until(self, what: str, look: Callable[[], T | None], seconds: float = 60) -> T:
+    def until(self, what: str, look: Callable[[], T | None], seconds: float = 180) -> T:
         """What `look` finds. Fails with the operators' last words."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
@@ -102,7 +104,7 @@ class Installation:
         found = self.until(f"{operator.name}'s port", lambda: re.findall(mark + r"(\d+)", operator.tail(1000)))
         port = found[-1]
         try:
-            with urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+            with urlopen(f"http://127.0.0.1:{port}{path}", timeout=60) as answer:
                 text: str = answer.read().decode()
         except HTTPError as error:
             with error:

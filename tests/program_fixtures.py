@@ -7,7 +7,7 @@ from pathlib import Path
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 """`run(*arguments, stdin=...)`; a failure is an exit code, not an exception."""
 
-TIMEOUT_SECONDS = 120
+TIMEOUT_SECONDS = 300
 
 
 def runner(*command: str | Path) -> Run:

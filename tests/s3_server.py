@@ -20,7 +20,7 @@ GATEWAY = Program(
 )
 BUCKET = "lake"
 ACCESS_KEY, SECRET_KEY = "podium", "podium-secret"
-_START_SECONDS = 60.0
+_START_SECONDS = 180.0
 
 
 def gateway() -> Path:
@@ -74,7 +74,7 @@ class S3Server:
 
     def _answers(self) -> bool:
         try:
-            urllib.request.urlopen(self.endpoint, timeout=2).close()
+            urllib.request.urlopen(self.endpoint, timeout=10).close()
         except urllib.error.HTTPError:
             return True  # it wants a signature
         except OSError:
@@ -84,7 +84,7 @@ class S3Server:
     def kill(self) -> None:
         if self.process is not None and self.process.poll() is None:
             self.process.kill()
-            self.process.wait(20)
+            self.process.wait(60)
 
 
 @contextmanager

@@ -81,7 +81,7 @@ class Api:
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30))
+        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=120))
         return self
 
     async def __aexit__(
@@ -146,7 +146,7 @@ def _path(kind: str, namespace: str) -> str:
     return template.replace("{ns}", f"namespaces/{namespace}")
 
 
-async def eventually(what: str, look: Callable[[], Awaitable[T | None]], seconds: float = 30.0, every: float = 0.1) -> T:
+async def eventually(what: str, look: Callable[[], Awaitable[T | None]], seconds: float = 180.0, every: float = 0.1) -> T:
     """The first answer of `look` that is neither None nor False. Fails naming `what` after `seconds`."""
     end = time.monotonic() + seconds
     while True:

@@ -1,10 +1,12 @@
 """One bridge and a network namespace per pod, so that real serving processes have real pod addresses without a kubelet.
 
 Host names of Services are written into each namespace's own /etc/hosts (`ip netns exec` mounts /etc/netns/NAME over /etc).
-Any number may be there at once: each takes a subnet of its own by the name of its bridge, which only one can have.
+Any number may be there at once: each takes a subnet of its own, claimed by a name that the kernel gives to one process only.
+What a run that was killed left of one goes when the next run takes it.
 """
 
 import shutil
+import socket
 import subprocess
 from collections import deque
 from collections.abc import Mapping
@@ -22,17 +24,51 @@ def run(*command: str, check: bool = True) -> str:
     return done.stdout
 
 
-def _new_bridge() -> int:
-    """The number of the first subnet that no other network has."""
+def _new_bridge() -> tuple[int, socket.socket]:
+    """The number of the first subnet that no other network has, and the claim on it."""
     for subnet in range(1, 255):
+        claim = socket.socket(socket.AF_UNIX)
         try:
-            run("ip", "link", "add", f"{BRIDGES}{subnet}", "type", "bridge")
-        except RuntimeError as refused:
-            if "File exists" not in str(refused):
-                raise
-        else:
-            return subnet
-    raise RuntimeError(f"254 test networks are there; those of runs that were killed: `ip link del {BRIDGES}1` and so on")
+            claim.bind(f"\0podium-test-network-{subnet}")
+            if _is_made(subnet) or (cleared(subnet) and _is_made(subnet)):
+                return subnet, claim
+        except OSError:  # another process holds it
+            pass
+        except BaseException:
+            claim.close()
+            raise
+        claim.close()
+    raise RuntimeError("254 test networks are there")
+
+
+def _is_made(subnet: int) -> bool:
+    """Makes its bridge. False: there is one."""
+    try:
+        run("ip", "link", "add", f"{BRIDGES}{subnet}", "type", "bridge")
+    except RuntimeError as refused:
+        if "File exists" not in str(refused):
+            raise
+        return False
+    return True
+
+
+def cleared(subnet: int) -> bool:
+    """Takes away what a run left of a network. False: processes use it."""
+    names = sorted(path.name for path in Path("/run/netns").glob(f"{BRIDGES}-{subnet}-*"))
+    if any(run("ip", "netns", "pids", name, check=False).strip() for name in names) or _has_listeners(subnet):
+        return False
+    for name in names:
+        run("ip", "netns", "del", name, check=False)
+        shutil.rmtree(Path("/etc/netns") / name, ignore_errors=True)
+    run("ip", "link", "del", f"{BRIDGES}{subnet}", check=False)
+    return True
+
+
+def _has_listeners(subnet: int) -> bool:
+    """At the gateway's address, in the kernel's way of writing it: https://docs.kernel.org/networking/proc_net_tcp.html."""
+    gateway = "".join(f"{number:02X}" for number in (1, subnet, 231, 10))
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return any(fields[1].startswith(f"{gateway}:") and fields[3] == "0A" for fields in lines)
 
 
 class PodNetwork:
@@ -40,7 +76,7 @@ class PodNetwork:
 
     def __init__(self) -> None:
         """Makes the bridge."""
-        self._tag = _new_bridge()
+        self._tag, self._claim = _new_bridge()
         self.bridge = f"{BRIDGES}{self._tag}"
         self.prefix = f"10.231.{self._tag}"
         self.gateway = f"{self.prefix}.1"
@@ -57,6 +93,7 @@ class PodNetwork:
         for name in list(self._namespaces):
             self.remove(name)
         run("ip", "link", "del", self.bridge, check=False)
+        self._claim.close()
         if f" {BRIDGES}" not in run("ip", "-oneline", "link", "show", "type", "bridge"):  # else its pods would lose theirs
             TERMINATION_LOG.unlink(missing_ok=True)
 

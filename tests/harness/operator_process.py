@@ -1,4 +1,4 @@
-"""The operator as a process that a test kills, freezes and runs twice."""
+"""The operator as a process that a test kills, freezes and runs twice. It ends with the tests, even if they are killed."""
 
 import os
 import signal
@@ -6,6 +6,8 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+
+from cluster.processes import dying_with
 
 
 class OperatorProcess:
@@ -30,6 +32,7 @@ class OperatorProcess:
                 stderr=log,
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
+                preexec_fn=dying_with(os.getpid()),
             )
 
     @property

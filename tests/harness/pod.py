@@ -13,12 +13,15 @@ from typing import Any
 
 import aiohttp
 
+from cluster.processes import dying_with
 from harness.api import Api, Manifest
 from harness.network import TERMINATION_LOG
 from shipped import shipped
 
 BACK_OFF_SECONDS = 2.0
 """Before a container that gave up is started again. One that was killed comes back at once."""
+PATIENCE = 4
+"""So many times what the manifest says, a probe waits for an answer: a kubelet shares its processors with no other runs."""
 
 
 class PodProcess:
@@ -120,6 +123,7 @@ class PodProcess:
                 stderr=log,
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
+                preexec_fn=dying_with(os.getpid()),
                 cwd=self.folder,
             )
         self._started_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
@@ -260,7 +264,7 @@ class PodProcess:
         return now
 
     def _probe(self) -> None:
-        """Asks beside the node's turn, which waits for no pod. How long and how often it asks in vain, the manifest says."""
+        """Asks beside the node's turn, which waits for no pod. How often it asks in vain, the manifest says."""
         probe = self.container.get("readinessProbe")
         if probe is None:
             self.ready = True
@@ -274,7 +278,7 @@ class PodProcess:
         url = f"{asked.get('scheme', 'HTTP').lower()}://{self.address}:{port}{asked['path']}"
         with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError):
             async with (
-                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=probe["timeoutSeconds"])) as session,
+                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=probe["timeoutSeconds"] * PATIENCE)) as session,
                 session.get(url, ssl=False) as response,  # a kubelet does not check the certificate
             ):
                 answered = response.status < 400

@@ -35,6 +35,6 @@ async def infer(
             wire.ModelInferRequest.SerializeToString,
             wire.ModelInferResponse.FromString,
         )
-        answer = await call(request, timeout=10, metadata=(("x-api-key", key),) if key else ())
+        answer = await call(request, timeout=60, metadata=(("x-api-key", key),) if key else ())
     (content,) = answer.raw_output_contents
     return answer.model_version, struct.unpack("<f", content)[0]

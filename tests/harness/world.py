@@ -5,6 +5,7 @@ The API server, its controllers, the registry and the serving processes are real
 
 import asyncio
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -12,12 +13,15 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cluster.processes import dying_with
+from demo.load import Load
 from harness.api import Api, Manifest, Refusal, eventually
 from harness.api_proxy import ApiProxy
 from harness.network import PodNetwork
 from harness.node import Node
 from harness.operator_process import OperatorProcess
 from harness.pod import PodProcess
+from harness.questions import question
 from ports import free_port
 from serving_fixtures import make_package
 
@@ -65,8 +69,10 @@ class Registry:
             f"http: {{addr: '{self.host}'}}\n"
         )
         with (self._folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(["docker-registry", "serve", str(config)], stdout=log, stderr=log)
-        end = time.monotonic() + 20
+            self._process = subprocess.Popen(
+                ["docker-registry", "serve", str(config)], stdout=log, stderr=log, preexec_fn=dying_with(os.getpid())
+            )
+        end = time.monotonic() + 120
         address, port = self.host.split(":")
         while time.monotonic() < end:
             with socket.socket() as probe:
@@ -78,7 +84,7 @@ class Registry:
     def stop(self) -> None:
         if self._process is not None:
             self._process.terminate()
-            self._process.wait(10)
+            self._process.wait(60)
             self._process = None
 
     def push(self, folder: Path, repository: str, tag: str) -> str:
@@ -167,7 +173,7 @@ class World:
         assert found is not None
         return found
 
-    async def ready(self, champion: str, name: str = "demo", seconds: float = 120.0) -> Manifest:
+    async def ready(self, champion: str, name: str = "demo", seconds: float = 240.0) -> Manifest:
         """Waits until the deployment says that `champion` serves and is Ready for its newest generation."""
 
         async def look() -> Manifest | None:
@@ -185,7 +191,7 @@ class World:
         except AssertionError as error:
             raise AssertionError(f"{error}\n{await self.report(name)}") from None
 
-    async def refused(self, reason: str, name: str = "demo", seconds: float = 120.0) -> Manifest:
+    async def refused(self, reason: str, name: str = "demo", seconds: float = 240.0) -> Manifest:
         async def look() -> Manifest | None:
             found = await self.deployment(name)
             return found if found.get("status", {}).get("reason") == reason else None
@@ -224,6 +230,10 @@ class World:
         self._turn = getattr(self, "_turn", 0) + 1
         return f"http://{ready[self._turn % len(ready)].address}:8080/v2/models/{name}/infer"
 
+    def load(self, rate: float, connections: int = 16) -> Load:
+        """A steady load on `demo`. Late answers are none that fail: how late they come is for benchmarks."""
+        return Load(self.any_pod_url, [question()], rate=rate, connections=connections, timeout_seconds=120)
+
     async def record(self, name: str = "demo") -> Manifest | None:
         found = await self.api.list("ConfigMap", self.namespace, f"podium.dev/deployment={name}")
         return next((item for item in found if f"{name}-record-" in item["metadata"]["name"]), None)
@@ -244,7 +254,7 @@ class World:
             with_grace = await self.api.get("Pod", pod.name, self.namespace)
             if with_grace is not None:
                 await self.api.delete("Pod", pod.name, self.namespace, grace_seconds=0)
-        await eventually("all pods of the test gone", no_pods, 120)
+        await eventually("all pods of the test gone", no_pods)
         await self.proxy.stop()
         await self.api.__aexit__(None, None, None)
 
@@ -279,7 +289,7 @@ async def install_crds(api: Api) -> None:
             found = await api.get("CustomResourceDefinition", name)
             return found is not None and condition(found, "Established") == "True"
 
-        await eventually(f"{name} established", established, 20)
+        await eventually(f"{name} established", established)
 
 
 async def wait_for(seconds: float) -> None:

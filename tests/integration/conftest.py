@@ -42,7 +42,7 @@ def control_plane() -> Iterator[ControlPlane]:
                 yield ControlPlane(Path(announced["kubeconfig"]), Path(announced["kubectl"]))
             finally:
                 process.send_signal(signal.SIGTERM)
-                process.wait(timeout=30)
+                process.wait(timeout=120)
 
 
 def first_line(process: subprocess.Popen[str]) -> str:

@@ -45,17 +45,17 @@ def serves_its_example(package: Path, port: int) -> None:
             {"name": spec["name"], "shape": [1, 1], "datatype": spec["datatype"], "data": [spec["example"]]}
             for spec in described["inputs"]
         ]
-        answer = requests.post(f"{url}/models/{described['name']}/infer", json={"inputs": inputs}, timeout=30)
+        answer = requests.post(f"{url}/models/{described['name']}/infer", json={"inputs": inputs}, timeout=120)
         assert answer.status_code == 200, answer.text
         assert [output["name"] for output in answer.json()["outputs"]] == [spec["name"] for spec in described["outputs"]]
     finally:
         server.terminate()
-        server.wait(timeout=60)
+        server.wait(timeout=120)
 
 
 def _ready(url: str) -> bool:
     try:
-        return requests.get(url, timeout=2).status_code == 200
+        return requests.get(url, timeout=10).status_code == 200
     except requests.exceptions.RequestException:
         return False
 

@@ -14,7 +14,7 @@ REPOSITORY = Path(__file__).parents[3]
 def installed(kubectl: Run) -> None:
     applied = kubectl("apply", "--server-side", "-f", str(REPOSITORY / "crds"))
     assert applied.returncode == 0, applied.stderr
-    waited = kubectl("wait", "--for=condition=Established", "--timeout=30s", "crd", "--all")
+    waited = kubectl("wait", "--for=condition=Established", "--timeout=120s", "crd", "--all")
     assert waited.returncode == 0, waited.stderr
 
 

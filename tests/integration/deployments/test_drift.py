@@ -4,9 +4,8 @@ import json
 
 import pytest
 
-from demo.load import Load, figures
+from demo.load import figures
 from harness.api import Manifest, eventually
-from harness.questions import question
 from harness.world import World, wait_for
 
 pytestmark = pytest.mark.integration
@@ -27,7 +26,7 @@ async def test_a_deleted_child_comes_back_and_no_request_fails(world: World, kin
     await world.ready("sum-1")
     before = await children(world, kind)
     assert before
-    async with Load(world.any_pod_url, [question()], rate=20) as load:
+    async with world.load(rate=20) as load:
         for name in before:
             await world.api.delete(kind, name, world.namespace)
 
@@ -92,7 +91,7 @@ async def test_a_deleted_or_edited_record_is_rebuilt_and_the_epoch_never_falls(w
         found = await world.record()
         return found is not None and found["data"].get("commit.json") == record["data"]["commit.json"]
 
-    async with Load(world.any_pod_url, [question()], rate=20) as load:
+    async with world.load(rate=20) as load:
         await eventually("the record as it was", rebuilt)
         await wait_for(1)
     assert (await world.ready("sum-2"))["status"]["epoch"] == epoch

@@ -31,7 +31,7 @@ def operator(world: World, url: str, name: str = "operator-a") -> None:
 async def shadowed(world: World) -> Manifest:
     await world.versions("sum-1", "sum-2")
     await world.deploy("sum-1", challengers=SHADOW)
-    return await world.ready("sum-1", seconds=120)
+    return await world.ready("sum-1")
 
 
 def told(world: World, uid: str, decision: str, drifted: str) -> DeploymentEvidence:
@@ -46,7 +46,7 @@ async def shown(world: World, decision: str, drifted: str) -> Manifest:
         return found if (rival.get("decision"), condition(found, "DriftDetected")) == (decision, drifted) else None
 
     try:
-        return await eventually(f"{decision} and drift {drifted} in status", look, 30)
+        return await eventually(f"{decision} and drift {drifted} in status", look)
     except AssertionError as error:
         raise AssertionError(f"{error}\n{await world.report()}") from None
 
@@ -73,7 +73,7 @@ async def test_decisions_and_findings_come_into_status_and_stay_when_operator_an
     async def both_told() -> bool:
         return {("Normal", "ChallengerBetter"), ("Warning", "DriftDetected")} <= set(await events(world))
 
-    await eventually("two Events", both_told, 20)
+    await eventually("two Events", both_told)
     secret = await world.api.get("Secret", "podium-collector-key", world.namespace)
     assert secret is not None
     key = base64.b64decode(base64.b64decode(secret["data"]["key"]))
@@ -87,7 +87,7 @@ async def test_decisions_and_findings_come_into_status_and_stay_when_operator_an
     async def asked_by_the_next() -> bool:
         return len(monitor.asked) > asked + 2
 
-    await eventually("the next operator asks", asked_by_the_next, 60)
+    await eventually("the next operator asks", asked_by_the_next)
     after = await world.deployment()
     assert after["status"]["challengers"] == found["status"]["challengers"]
     assert drift(after) == drift(found)
@@ -113,7 +113,7 @@ async def test_a_monitor_that_never_answers_delays_no_swap(world: World) -> None
         operator(world, f"http://{HOST}:{port}")
         await shadowed(world)
         await world.deploy("sum-2")
-        found = await world.ready("sum-2", seconds=20)
+        found = await world.ready("sum-2")
         assert condition(found, "DriftDetected") == "Absent"
         assert asking
         world.operators[0].stop()
@@ -141,21 +141,21 @@ async def shown_nothing(world: World) -> Manifest:
         [rival] = found["status"]["challengers"]
         return found if "decision" not in rival and condition(found, "DriftDetected") == "Absent" else None
 
-    return await eventually("no word of the monitor", look, 30)
+    return await eventually("no word of the monitor", look)
 
 
 async def test_whoever_brings_labels_finds_address_and_token_beside_the_deployment(world: World) -> None:
     world.operator(PODIUM_COLLECTOR_URL="http://podium-monitor.podium.svc:8090/v1/events")
     await world.versions("sum-1")
     await world.deploy("sum-1", capture={"percent": 0})
-    ready = await world.ready("sum-1", seconds=120)
+    ready = await world.ready("sum-1")
     assert await labels_secret(world) is None
     await world.deploy("sum-1")
 
     async def made() -> Manifest | None:
         return await labels_secret(world)
 
-    secret = await eventually("the Secret for labels", made, 30)
+    secret = await eventually("the Secret for labels", made)
     key = await world.api.get("Secret", "podium-collector-key", world.namespace)
     assert key is not None
     collector_key = base64.b64decode(base64.b64decode(key["data"]["key"]))

@@ -4,9 +4,8 @@ from typing import Any
 
 import pytest
 
-from demo.load import Load, figures
+from demo.load import figures
 from harness.api import Manifest, eventually
-from harness.questions import question
 from harness.world import World, condition, message, wait_for
 
 pytestmark = pytest.mark.integration
@@ -24,7 +23,7 @@ async def one_pool_left(world: World) -> None:
     async def alone() -> bool:
         return len(await pools(world)) == 1
 
-    await eventually("one pool left", alone, 60)
+    await eventually("one pool left", alone)
 
 
 async def test_a_version_too_big_to_be_held_twice_comes_in_a_second_pool_and_the_old_one_goes(world: World) -> None:
@@ -34,10 +33,10 @@ async def test_a_version_too_big_to_be_held_twice_comes_in_a_second_pool_and_the
     await world.deploy("sum-1", serving=serving)
     await world.ready("sum-1")
     before = await pools(world)
-    async with Load(world.any_pod_url, [question()], rate=30) as load:
+    async with world.load(rate=30) as load:
         await wait_for(1)
         await world.deploy("sum-2", serving=serving)
-        await world.ready("sum-2", seconds=120)
+        await world.ready("sum-2")
         await one_pool_left(world)
         await wait_for(1)
     assert figures(load.outcomes).failed == 0, figures(load.outcomes).first_errors
@@ -57,14 +56,14 @@ async def test_a_challenger_joins_moves_to_another_version_and_becomes_the_champ
     world.operator()
     await world.versions("sum-1", "sum-2", "sum-3")
     await world.deploy("sum-1", challengers=challengers("sum-2", mode="Shadow"))
-    ready = await world.ready("sum-1", seconds=120)
+    ready = await world.ready("sum-1")
     assert ready["status"]["challengerSummary"] == "rival Shadow"
-    async with Load(world.any_pod_url, [question()], rate=30) as load:
+    async with world.load(rate=30) as load:
         await world.deploy("sum-1", challengers=challengers("sum-2", mode="Canary", percent=50))
         assert (await world.ready("sum-1"))["status"]["challengerSummary"] == "rival 50%"
         await wait_for(1)
         await world.deploy("sum-1", challengers=challengers("sum-3", mode="Canary", percent=50))
-        await world.ready("sum-1", seconds=120)
+        await world.ready("sum-1")
         await wait_for(1)
         await world.deploy("sum-3")
         ready = await world.ready("sum-3")

@@ -4,9 +4,8 @@ import json
 
 import pytest
 
-from demo.load import Load, figures
+from demo.load import figures
 from harness.api import Manifest, eventually
-from harness.questions import question
 from harness.world import World, wait_for
 
 pytestmark = pytest.mark.integration
@@ -36,10 +35,10 @@ async def test_an_upgrade_takes_champion_and_challenger_to_the_new_image_and_los
     await world.versions("sum-1", "sum-2", "sum-3")
     challengers = [{"name": "rival", "modelVersionRef": {"name": "sum-2"}, "mode": "Canary", "percent": 30}]
     await world.deploy("sum-1", challengers=challengers, serving={"replicas": 2})
-    epoch = (await world.ready("sum-1", seconds=120))["status"]["epoch"]
+    epoch = (await world.ready("sum-1"))["status"]["epoch"]
     earlier.stop()
     await made_by_an_earlier_podium(world, "sum-1", "sum-2", "sum-3")
-    async with Load(world.any_pod_url, [question()], rate=30) as load:
+    async with world.load(rate=30) as load:
         await wait_for(1)
         world.operator("upgraded", scoring_image=TODAY)
 
@@ -47,7 +46,7 @@ async def test_an_upgrade_takes_champion_and_challenger_to_the_new_image_and_los
             return images(await world.api.list("Pod", world.namespace, "podium.dev/deployment=demo")) == {TODAY}
 
         await eventually("all pods run the image of today", moved, 240)
-        found = await world.ready("sum-1", seconds=60)
+        found = await world.ready("sum-1")
         await wait_for(1)
     seen = figures(load.outcomes)
     assert seen.failed == 0, seen.first_errors

@@ -62,7 +62,7 @@ async def test_events_of_both_modes_and_labels_become_rows(kafka: KafkaServer, s
     plain = {"join_key": "customer-7", "label": "yes", "namespace": "shop", "deployment": "churn"}
     label = event("l-1", type="dev.podium.label.v1", data={"join_key": 8, "label": 1}, labelledby="nightly job")
     kafka.produce(labels, [{"value": json.dumps(plain)}, {"value": json.dumps(label), "headers": STRUCTURED}])
-    await until(lambda: len(rows(collector.lake, "labels")) == 2 and len(rows(collector.lake)) == 3, 60)
+    await until(lambda: len(rows(collector.lake, "labels")) == 2 and len(rows(collector.lake)) == 3, 180)
     await until(lambda: len(rows(collector.lake, "shadows")) == 1)
     found = {row["event_id"]: row for row in rows(collector.lake)}
     assert {(row["namespace"], row["deployment"], row["version"]) for row in found.values()} == {
@@ -73,7 +73,7 @@ async def test_events_of_both_modes_and_labels_become_rows(kafka: KafkaServer, s
     by_key = {row["join_key"]: row for row in rows(collector.lake, "labels")}
     assert (by_key["customer-7"]["label"], by_key["customer-7"]["labelled_by"]) == ('"yes"', f"topic {labels}")
     assert by_key["8"]["labelled_by"] == f"topic {labels}, claimed nightly job"
-    await until(lambda: kafka.committed(told["PODIUM_KAFKA_GROUP"], predictions) == 5, 60)
+    await until(lambda: kafka.committed(told["PODIUM_KAFKA_GROUP"], predictions) == 5, 180)
     assert await metric(collector, "podium_monitor_kafka_records_total", topic=predictions, outcome="Durable") == 5
     assert await metric(collector, "podium_monitor_kafka_connected", direction="Source") == 1
 
@@ -97,7 +97,7 @@ async def test_what_became_durable_is_published_and_another_collector_reads_it(k
     told = value_of(by_type["label"])
     assert (told["data"]["label"], told["labelledby"]) == ("no", f"token {SOURCE}")
     second = start(environment(kafka, [topic(shared, "*/*")], PODIUM_KAFKA_GROUP=f"mirror-of-{shared}"))
-    await until(lambda: len(rows(second.lake)) == 2 and len(rows(second.lake, "labels")) == 1, 60)
+    await until(lambda: len(rows(second.lake)) == 2 and len(rows(second.lake, "labels")) == 1, 180)
 
     def content(collector: CollectorProcess) -> dict[str, Any]:
         return {row["event_id"]: {**row, "received_at": None} for row in rows(collector.lake)}
@@ -112,7 +112,7 @@ async def test_a_collector_on_a_bucket_publishes(kafka: KafkaServer, s3: S3Serve
     await post(collector, [event("e-0"), event("e-1")])
     assert {value_of(one)["id"] for one in kafka.messages(written, 30, enough=2)} == {"e-0", "e-1"}
     left = open_store(s3.settings(collector.folder))
-    await until(lambda: [one.path for one in left.list(FOLDER)] == [f"{FOLDER}/topic={written}/stays"], 60)
+    await until(lambda: [one.path for one in left.list(FOLDER)] == [f"{FOLDER}/topic={written}/stays"], 180)
 
 
 async def test_keys_of_labels_are_hashed_where_the_topic_says_so(kafka: KafkaServer, start: Start) -> None:
@@ -122,5 +122,5 @@ async def test_keys_of_labels_are_hashed_where_the_topic_says_so(kafka: KafkaSer
     )
     label = event("l-1", type="dev.podium.label.v1", data={"join_key": "c-1", "label": 1}, deploymentuid="uid-1")
     kafka.produce(labels, [{"value": json.dumps(label), "headers": STRUCTURED}])
-    await until(lambda: len(rows(collector.lake, "labels")) == 1, 60)
+    await until(lambda: len(rows(collector.lake, "labels")) == 1, 180)
     assert rows(collector.lake, "labels")[0]["join_key"] == hashed(hash_key(capture_token(KEY, SOURCE)), b"c-1")

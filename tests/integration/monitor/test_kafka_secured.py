@@ -75,8 +75,8 @@ async def test_each_mechanism_is_let_in(kafka: KafkaServer, tmp_path: Path, sasl
         written = json.loads(collector.environment["PODIUM_KAFKA_SINKS"])[0]["topic"]
         collector.start()
         try:
-            await until(lambda: len(rows(collector.lake)) == 1, 60)
-            await until(lambda: len(kafka.messages(written)) == 1, 60)
+            await until(lambda: len(rows(collector.lake)) == 1, 180)
+            await until(lambda: len(kafka.messages(written)) == 1, 180)
         finally:
             collector.kill()
     assert PASSWORD not in (tmp_path / "log").read_text()
@@ -88,9 +88,9 @@ async def test_a_wrong_password_is_told_and_not_shown_and_a_renewed_one_helps(ka
     password.write_text("not-the-password")
     collector.start()
     try:
-        await until(lambda: "Authentication failed" in (tmp_path / "log").read_text(), 60)
+        await until(lambda: "Authentication failed" in (tmp_path / "log").read_text(), 180)
         password.write_text(PASSWORD)
-        await until(lambda: len(rows(collector.lake)) == 1, 60)
+        await until(lambda: len(rows(collector.lake)) == 1, 180)
     finally:
         collector.kill()
     log = (tmp_path / "log").read_text()

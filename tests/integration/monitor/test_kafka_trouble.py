@@ -39,7 +39,7 @@ def published(kafka: KafkaServer, name: str) -> Counter[str]:
 
 async def until_waiting(collector: CollectorProcess, commits: dict[str, int]) -> None:
     """Until so many commits wait to be published to each topic."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         while {  # noqa: ASYNC110  the metrics have no event
             one: await metric(collector, "podium_monitor_kafka_waiting_commits", topic=one) for one in commits
         } != commits:
@@ -70,20 +70,20 @@ async def test_a_collector_killed_while_it_reads_and_publishes_loses_nothing(
     try:
         for turn in range(KILLS):
             before = len(acknowledged)
-            await until(lambda before=before: len(acknowledged) > before + 20, 30)  # type: ignore[misc]
+            await until(lambda before=before: len(acknowledged) > before + 20, 180)  # type: ignore[misc]
             some = sent[3000 + 750 * turn : 3750 + 750 * turn]
             await asyncio.to_thread(kafka.produce, read, [{**structured(one), "key": one} for one in some])
             await asyncio.sleep(random.uniform(0, 0.6))  # at any instant of reading, writing and publishing
             await asyncio.to_thread(collector.kill)
             collector.start()
         before = len(acknowledged)
-        await until(lambda: len(acknowledged) > before + 20, 60)
+        await until(lambda: len(acknowledged) > before + 20, 180)
     finally:
         sender.cancel()
     due = {*sent, *acknowledged}
-    await until(lambda: due <= {row["event_id"] for row in rows(collector.lake)}, 60)
-    await asyncio.to_thread(lambda: kafka.messages(written, 60, enough=len(due)))
-    await until(lambda: due <= set(published(kafka, written)), 60)
+    await until(lambda: due <= {row["event_id"] for row in rows(collector.lake)}, 180)
+    await asyncio.to_thread(lambda: kafka.messages(written, 180, enough=len(due)))
+    await until(lambda: due <= set(published(kafka, written)), 180)
     found, told_of = Counter(row["event_id"] for row in rows(collector.lake)), published(kafka, written)
     with capsys.disabled():
         print(
@@ -123,15 +123,15 @@ async def test_bad_records_go_to_their_topic_with_the_reason_and_hold_nothing_up
     )
     collector.start()
     try:
-        letters = await asyncio.to_thread(kafka.messages, dead, 60, 5)
-        await until(lambda: {row["event_id"] for row in rows(collector.lake)} == {"e-0", "e-1"}, 60)
+        letters = await asyncio.to_thread(kafka.messages, dead, 180, 5)
+        await until(lambda: {row["event_id"] for row in rows(collector.lake)} == {"e-0", "e-1"}, 180)
         found: list[dict[str, Any]] = [dict(one.headers() or []) for one in letters]
         assert [one["podium-offset"] for one in found] == [b"1", b"2", b"4", b"5", b"3"]
         says = ["no CloudEvent", "is of shop/fraud", "has no value", "it is no CloudEvent", "does not fit"]
         for headers_, word in zip(found, says, strict=True):
             assert word in headers_["podium-error"].decode()
         assert (letters[0].key(), letters[0].value(), found[0]["h"]) == (b"k", b"{", b"1")
-        await until(lambda: kafka.committed(f"group-of-{read}", read) == 7, 60)
+        await until(lambda: kafka.committed(f"group-of-{read}", read) == 7, 180)
         assert await metric(collector, "podium_monitor_kafka_records_total", outcome="DeadLettered") == 5
     finally:
         collector.kill()
@@ -157,11 +157,11 @@ async def test_what_is_too_large_for_a_topic_is_counted_and_holds_nothing_up(kaf
             content = batch([event("small-0"), event("large", data=wide), *(event(f"small-{n}") for n in range(1, 30))])
             async with session.post(f"{collector.url}/v1/events", data=content, headers=headers()) as response:
                 assert response.status == 200
-        found = await asyncio.to_thread(kafka.messages, written, 60, 30)
+        found = await asyncio.to_thread(kafka.messages, written, 180, 30)
         assert {value_of(one)["id"] for one in found} == {f"small-{n}" for n in range(30)}
-        await until(lambda: "bytes: large" in (tmp_path / "log").read_text(), 60)
+        await until(lambda: "bytes: large" in (tmp_path / "log").read_text(), 180)
         assert await metric(collector, "podium_monitor_kafka_unpublishable_rows_total", topic=written) == 1
-        [letter] = await asyncio.to_thread(kafka.messages, dead, 60, 1)
+        [letter] = await asyncio.to_thread(kafka.messages, dead, 180, 1)
         assert (letter.key(), letter.value()) == (b"k", None)
     finally:
         collector.kill()
@@ -174,10 +174,10 @@ async def test_without_a_topic_for_them_bad_records_are_logged_and_passed_over(k
     kafka.produce(read, [{"value": b"x"}, structured("e-0")])
     collector.start()
     try:
-        await until(lambda: len(rows(collector.lake)) == 1, 60)
+        await until(lambda: len(rows(collector.lake)) == 1, 180)
         said = f"{read}/0 at offset 0 is not taken: it is no CloudEvent"
         await until(lambda: said in (tmp_path / "log").read_text())
-        await until(lambda: kafka.committed(told["PODIUM_KAFKA_GROUP"], read) == 2, 60)
+        await until(lambda: kafka.committed(told["PODIUM_KAFKA_GROUP"], read) == 2, 180)
         assert await metric(collector, "podium_monitor_kafka_records_total", outcome="Skipped") == 1
     finally:
         collector.kill()
@@ -199,12 +199,12 @@ async def test_while_the_broker_is_away_http_goes_on_and_afterwards_all_is_caugh
             assert (await response.json())["kafka"] == {"source": "Disconnected", "sink": "Disconnected"}
         assert await metric(collector, "podium_monitor_kafka_waiting_commits") == 1
         await asyncio.to_thread(kafka.start)
-        await until(lambda: {row["event_id"] for row in rows(collector.lake)} == {"before", "during-0"}, 60)
-        await asyncio.to_thread(kafka.messages, written, 60, 2)
+        await until(lambda: {row["event_id"] for row in rows(collector.lake)} == {"before", "during-0"}, 180)
+        await asyncio.to_thread(kafka.messages, written, 180, 2)
         await asyncio.to_thread(kafka.stop)
         assert await post(collector, ["during-1"]) == 200
         await asyncio.to_thread(kafka.start)
-        await asyncio.to_thread(kafka.messages, written, 60, 3)
+        await asyncio.to_thread(kafka.messages, written, 180, 3)
         assert set(published(kafka, written)) == {"before", "during-0", "during-1"}
     finally:
         assert collector.kill(signal.SIGTERM) in (0, -signal.SIGTERM)
@@ -220,19 +220,19 @@ async def test_a_sink_whose_topic_is_not_there_holds_up_itself_alone(kafka: Kafk
     try:
         await collector.ready()
         assert await post(collector, ["e-0", "e-1"]) == 200
-        await asyncio.to_thread(kafka.messages, works, 60, 2)
+        await asyncio.to_thread(kafka.messages, works, 180, 2)
         await until_waiting(collector, {missing: 1, works: 0})
         await asyncio.to_thread(collector.kill)  # what the one has published it is not told again
         collector.start()
         await collector.ready()
         assert await post(collector, ["e-2"]) == 200
-        await asyncio.to_thread(kafka.messages, works, 60, 3)
+        await asyncio.to_thread(kafka.messages, works, 180, 3)
         await until_waiting(collector, {missing: 2, works: 0})
         assert await metric(collector, "podium_monitor_kafka_published_rows_total", topic=missing) == 0
         connected = "podium_monitor_kafka_connected"
         assert await metric(collector, connected, direction="Sink", topic=works) == 1
         await asyncio.to_thread(kafka.make_topic, missing)
-        await asyncio.to_thread(kafka.messages, missing, 120, 3)
+        await asyncio.to_thread(kafka.messages, missing, 180, 3)
         assert set(published(kafka, missing)) == {"e-0", "e-1", "e-2"}
         assert published(kafka, works) == {"e-0": 1, "e-1": 1, "e-2": 1}
     finally:
@@ -258,7 +258,7 @@ async def test_two_collectors_share_the_partitions_and_one_takes_over(kafka: Kaf
         await asyncio.to_thread(kafka.produce, read, [structured(f"e-{sent + index}") for index in range(20)])
         sent += 20
         due = {f"e-{index}" for index in range(sent)}
-        await until(lambda: {row["event_id"] for one in collectors for row in rows(one.lake)} == due, 60)
+        await until(lambda: {row["event_id"] for one in collectors for row in rows(one.lake)} == due, 180)
     finally:
         for one in collectors:
             assert one.process is not None

@@ -56,7 +56,7 @@ async def test_collectors_and_bucket_are_killed(
 
     await told(story, 4, trouble)
     await story.compacted()
-    erased = await story.erasures_done(90)
+    erased = await story.erasures_done(240)
     fresh = Story(collectors, open_store(s3.settings(tmp_path / "fresh-cache")))
     found = await asyncio.to_thread(fresh.found)
     left = story.left()

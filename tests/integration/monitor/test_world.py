@@ -84,7 +84,7 @@ async def watching(place: Place, *namespaces: str) -> AsyncIterator[Watching]:
     world = Watching(cluster, namespaces)
     task = asyncio.create_task(world.run())
     try:
-        await until(lambda: not world.why_not_ready, seconds=30)
+        await until(lambda: not world.why_not_ready, seconds=180)
         yield world
     finally:
         task.cancel()

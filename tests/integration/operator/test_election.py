@@ -2,7 +2,7 @@
 
 import signal
 
-from operator_installation_fixtures import Installation
+from operator_installation_fixtures import SHORT_LEASE, Installation
 
 
 def test_a_leader_that_is_asked_to_end_hands_over_at_once(installation: Installation) -> None:
@@ -17,7 +17,7 @@ def test_a_leader_that_is_asked_to_end_hands_over_at_once(installation: Installa
 
 
 def test_a_killed_leader_is_followed_when_its_lease_lapses(installation: Installation) -> None:
-    first = installation.start_operator("first")
+    first = installation.start_operator("first", None, **SHORT_LEASE)
     term = installation.leading(first)
     second = installation.start_operator("second")
     installation.until("the second one's start", lambda: "health and metrics" in second.tail())
@@ -26,7 +26,7 @@ def test_a_killed_leader_is_followed_when_its_lease_lapses(installation: Install
 
 
 def test_a_frozen_leader_wakes_into_another_ones_term_and_ends_without_a_write(installation: Installation) -> None:
-    first = installation.start_operator("first")
+    first = installation.start_operator("first", None, **SHORT_LEASE)
     term = installation.leading(first)
     second = installation.start_operator("second")
     installation.until("the second one's start", lambda: "health and metrics" in second.tail())

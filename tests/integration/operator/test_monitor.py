@@ -79,12 +79,12 @@ def evaluator(tmp_path: Path) -> Iterator[str]:
         yield f"http://{HOST}:{port}"
     finally:
         process.terminate()
-        assert process.wait(30) == 0, log.read_text()
+        assert process.wait(120) == 0, log.read_text()
 
 
 async def heard(reader: MonitorReader, noticed: list[Key]) -> Monitored:
     """Rounds until the evaluator has told something."""
-    end = time.monotonic() + 60
+    end = time.monotonic() + 180
     async with aiohttp.ClientSession() as session:
         while time.monotonic() < end:
             await reader.round(session, noticed.append)
@@ -92,7 +92,7 @@ async def heard(reader: MonitorReader, noticed: list[Key]) -> Monitored:
             if found is not None and found.evidence is not None:
                 return found
             await asyncio.sleep(0.2)
-    raise AssertionError("the evaluator told nothing within a minute")
+    raise AssertionError("the evaluator told nothing within three minutes")
 
 
 async def test_what_the_evaluator_tells_becomes_status(evaluator: str) -> None:

@@ -109,7 +109,7 @@ def _check_columns(frame: Any, path: Path, options: Options, *, is_current: bool
 
 def _check_named_somewhere(options: Options, frames: Sequence[Any]) -> None:
     """A target may be absent from one file; from both it is mistyped. And it is no score."""
-    if options.target in (options.score, options.prediction):
+    if options.target is not None and options.target in (options.score, options.prediction):
         raise UserError(f"--target is {options.target!r}, which is given as --score or --prediction too")
     for option, wanted in (("--target", options.target), ("--id", options.identity)):
         if wanted is not None and not any(wanted in frame.columns for frame in frames):
@@ -188,16 +188,19 @@ def _check_binary(tables: Sequence[Table], options: Options, task: Task) -> None
 
 
 def _as_classes(tables: Sequence[Table], target: str, prediction: str) -> list[Table]:
-    names: set[str] = set()
+    names: dict[str, set[str]] = {target: set(), prediction: set()}
     found = []
     for table in tables:
-        for name in (target, prediction):
+        for name in names:
             if name in table.columns:
                 text = texts(table.columns[name].values)
-                names |= {value for value in text.tolist() if value is not None}
+                names[name] |= {value for value in text.tolist() if value is not None}
                 table = _with(table, name, Column(name, "Categorical", text))
         found.append(table)
-    return [replace(table, classes=tuple(sorted(names))) for table in found]
+    if names[target] and names[prediction] and not names[target] & names[prediction]:
+        one, other = min(names[target]), min(names[prediction])
+        raise UserError(f"{target!r} and {prediction!r} have no class in common: {one!r} in one, {other!r} in the other")
+    return [replace(table, classes=tuple(sorted(names[target] | names[prediction]))) for table in found]
 
 
 def _as_probabilities(tables: Sequence[Table]) -> tuple[bool, list[Table]]:

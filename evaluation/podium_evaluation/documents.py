@@ -207,8 +207,8 @@ def days_folder(namespace: str, deployment: str) -> str:
 
 
 def with_outlines(document: DeploymentEvaluation) -> DeploymentEvaluation:
-    """As the head has it."""
-    arms = [msgspec.structs.replace(arm, days=[outline(day) for day in arm.days]) for arm in document.arms]
+    """As the head has it: the newest day of each arm stays whole."""
+    arms = [msgspec.structs.replace(arm, days=[*map(outline, arm.days[:-1]), *arm.days[-1:]]) for arm in document.arms]
     return msgspec.structs.replace(document, arms=arms)
 
 

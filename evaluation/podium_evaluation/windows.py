@@ -82,7 +82,7 @@ def column_quality(reference: Column, current: Column) -> ColumnQuality:
     if rows == 0:
         raise ValueError(f"column {current.name!r} has no row")
     if reference.kind == "Categorical":
-        unseen = sum(count for name, count in current.counts.items() if name not in reference.counts)
+        unseen = sum(count for name, count in _counts(current).items() if name not in reference.counts)
         return ColumnQuality(float(current.missing.mean()), 0.0, unseen / rows, 0.0)
     numbers, seen = _numbers(current), reference.numbers
     outside = int(((numbers < seen[0]) | (numbers > seen[-1])).sum()) if len(seen) else 0
@@ -97,8 +97,7 @@ def _counted(reference: Column, current: Column) -> tuple[Counts, Counts]:
         gone = np.full(len(current) - len(numbers), np.nan)
         return counts, bins.count(np.concatenate([numbers, gone]))
     categories, counts = reference.categories
-    current_counts = current.counts if current.kind == "Categorical" else _as_categories(current)
-    return counts, categories.count(current_counts, int(current.missing.sum()))
+    return counts, categories.count(_counts(current), int(current.missing.sum()))
 
 
 def _numbers(column: Column) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
@@ -115,7 +114,10 @@ def _numbers(column: Column) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     return numbers[~np.isnan(numbers)]
 
 
-def _as_categories(column: Column) -> dict[str, int]:
+def _counts(column: Column) -> dict[str, int]:
+    """Rows per category, also of a column of categories that became numbers."""
+    if column.kind == "Categorical":
+        return column.counts
     values, counts = np.unique(column.numbers, return_counts=True)
     return {
         str(int(value)) if float(value).is_integer() else str(value): int(count)

@@ -188,6 +188,9 @@ def test_the_table_marks_what_is_alarming(files: Path) -> None:
         pytest.param([*GOOD, "--chunk-by", "when:1D"], "--chunk-by names 'when', but", id="no-time-column"),
         pytest.param(["--score", "score", "--target", "chrun"], "--target is 'chrun', which neither file has", id="target"),
         pytest.param([*GOOD, "--id", "client"], "--id is 'client', which neither file has", id="identity"),
+        pytest.param(
+            ["--score", "score", "--target", "churn", "--prediction", "contract"], "have no class in common", id="classes"
+        ),
         pytest.param(["--score", "score", "--target", "score"], "given as --score or --prediction too", id="twice"),
         pytest.param([*GOOD, "--json", "/nowhere/found.json"], "there is no /nowhere", id="no-folder"),
         pytest.param([*GOOD, "--labels", "x.csv"], "--labels needs --id", id="labels-alone"),
@@ -321,3 +324,10 @@ def test_ids_that_grow_are_no_change_of_a_unit(tmp_path: Path) -> None:
     assert "'row' drifted" in said
     assert "unit" not in said
     assert "the middle half of its values from 1001..3000 to 501..1500" in said
+
+
+def test_without_a_target_drift_and_estimates_are_told(files: Path) -> None:
+    chunk = evaluated(files, "--score", "score", "--id", "customer", "--chunk-rows", "3000")["chunks"][2]
+    assert (chunk["labelled"], chunk["performance"]) == (0, {})
+    assert chunk["drift"]["minutes"]["alert"] is True
+    assert chunk["estimated"]["auc"]["value"] > 0.6

@@ -104,6 +104,12 @@ def test_numbers_that_became_text_are_counted() -> None:
     assert (quality.missing, quality.wrong_type, quality.out_of_range) == (0.25, 0.25, 0.25)
 
 
+def test_categories_that_became_numbers_are_those_of_their_text() -> None:
+    old, new = column("c", np.array(["1", "2", "x"] * 30, dtype=object)), column("c", [1.0, 2.0, 3.0] * 10)
+    assert column_quality(old, new).unseen == pytest.approx(1 / 3)
+    assert column_drift(old, new).psi > 0.1
+
+
 def test_unseen_categories_are_counted() -> None:
     quality = column_quality(column("c", ["a", "b"]), column("c", ["a", "z", "z", "y"]))
     assert quality.unseen == 0.75

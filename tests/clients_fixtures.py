@@ -17,7 +17,7 @@ from venvs import programs_of
 HOST = "127.0.0.1"
 _CLIENTS = Path(__file__).parent / "clients"
 _TRANSCRIPTS = Path(__file__).parent.parent / ".build" / "clients"
-_START_SECONDS = 60.0
+_START_SECONDS = 180.0
 
 
 def venv_of(name: str) -> Path:
@@ -57,14 +57,14 @@ def served(repository: Path) -> Iterator[tuple[str, str]]:
         assert process.poll() is None, "the server ended"
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(60)
 
 
 def _wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
     until = time.monotonic() + _START_SECONDS
     while True:
         try:
-            urllib.request.urlopen(url, timeout=5).close()
+            urllib.request.urlopen(url, timeout=10).close()
         except URLError:
             assert process.poll() is None, "the server ended"
             assert time.monotonic() < until, f"nothing is ready at {url} after {_START_SECONDS:.0f} s"

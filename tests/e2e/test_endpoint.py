@@ -44,7 +44,7 @@ def test_grpc_answers_at_the_service_and_its_pods_run_compiled(site: Site, model
     assert status["endpoint"]["grpc"] == f"demo.{site.namespace}.svc:9000"
     version, score = asyncio.run(infer(f"{service_address(site)}:9000", sum_request(1.0, 2.0)))
     assert (version, score) == ("sum-1", 3.0)
-    with urllib.request.urlopen(f"http://{service_address(site)}/metrics", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://{service_address(site)}/metrics", timeout=60) as answer:
         assert 'podium_build_info{compiled="true",' in answer.read().decode()
 
 
@@ -79,7 +79,7 @@ def ask(address: str, trust: ssl.SSLContext, key: str) -> tuple[int, list[float]
         headers={"Content-Type": "application/json", "X-Api-Key": key},
     )
     try:
-        with urllib.request.urlopen(request, context=trust, timeout=10) as answer:
+        with urllib.request.urlopen(request, context=trust, timeout=60) as answer:
             return answer.status, json.load(answer)["outputs"][0]["data"]
     except urllib.error.HTTPError as refused:
         return refused.code, []

@@ -116,7 +116,7 @@ class Site:
 
     def load(self, rate: float = 40, questions: list[Question] | None = None, key_header: str = "") -> BackgroundLoad:
         url = f"http://127.0.0.1:{self.port}/v2/models/demo/infer"
-        return BackgroundLoad(Load(url, questions or [question()], rate=rate, key_header=key_header))
+        return BackgroundLoad(Load(url, questions or [question()], rate=rate, key_header=key_header, timeout_seconds=60))
 
     # --- faults -------------------------------------------------------------------------------------------------
 

@@ -122,9 +122,10 @@ class Update:
     def _forget_gone(self, turn: bool) -> None:
         """Hours that are too old, or whose rows are gone."""
         states, found = self._states, self._found
-        gone = {date for date in states.head.hours if date < self._oldest or date not in found.with_predictions}
+        rows = set(found.with_predictions)
+        gone = {date for date in states.head.hours if date < self._oldest or date not in rows}
         if turn:
-            there = {*found.with_predictions, *found.with_labels}
+            there = rows.union(found.with_labels)
             gone |= {date for date in states.kept_dates() if date < self._oldest or date not in there}
         for date in sorted(gone | found.dates):
             for hour in states.known_hours(date):

@@ -14,7 +14,7 @@ from podium_evaluation.documents import (
     DeploymentEvaluation,
     Window,
     evaluation_path,
-    outline,
+    with_outlines,
 )
 from podium_monitor.evaluations.assembling import Assembly, changed_dates, digests_of
 from podium_monitor.evaluations.engine import Lake, Update
@@ -125,14 +125,22 @@ class Evaluations:
             lambda arm, day: self._whole(document, arm, day),
         )
         for arm in document.arms:
-            arm.days = [outline(day) if f"{day.start:%Y-%m-%d}" in found.computed else day for day in arm.days]
+            if arm.days and not self._has_whole(found.computed, previous, arm):
+                arm.days[-1] = self._whole(document, arm, arm.days[-1])
         document.timeline = timeline_of(document, self._evidence(watched))
-        return document
+        return with_outlines(document)
+
+    def _has_whole(self, computed: set[str], previous: DeploymentEvaluation | None, arm: Arm) -> bool:
+        """Its newest day: made now, or the newest in the head of before, too."""
+        newest = arm.days[-1].start
+        before = (one for one in (previous.arms if previous else ()) if one.days and one.days[-1].start == newest)
+        same = any((one.role, one.name, one.version, one.digest) == _place(arm) for one in before)
+        return same or f"{newest:%Y-%m-%d}" in computed
 
     def _whole(self, document: DeploymentEvaluation, arm: Arm, day: Window) -> Window:
         date = f"{day.start:%Y-%m-%d}"
         for one in part(self._store, document, week_of(date))[date]:
-            if (one.role, one.name, one.version, one.digest) == (arm.role, arm.name, arm.version, arm.digest):
+            if (one.role, one.name, one.version, one.digest) == _place(arm):
                 return one.window
         return day
 
@@ -140,3 +148,7 @@ class Evaluations:
         """As it was told last; of a deployment of this name that was deleted, none."""
         found = self._evidence_of(watched.namespace, watched.name)
         return found if found is not None and found.uid == watched.uid else None
+
+
+def _place(arm: Arm) -> tuple[str, str, str, str]:
+    return arm.role, arm.name, arm.version, arm.digest

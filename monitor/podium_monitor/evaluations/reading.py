@@ -32,7 +32,7 @@ def latest(store: Store, namespace: str, name: str) -> DeploymentEvaluation | No
 
 
 def outlined(store: Store, namespace: str, name: str) -> DeploymentEvaluation | None:
-    """The same, with outlines in the place of days: one file, whatever the history."""
+    """The same, with outlines in the place of all days but the newest of each arm: one file, whatever the history."""
     try:
         found = _decode(store.read(evaluation_path(namespace, name)))
     except (FileNotFoundError, msgspec.DecodeError):

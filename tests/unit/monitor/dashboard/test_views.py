@@ -11,6 +11,7 @@ import yaml
 from dashboard_fixtures import Story, card, evaluation, evidence, findings, version, watched
 from podium_crds.evidence import Finding
 from podium_crds.v1alpha1.model_deployment import ModelDeploymentSpec
+from podium_evaluation.documents import with_outlines
 from podium_monitor.dashboard.routes import query_of
 from podium_monitor.dashboard.views import arms
 from podium_monitor.dashboard.views.deployment import DeploymentPage, deployment_page, deployment_sections
@@ -18,6 +19,7 @@ from podium_monitor.dashboard.views.glance import Glance, glance_of
 from podium_monitor.dashboard.views.health import gravest, health
 from podium_monitor.dashboard.views.overview import Row, ordered, row, selected
 from podium_monitor.dashboard.views.version import version_page
+from podium_monitor.evaluations.timeline import timeline_of
 from podium_monitor.world import Watched
 from podium_pages.parts import Section
 
@@ -251,3 +253,14 @@ def test_hours_whose_labels_have_not_come_show_estimates_and_no_empty_chart() ->
     assert shown.empty is not None
     assert shown.empty.code == "", "labels do come: nobody has to be told how to send them"
     assert [chart.title for chart in shown.parts[0].charts] == ["AUC", "Accuracy"]
+
+
+@pytest.mark.parametrize("changes", [{}, {"drifting": ()}, {"labelled": False}])
+def test_outlines_say_all_that_a_page_says_of_a_deployment_beside_its_sections(changes: dict[str, Any]) -> None:
+    told = story(**changes)
+    one, whole, known = watched(told), evaluation(told), evidence(told)
+    head = with_outlines(whole)
+    assert deployment_page(one, head, known, findings(one, head), "Day") == deployment_page(
+        one, whole, known, findings(one, whole), "Day"
+    )
+    assert timeline_of(head, known) == timeline_of(whole, known)

@@ -134,6 +134,7 @@ def test_days_are_whole_for_readers_and_outlines_in_the_head(lake: LakeFolder) -
     assert {one.column for one in same.segments} == {"region"}
     assert set(same.quality) == set(same.drift) == {"tenure", "charge", "region"}
     assert (first.performance, first.diagnosis) == (same.performance, same.diagnosis)
+    assert head.arms[0].days[-1] == whole.arms[0].days[-1]
 
 
 def test_a_process_killed_before_any_of_its_writes_leaves_what_the_next_one_completes(tmp_path: Path) -> None:
@@ -233,6 +234,22 @@ def test_a_day_whose_rows_are_gone_leaves_nothing(lake: LakeFolder) -> None:
     assert document is not None
     assert all(FIRST not in lake.store.read(f"{days_folder(NAMESPACE, NAME)}/{one}").decode()[:20]
                for one in parts & set(document.parts.values()))  # fmt: skip
+
+
+def test_the_newest_day_is_whole_in_the_head_also_when_a_newer_one_is_gone(lake: LakeFolder) -> None:
+    for day in range(9):
+        put_day(lake, day)
+    evaluate_with(lake.store, 9)
+    for entry in list(lake.store.list("predictions")):
+        if "date=2026-11-29" in entry.path:
+            lake.store.delete(entry.path)
+    evaluate_with(lake.store, 9.5)
+    head, whole = outlined(lake.store, NAMESPACE, NAME), latest(lake.store, NAMESPACE, NAME)
+    assert head is not None
+    assert whole is not None
+    assert days_of(head)[-1][0] == "2026-11-28"
+    assert head.arms[0].days[-1] == whole.arms[0].days[-1]
+    assert set(head.arms[0].days[-1].quality) == {"tenure", "charge", "region"}
 
 
 def test_changed_wishes_reach_the_oldest_day_at_once(lake: LakeFolder) -> None:

@@ -147,8 +147,7 @@ def _meant(reference: Table, current: Table, options: Options) -> tuple[Table, T
     numbers = [_all_numbers(table, options, path) for table, path in zip(scored, _paths(options), strict=True)]
     kept = [one for one in numbers if not isinstance(one, UserError)]
     if len(kept) == len(numbers):
-        known = kept[0] if not np.isnan(kept[0].truth).all() else kept[1]
-        task = task_of(known.truth, decided=options.prediction is not None)
+        task = _task(kept, decided=options.prediction is not None)
         if task != "Classes":
             _check_binary(kept, options, task)
             return kept[0], kept[1], task
@@ -156,6 +155,15 @@ def _meant(reference: Table, current: Table, options: Options) -> tuple[Table, T
         raise next(one for one in numbers if isinstance(one, UserError))
     old, new = _as_classes(scored, options.target, options.prediction)
     return old, new, "Classes"
+
+
+def _task(tables: Sequence[Table], *, decided: bool) -> Task:
+    """The reference's truths say it, where it has any, else the current ones. Probabilities without any truth are of two
+    classes: what can be told before labels arrive is told."""
+    truth = next((table.truth for table in tables if not np.isnan(table.truth).all()), None)
+    if truth is None:
+        return "Binary" if tables[0].probabilities else "Numbers"
+    return task_of(truth, decided=decided)
 
 
 def _paths(options: Options) -> tuple[Path, Path]:

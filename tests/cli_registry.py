@@ -27,7 +27,7 @@ from ports import free_port
 
 USER, PASSWORD = "scientist", "secret"
 _HTPASSWD = f"{USER}:$2b$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a\n"
-_STARTS_WITHIN_SECONDS = 60.0
+_STARTS_WITHIN_SECONDS = 180.0
 _ISSUER, _SERVICE = "test-issuer", "test-registry"
 
 
@@ -39,7 +39,7 @@ class RunningRegistry:
 
     def manifest(self, repository: str, name: str, **options: Any) -> Any:
         headers = {"Accept": "application/vnd.oci.image.manifest.v1+json"}
-        return requests.get(f"http://{self.host}/v2/{repository}/manifests/{name}", headers=headers, timeout=10, **options)
+        return requests.get(f"http://{self.host}/v2/{repository}/manifests/{name}", headers=headers, timeout=60, **options)
 
     def requests_seen(self, method: str) -> int:
         return self.log.read_text().count(f"http.request.method={method} ")
@@ -66,7 +66,7 @@ def registry(folder: Path, auth: dict[str, Any] | None = None) -> Iterator[Runni
         yield RunningRegistry(f"127.0.0.1:{port}", folder, log)
     finally:
         process.terminate()
-        process.wait(timeout=10)
+        process.wait(timeout=60)
 
 
 def _wait_until_up(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:

@@ -94,7 +94,7 @@ class Site:
         return serving
 
 
-def churn_plan(version: str, digest: str, epoch: int = 1, timeout_milliseconds: int = 2000) -> Plan:
+def churn_plan(version: str, digest: str, epoch: int = 1, timeout_milliseconds: int = 60_000) -> Plan:
     return Plan(
         deployment=DeploymentKey(namespace="retention", name="churn", uid="uid-1"),
         term=1,

@@ -15,7 +15,7 @@ from fuzz.responses import due_responses, everything, first
 ALLOWED_ABOVE_499 = {503, 504}
 CHECK_EVERY = 100
 """Damaged requests between two good ones, whose answers are compared."""
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 """Above every limit of the server: a body may take 10 s."""
 
 

@@ -14,7 +14,7 @@ from ports import free_port
 from serving_fixtures import make_package
 from shipped import shipped
 
-_START_SECONDS = 60.0
+_START_SECONDS = 180.0
 
 
 @dataclass

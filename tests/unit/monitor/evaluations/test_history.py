@@ -1,5 +1,6 @@
 """An hour more touches what it is about, however long the history; a process that is killed at any write loses nothing."""
 
+import shutil
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -141,15 +142,16 @@ def test_a_process_killed_before_any_of_its_writes_leaves_what_the_next_one_comp
     """Two days are known; then an old day's labels come and an hour more. Killed before each write in turn, the next
     process comes to the same document as one that was never killed."""
 
+    before = LakeFolder(tmp_path / "before")
+    before.put_reference(rows(1000, 1))
+    keys = put_day(before, 0, labelled=False)
+    put_day(before, 6)
+    evaluate_with(before.store, 6.5)
+    before.put_labels(keys, ROWS.truth.tolist(), HOUR + timedelta(days=6, hours=1))
+    before.put_predictions(ROWS, HOUR + timedelta(days=6, hours=1), key="more")
+
     def made(name: str) -> LakeFolder:
-        lake = LakeFolder(tmp_path / name)
-        lake.put_reference(rows(2000, 1))
-        keys = put_day(lake, 0, labelled=False)
-        put_day(lake, 6)
-        evaluate_with(lake.store, 6.5)
-        lake.put_labels(keys, ROWS.truth.tolist(), HOUR + timedelta(days=6, hours=1))
-        lake.put_predictions(ROWS, HOUR + timedelta(days=6, hours=1), key="more")
-        return lake
+        return LakeFolder(Path(shutil.copytree(before.path, tmp_path / name)))
 
     calm = made("calm")
     whole = Watching(calm.path)

@@ -20,7 +20,7 @@ _NO_PARAMETERS: Mapping[str, Any] = MappingProxyType({})
 _NO_OUTPUTS: frozenset[str] = frozenset()
 
 
-@mypyc_attr(native_class=False, allow_interpreted_subclasses=True)
+@mypyc_attr(native_class=False)
 class ServingError(Exception):
     """Base of all errors that a client may see. A Python class even where it is compiled: those that derive from it override
     its attributes. `http_status` is a plain number; str() is the sentence the client reads."""
@@ -30,7 +30,7 @@ class ServingError(Exception):
     retry_after_seconds: int | None = None
 
 
-@mypyc_attr(native_class=False, allow_interpreted_subclasses=True)
+@mypyc_attr(native_class=False)
 class InvalidRequest(ServingError):
     """The request does not fit the protocol or the model. Retrying is useless: the caller has to change it."""
 

@@ -8,8 +8,6 @@ from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from mypy_extensions import mypyc_attr
-
 from podium_crds.package import Descriptor, GoldenRow
 from podium_crds.plan import Envelope, Plan
 from podium_serving.exchange import Answer, Columns, InferRequest
@@ -87,9 +85,7 @@ class Serving:
         self.codec = Codec(self.descriptor)
 
 
-# Of several workers `current` and `behind` are the pod's: properties of a class that derives, which is Python.
-@mypyc_attr(native_class=False, allow_interpreted_subclasses=True)
-@dataclass
+@dataclass(slots=True)
 class ServingState:
     current: Serving | None = None
     draining: bool = False

@@ -11,16 +11,17 @@ import numpy as np
 import numpy.typing as npt
 
 from podium_crds.package import InputSpec
-from podium_serving.exchange import Columns, InvalidRequest
+from podium_serving.exchange import Columns, ServingError
 from podium_serving.explain.coalitions import Bools, Composites
 
 MAX_CELLS = 1_000
 """Of one row. Above it, two rounds of walks over 100 background rows are 400,000 rows to ask about."""
 
 
-class NotExplainable(InvalidRequest):
+class NotExplainable(ServingError):
     """This model's answers have no reasons that could be computed. Retrying is useless."""
 
+    http_status = 400
     reason = "NotExplainable"
 
 

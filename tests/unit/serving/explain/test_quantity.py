@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from podium_crds.package import Descriptor
-from podium_serving.exchange import InvalidRequest
+from podium_serving.exchange import ServingError
 from podium_serving.explain.cells import Cells, NotExplainable
 from podium_serving.explain.quantity import Options, quantity
 
@@ -65,9 +65,10 @@ def test_the_quantity_is_the_usual_one_or_the_one_that_is_named(
     ],
 )
 def test_what_cannot_be_explained_is_told_with_what_can(outputs: list[dict[str, Any]], options: Options, text: str) -> None:
-    with pytest.raises(InvalidRequest) as refused:
+    with pytest.raises(ServingError) as refused:
         quantity(descriptor(*outputs), options, answer(*outputs))
     assert text in str(refused.value)
+    assert refused.value.http_status == 400
 
 
 def test_log_odds_of_certainty_are_finite() -> None:

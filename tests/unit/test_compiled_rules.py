@@ -1,7 +1,7 @@
 """What compiled modules may not do (hack/compiled/modules.txt): it would mean something else there than in their sources.
 
-mypyc says nothing of these; each was found by a test or a client that got another answer. The reasons are in
-docs/decisions/20261121-hot-path.md.
+mypyc says nothing of these; tests and clients found them by other answers (docs/decisions/20261121-hot-path.md).
+That no Python class derives from a compiled one is in tests/unit/hack/test_compiled.py.
 """
 
 import ast
@@ -148,34 +148,12 @@ def test_a_compiled_module_means_what_its_source_means(module: str) -> None:
     assert [found for rule in RULES for found in rule(tree)] == []
 
 
-def compiled_classes() -> dict[str, str]:
-    """The modules of all native classes, by name."""
-    return {node.name: module for module in modules() for node in classes(parsed(path_of(module))) if not is_marked(node)}
+def compiled_classes() -> set[str]:
+    """The names of all that are not marked."""
+    return {node.name for module in modules() for node in classes(parsed(path_of(module))) if not is_marked(node)}
 
 
-def imported(tree: ast.Module) -> dict[str, str]:
-    """What each imported name is, as the path of a module, for `from … import …`."""
-    return {
-        name.asname or name.name: f"{node.module.replace('.', '/')}.py"
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom) and node.module
-        for name in node.names
-    }
-
-
-def python_heirs(tree: ast.Module, native: dict[str, str]) -> Iterator[str]:
-    """Of a module that is not compiled."""
-    origins = imported(tree)
-    for node in classes(tree):
-        for base in names_of(node.bases):
-            if base in native and origins.get(base) == native[base]:
-                yield (
-                    f"line {node.lineno}: {node.name} derives from {base}, which is compiled, and is not itself: it "
-                    f"cannot be made then. List its module, or mark {base} {PYTHON_CLASS}"
-                )
-
-
-def weakly_held(tree: ast.Module, native: dict[str, str]) -> Iterator[str]:
+def weakly_held(tree: ast.Module, native: set[str]) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Subscript) and names_of([node.value])[0].startswith("Weak"):
             held = node.slice.elts[0] if isinstance(node.slice, ast.Tuple) else node.slice
@@ -190,20 +168,13 @@ def every_module() -> Iterator[str]:
             yield path.relative_to(REPOSITORY / folder).as_posix()
 
 
-def test_nothing_that_runs_from_its_source_needs_more_of_a_compiled_class_than_it_has() -> None:
-    native, listed = compiled_classes(), set(modules())
-    protocols = {name for name, module in native.items() if name in _protocols(module)}
-    native = {name: module for name, module in native.items() if name not in protocols}
+def test_no_compiled_class_is_held_weakly() -> None:
+    native = compiled_classes()
     found = []
-    for module in every_module():
-        tree = parsed(path_of(module))
-        heirs = [] if module in listed else list(python_heirs(tree, native))
-        found += [f"{module} {what}" for what in [*heirs, *weakly_held(tree, native)]]
+    for package, folder in FOLDERS.items():
+        for path in sorted((REPOSITORY / folder / package).rglob("*.py")):
+            found += [f"{path.name} {what}" for what in weakly_held(parsed(path), native)]
     assert found == []
-
-
-def _protocols(module: str) -> set[str]:
-    return {node.name for node in classes(parsed(path_of(module))) if "Protocol" in names_of(node.bases)}
 
 
 @pytest.mark.parametrize(
@@ -241,9 +212,7 @@ def test_what_is_the_same_compiled_is_let_be(source: str) -> None:
     assert [found for rule in RULES for found in rule(ast.parse(source))] == []
 
 
-def test_heirs_and_weak_references_are_found_by_where_a_name_comes_from() -> None:
-    native = {"State": "podium_serving/state.py"}
-    heir = "from podium_serving.{} import State\nclass Mine(State): pass\nheld: WeakKeyDictionary[State, int]"
-    assert len(list(python_heirs(ast.parse(heir.format("state")), native))) == 1
-    assert list(python_heirs(ast.parse(heir.format("other")), native)) == []
-    assert len(list(weakly_held(ast.parse(heir.format("state")), native))) == 1
+def test_a_weak_hold_is_found_by_the_name_of_its_class() -> None:
+    held = ast.parse("held: WeakKeyDictionary[State, int]")
+    assert len(list(weakly_held(held, {"State"}))) == 1
+    assert list(weakly_held(held, {"Other"})) == []

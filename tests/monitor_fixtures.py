@@ -118,7 +118,8 @@ class CollectorProcess:
         self.process.send_signal(number)
         return self.process.wait(seconds)
 
-    async def ready(self, seconds: float = 60) -> None:
+    async def ready(self, seconds: float = 180) -> None:
+        """Fails at once if it has ended."""
         async with aiohttp.ClientSession() as session, asyncio.timeout(seconds):
             while True:
                 try:
@@ -126,7 +127,8 @@ class CollectorProcess:
                         if response.status == 200:
                             return
                 except aiohttp.ClientError:
-                    pass
+                    assert self.process is not None
+                    assert self.process.poll() is None, (self.folder / "log").read_text()[-2000:]
                 await asyncio.sleep(0.05)
 
 

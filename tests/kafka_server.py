@@ -130,11 +130,13 @@ class KafkaServer:
         (self.folder / "server.properties").write_text(text)
         cluster = ["-t", "podium-tests-000000000", "-c", str(self.folder / "server.properties")]
         scram = ["--add-scram", f"SCRAM-SHA-512=[name={USER},password={PASSWORD}]"]
-        subprocess.run([*_java("kafka.tools.StorageTool"), "format", *cluster, *scram], check=True, capture_output=True)
+        subprocess.run(
+            [*_java("kafka.tools.StorageTool", self.folder), "format", *cluster, *scram], check=True, capture_output=True
+        )
 
     def start(self) -> None:
         with (self.folder / "kafka.log").open("ab") as log:
-            command = [*_java("kafka.Kafka"), str(self.folder / "server.properties")]
+            command = [*_java("kafka.Kafka", self.folder), str(self.folder / "server.properties")]
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
         ends = time.monotonic() + _START_SECONDS
         with self.admin() as admin:
@@ -227,6 +229,8 @@ def broker(folder: Path) -> Iterator[KafkaServer]:
         server.stop()
 
 
-def _java(program: str) -> list[str]:
+def _java(program: str, folder: Path) -> list[str]:
+    """What it unpacks lies in `folder`: one that is killed takes nothing of it away."""
     options = ["-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto"]
+    options += [f"-Djava.io.tmpdir={folder}", "-XX:-UsePerfData"]
     return ["java", *options, "-cp", f"{jars()}/jars/*", program]

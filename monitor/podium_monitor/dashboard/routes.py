@@ -165,10 +165,13 @@ class _Shown:
             found = deployment_sections(watched, whole, evidence, period)
             headings = [(one.identity, one.title) for one in found]
             markup = Markup(self._pages.rendered("sections.html", {"sections": found}).decode())  # noqa: S704  our template
+            if whole is not None and evaluation is not None and whole.evaluated_at == evaluation.evaluated_at:
+                return asked, Sections(headings, markup)
             head = with_outlines(whole) if whole is not None else None
             return key_of(watched, head, evidence, period), Sections(headings, markup)
 
-        sections = self._sections.of(key_of(watched, evaluation, evidence, period), made)
+        asked = key_of(watched, evaluation, evidence, period)
+        sections = self._sections.of(asked, made)
         content = {"viewer": viewer, "page": page, "sections": sections}
         return answer(self._pages.rendered("deployment.html", content), request)
 

@@ -204,6 +204,8 @@ class Answering(Connection):
         if exchange.disconnected or self.transport.is_closing():
             return
         exchange.response_complete = True
+        if self.cycle is exchange:
+            self.cycle = None  # it knows its plan, and so a model: a client that stays silent would hold it for ever
         self.transport.write(response)
         if close and self.lingering:
             self.linger()

@@ -1,7 +1,9 @@
 """The end of a server's life: what is open is answered, what is quiet is closed, and nothing can hold it up."""
 
 import asyncio
+import gc
 import time
+import weakref
 from pathlib import Path
 
 import pytest
@@ -101,9 +103,26 @@ async def test_a_connection_that_cannot_be_swept_is_cut_off_and_the_others_still
     ):
         await here.serve("3", weights=[1, 1])
         await broken.ask(infer_request(infer_body(1, 1)))
-        (connection,) = [one for one in here.public._uvicorn.connections if getattr(one, "cycle", None) is not None]
+        me = broken.writer.get_extra_info("sockname")
+        (connection,) = [one for one in here.public._uvicorn.connections if getattr(one, "client", None) == me]
         connection.quiet_since = None  # type: ignore[union-attr]
         assert await broken.closed()
         await other.send(infer_request(infer_body(1, 1))[:-1])
         assert (await other.reply()).status == 408
     assert "cannot be swept" in caplog.text
+
+
+async def test_a_silent_connection_keeps_no_model_that_answered_it(tmp_path: Path) -> None:
+    async with site(tmp_path) as here:
+        await here.serve("3", weights=[1, 1])
+        async with client(here.public) as silent:
+            await silent.send(infer_request(infer_body(1, 1)) * 2)
+            assert [(await silent.reply()).score for _ in range(2)] == [2.0, 2.0]
+            old = here.models.pop()
+            await here.serve("4", epoch=2, weights=[2, 2])
+            await old.close()
+            kept = weakref.ref(old)
+            del old
+            gc.collect()
+            assert kept() is None
+            assert (await silent.ask(infer_request(infer_body(1, 1)))).score == 4.0

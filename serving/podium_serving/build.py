@@ -1,13 +1,14 @@
 """Which Podium a process is, and whether what it runs for every request is compiled, as it ships, or its sources."""
 
+from importlib.util import find_spec
+
 from podium_serving import __version__
 
 
 def compiled() -> bool:
     """Whether this process has the compiled modules. One library holds them all: each is, or none is."""
-    from podium_serving import metrics  # whoever is asked has it
-
-    return not str(metrics.__file__).endswith(".py")
+    found = find_spec("podium_serving.metrics")
+    return found is not None and not str(found.origin).endswith(".py")
 
 
 def labels() -> dict[str, str]:

@@ -17,6 +17,8 @@ PART = "swap"
 CONNECTIONS = 64
 SWAPS = 3
 BETWEEN_SECONDS = 5.0
+PREPARING_SECONDS = 12.0
+"""The load goes on for so long per preparation: on a core that requests want, loading stands back behind them."""
 WINDOW_SECONDS = 2.0
 P99_GROWTH = 1.5
 
@@ -53,7 +55,8 @@ def run(setting: Setting) -> list[Row]:
 
 def swapped(setting: Setting, one: Pod, load: Load, names: tuple[str, str], swaps: int) -> Series:
     """Runs the load and swaps to the named versions in turn, with quiet seconds before and after each."""
-    load = load.with_(seconds=BETWEEN_SECONDS * (swaps + 1), log=setting.folder / "swaps.log")
+    seconds = BETWEEN_SECONDS * (swaps + 1) + PREPARING_SECONDS * swaps
+    load = load.with_(seconds=seconds, log=setting.folder / "swaps.log")
     series = Series()
     running = setting.generator.start(load)
     try:

@@ -23,8 +23,9 @@ from podium_serving.metrics import Metrics
 from podium_serving.model.loaded import LoadedModel
 from podium_serving.observation.http import HttpObserver, Watched
 from podium_serving.observation.observer import Observation
+from podium_serving.served import Serving
 from podium_serving.settings import ModelSettings, ObservationSettings
-from podium_serving.state import Serving, ServingState
+from podium_serving.state import ServingState
 from podium_serving.traffic.factory import ResponderFactory
 from serving_fixtures import make_package
 from serving_lane_fixtures import QUICK

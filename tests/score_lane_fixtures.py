@@ -8,8 +8,8 @@ from typing import Any
 
 from podium_crds.plan import Commit, SigningKey
 from podium_serving.model.loaded import LoadedModel
+from podium_serving.served import Serving
 from podium_serving.settings import ModelSettings, OutsideTraining
-from podium_serving.state import Serving
 from score_fixtures import make_classifier
 from serving_lane_fixtures import DirectResponder, Reply, Site, churn_plan, client, infer_request, site
 

@@ -20,8 +20,9 @@ from podium_serving.http.server import HttpServer
 from podium_serving.inference import Cancel, Done, Tasks
 from podium_serving.metrics import Metrics
 from podium_serving.model.loaded import LoadedModel
+from podium_serving.served import Serving
 from podium_serving.settings import HttpSettings, ModelSettings
-from podium_serving.state import Serving, ServingState
+from podium_serving.state import ServingState
 from serving_fixtures import make_package
 
 TOKEN = "the-token"

@@ -31,8 +31,8 @@ from podium_serving.exchange import Answer, Columns, DeadlineExceeded, InferRequ
 from podium_serving.inference import Inference, Tasks, awaited
 from podium_serving.metrics import Metrics
 from podium_serving.oip.codec import Codec
+from podium_serving.served import Responder, Serving, Timing
 from podium_serving.settings import Secrets, Settings
-from podium_serving.state import Responder, Serving, Timing
 from podium_serving.traffic.factory import ResponderFactory
 from podium_serving.traffic.limits import TrafficLimits
 from ports import free_port
@@ -159,7 +159,7 @@ def request(
 
 
 class SumModel:
-    """state.Model: the champion in this process, `seconds` slow. It answers plain sums, challengers ten times that."""
+    """served.Model: the champion in this process, `seconds` slow. It answers plain sums, challengers ten times that."""
 
     def __init__(self, seconds: float = 0.0) -> None:
         self.descriptor = descriptor()
@@ -174,7 +174,7 @@ class SumModel:
 
     async def _finish(self, entry: Inference) -> None:
         try:
-            entry.outputs, timing = await self.infer(entry.columns, entry.rows, entry.deadline)
+            entry.own_outputs, timing = await self.infer(entry.columns, entry.rows, entry.deadline)
             entry.inference_seconds = timing.inference_seconds
         except ServingError as error:
             entry.error = error

@@ -6,7 +6,6 @@ else. Knows nothing of sockets, HTTP or gRPC.
 
 import time
 from collections.abc import Mapping
-from itertools import count
 from os import urandom
 from typing import ClassVar
 
@@ -14,7 +13,8 @@ from podium_crds.plan import Plan
 from podium_serving.exchange import Answer, InferRequest, NotFound, NotServing, ServingError
 from podium_serving.inference import Cancel, Done, Inference, awaited
 from podium_serving.metrics import Metrics, Tally
-from podium_serving.state import Serving, ServingState
+from podium_serving.served import Serving
+from podium_serving.state import ServingState
 
 NOT_YET = "no version is committed here yet; try again"
 PLATFORM = "onnxruntime_onnx"
@@ -22,15 +22,22 @@ PLATFORM = "onnxruntime_onnx"
 CHAMPION = "champion"
 
 
+_ENDINGS = [f"{number:03x}" for number in range(4096)]
+
+
 class RequestIds:
-    """Ids that no other process or pod makes."""
+    """Ids that no other process or pod makes: one for every request, so most of its text is made for 4,096 at a time."""
 
     def __init__(self) -> None:
-        self._prefix = urandom(8).hex()
-        self._numbers = count()
+        self._process = urandom(8).hex()
+        self._numbers = -1
+        self._beginning = ""
 
     def __call__(self) -> str:
-        return f"{self._prefix}-{next(self._numbers):x}"
+        self._numbers = number = self._numbers + 1
+        if not number & 0xFFF:
+            self._beginning = f"{self._process}-{number >> 12:x}"
+        return self._beginning + _ENDINGS[number & 0xFFF]
 
 
 def why_not_ready(state: ServingState) -> str:
@@ -69,6 +76,7 @@ class Calls:
     def enter(self, model: str) -> Serving | None:
         """The one place where a request reads the plan. None: there is none yet, or no such model. Pair it with `leave`."""
         state = self.states.get(model)
+        before = time.time() if self.counts_admissions else 0.0  # a flip that this does not see yet comes later
         admitted = state.current if state is not None else None
         if state is None or admitted is None:
             return None
@@ -76,9 +84,9 @@ class Calls:
         if state.behind:
             state.late_admissions += 1
         if self.counts_admissions:
-            admitted.last_admitted = time.time()
+            admitted.last_admitted = before
             if admitted.first_admitted is None:
-                admitted.first_admitted = admitted.last_admitted
+                admitted.first_admitted = time.time()
         return admitted
 
     def leave(self, admitted: Serving) -> None:
@@ -95,8 +103,7 @@ class Calls:
             return NotFound(f"no model '{model[:80]}' here; this endpoint serves {here}")
         if admitted is None:
             return NotServing(NOT_YET)
-        serving = admitted.plan.champion.version.name
-        if version and version != serving:
+        if version and version != (serving := admitted.plan.champion.version.name):
             return NotFound(f"version '{version[:80]}' of model '{model}' does not serve; '{serving}' does")
         return None
 
@@ -148,13 +155,11 @@ class PublicCalls(Calls):
         by_champion = answer.arm_answered == CHAMPION
         role = CHAMPION if by_champion else "challenger"
         tally = admitted.tallies.get((answer.version, role)) or self._tally(admitted, answer.version, role)
-        tally.requests.value += 1
-        tally.rows.value += request.rows
+        tally.answered(request.rows)
         if request.recorded:
-            tally.request_seconds.observe(time.monotonic() - request.admitted_at)
+            tally.took(time.monotonic() - request.admitted_at)
         if by_champion and admitted.model is not None:
-            tally.queue_seconds.observe(answer.queue_seconds)
-            tally.inference_seconds.observe(answer.inference_seconds)
+            tally.inferred(answer.queue_seconds, answer.inference_seconds)
         if request.recorded:
             admitted.responder.answered(request, answer, admitted)
 
@@ -194,9 +199,8 @@ class ForwardedCalls(Calls):
     def answered(self, request: InferRequest, admitted: Serving, answer: Answer, protocol: str) -> None:
         role = "shadow" if request.mirror else admitted.plan.role
         tally = admitted.tallies.get((answer.version, role)) or self._tally(admitted, answer.version, role)
-        tally.forwarded_requests.value += 1
-        tally.queue_seconds.observe(answer.queue_seconds)
-        tally.inference_seconds.observe(answer.inference_seconds)
+        tally.forwarded()
+        tally.inferred(answer.queue_seconds, answer.inference_seconds)
 
     def failed(self, admitted: Serving | None, admitted_at: float, code: int, protocol: str) -> None:
         version = admitted.plan.champion.version.name if admitted else ""
@@ -211,7 +215,7 @@ def _answer_of(inference: Inference, request: InferRequest, plan: Plan) -> Answe
         version=plan.champion.version.name,
         version_digest=plan.champion.version.digest,
         epoch=plan.epoch,
-        columns=inference.outputs,
+        columns=inference.own_outputs,
         arm_assigned=arm,
         arm_answered=arm,
         queue_seconds=inference.queue_seconds,

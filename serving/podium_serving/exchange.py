@@ -150,6 +150,9 @@ class RowTexts(Protocol):
     said: Columns
     """Outputs of all rows."""
 
+    def said_of(self, row: int) -> Columns:
+        """Outputs of one row."""
+
     def of(self, name: str) -> list[bytes]:
         """Per row the values of output `name`, comma-separated, without brackets."""
 
@@ -165,7 +168,7 @@ class Answer:
         version: str,
         version_digest: str,
         epoch: int,
-        columns: Columns,
+        columns: Columns | None,
         arm_assigned: str = "champion",
         arm_answered: str = "champion",
         fallback: Fallback = Fallback.NONE,
@@ -178,7 +181,7 @@ class Answer:
         self.version = version
         self.version_digest = version_digest
         self.epoch = epoch
-        self.columns = columns
+        self._columns = columns
         self.arm_assigned = arm_assigned
         """champion, or the challenger's name."""
         self.arm_answered = arm_answered
@@ -187,5 +190,13 @@ class Answer:
         self.inference_seconds = inference_seconds
         self.forward_seconds = forward_seconds
         self.texts = texts
-        """JSON of the run that answered this one row, which is `row` of it. None: `columns` are all there is."""
+        """The run that answered this one row, which is `row` of it. Then `columns` may be left out."""
         self.row = row
+
+    @property
+    def columns(self) -> Columns:
+        """Outputs of all its rows. Cut out of the run when first asked for: most answers are written from its texts."""
+        if self._columns is None:
+            assert self.texts is not None, "an answer has columns, or a run that has them"
+            self._columns = self.texts.said_of(self.row)
+        return self._columns

@@ -45,13 +45,20 @@ class Inference:
         self.work: Cancel | None = None
         """What is of no use once this is over: the timer of its deadline, or the task around its hooks."""
         self.error: ServingError | None = None
-        self.outputs: Columns = _NOTHING
-        """One row per row of `columns`; empty where there is an error."""
+        self.own_outputs: Columns | None = None
+        """One row per row of `columns`. None: there is an error, or `texts` has them."""
         self.queue_seconds = 0.0
         self.inference_seconds = 0.0
         self.texts: RowTexts | None = None
         """Of the run that this was a part of, if all of its parts were single rows: `row` is this one's place in it."""
         self.row = 0
+
+    @property
+    def outputs(self) -> Columns:
+        """One row per row of `columns`; empty where there is an error."""
+        if self.own_outputs is None:
+            return _NOTHING if self.texts is None else self.texts.said_of(self.row)
+        return self.own_outputs
 
     def cancel(self) -> None:
         """It is not run, if it does not run yet; `done` is not called."""

@@ -7,7 +7,6 @@ only. `labels()` is for setting up: keep the child that it returns.
 
 from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from functools import cached_property
 from typing import Any, Generic, Literal, TypeVar
 
 from mypy_extensions import mypyc_attr
@@ -204,34 +203,43 @@ def _samples(
     yield f"{family.name}_sum", labels, child.total
 
 
-@mypyc_attr(native_class=False)  # cached properties need a dictionary
 class Tally:
-    """What an answer of one version in one role counts into. Each child is made when it is first counted."""
+    """What an answer of one version in one role counts into. Children are made when the first such answer is counted."""
 
     def __init__(self, metrics: Metrics, version: str, role: str) -> None:
         self._metrics = metrics
         self._arm = (version, role)
+        self._requests: Value | None = None
+        self._rows: Value | None = None
+        self._forwarded: Value | None = None
+        self._request_seconds: Distribution | None = None
+        self._queue_seconds: Distribution | None = None
+        self._inference_seconds: Distribution | None = None
 
-    @cached_property
-    def requests(self) -> Value:
-        return self._metrics.requests.labels(*self._arm, "200")
+    def answered(self, rows: int) -> None:
+        """At the pod that answers the client."""
+        if self._requests is None or self._rows is None:
+            self._requests = self._metrics.requests.labels(*self._arm, "200")
+            self._rows = self._metrics.rows.labels(*self._arm)
+        self._requests.value += 1
+        self._rows.value += rows
 
-    @cached_property
-    def request_seconds(self) -> Distribution:
-        return self._metrics.request_seconds.labels(*self._arm)
+    def forwarded(self) -> None:
+        """At the pod that another one asked."""
+        if self._forwarded is None:
+            self._forwarded = self._metrics.forwarded_requests.labels(self._arm[0], "200")
+        self._forwarded.value += 1
 
-    @cached_property
-    def rows(self) -> Value:
-        return self._metrics.rows.labels(*self._arm)
+    def took(self, seconds: float) -> None:
+        """From the request's head to its answer."""
+        if self._request_seconds is None:
+            self._request_seconds = self._metrics.request_seconds.labels(*self._arm)
+        self._request_seconds.observe(seconds)
 
-    @cached_property
-    def queue_seconds(self) -> Distribution:
-        return self._metrics.queue_seconds.labels(*self._arm)
-
-    @cached_property
-    def inference_seconds(self) -> Distribution:
-        return self._metrics.inference_seconds.labels(*self._arm)
-
-    @cached_property
-    def forwarded_requests(self) -> Value:
-        return self._metrics.forwarded_requests.labels(self._arm[0], "200")
+    def inferred(self, queue_seconds: float, inference_seconds: float) -> None:
+        """At the pod that has the model."""
+        if self._queue_seconds is None or self._inference_seconds is None:
+            self._queue_seconds = self._metrics.queue_seconds.labels(*self._arm)
+            self._inference_seconds = self._metrics.inference_seconds.labels(*self._arm)
+        self._queue_seconds.observe(queue_seconds)
+        self._inference_seconds.observe(inference_seconds)

@@ -3,8 +3,6 @@
 Rows that ran together lie side by side already: they stay so, and a row costs a few entries of lists.
 """
 
-from typing import NamedTuple
-
 import msgspec
 
 from podium_crds.plan import PlannedRoute
@@ -21,15 +19,16 @@ _BYTES_PER_BLOCK = 500
 _encode = msgspec.msgpack.Encoder().encode
 
 
-class Taken(NamedTuple):
+class Taken:
     """The only row of an answered request."""
 
-    request: InferRequest
-    run: RowTexts
-    place: int
-    """In the run."""
-    end: float
-    """Monotonic seconds when it was answered."""
+    def __init__(self, request: InferRequest, run: RowTexts, place: int, end: float) -> None:
+        self.request = request
+        self.run = run
+        self.place = place
+        """In the run."""
+        self.end = end
+        """Monotonic seconds when it was answered."""
 
 
 class CapturedRuns:
@@ -92,10 +91,10 @@ def _stretches(taken: list[Taken]) -> list[tuple[RowTexts, int, int]]:
     """Runs, and from where to before where the rows that follow each other lie side by side in them."""
     found: list[tuple[RowTexts, int, int]] = []
     last, start, end = taken[0].run, taken[0].place, taken[0].place
-    for _, run, place, _ in taken:
-        if run is not last or place != end:
+    for one in taken:
+        if one.run is not last or one.place != end:
             found.append((last, start, end))
-            last, start, end = run, place, place
+            last, start, end = one.run, one.place, one.place
         end += 1
     found.append((last, start, end))
     return found

@@ -52,11 +52,10 @@ class Recorder:
 
         The buffer is asked once for rows that are written together: then all of them are kept or all dropped.
         """
-        capture = plan.capture
-        if not capture.url:
-            return None
-        sampled = capture.percent >= 100 or self._sampled(capture.percent)
         planned = self._planned_of(plan)
+        if not planned.url:
+            return None
+        sampled = planned.percent >= 100 or self._sampled(planned.percent)
         if not sampled and not _always(planned, request, answer):
             return None
         members = planned.members(answer, sampled=sampled, pinned=request.pinned_version != "")

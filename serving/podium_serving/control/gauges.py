@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from podium_crds.plan import PlannedVersion
 from podium_serving.metrics import Metrics
-from podium_serving.state import Model, Serving
+from podium_serving.served import Model, Serving
 
 
 class Gauges:

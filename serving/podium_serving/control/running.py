@@ -18,8 +18,9 @@ from podium_serving.fetch.packages import Packages
 from podium_serving.fetch.peers import Peers, Resolve, resolve
 from podium_serving.metrics import Exposition, Metrics
 from podium_serving.model.package import parse_descriptor
+from podium_serving.served import Serving
 from podium_serving.settings import Settings
-from podium_serving.state import Serving, ServingState
+from podium_serving.state import ServingState
 from podium_serving.swap.assembly import Assembler, Assembling, MakeResponder
 from podium_serving.swap.report import Identity
 from podium_serving.swap.startup import Learner

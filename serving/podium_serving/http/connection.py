@@ -77,13 +77,12 @@ class Connection(HttpToolsProtocol):
             self.flow.resume_reading()
 
     def on_response_complete(self) -> None:
-        self.server_state.total_requests += 1
         self.quiet_since = time.monotonic()
         if self.transport.is_closing():
             return
         if self.flow.write_paused:
             self.flow.pause_reading()  # who does not read gets no more answers made
-        else:
+        elif self.flow.read_paused:
             self.flow.resume_reading()
         if self.pipeline:
             # In a turn of its own: a long row of refused requests would nest too deep.

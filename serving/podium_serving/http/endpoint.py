@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from podium_crds.package import Descriptor, GoldenRow
+from podium_serving.served import Serving
 from podium_serving.settings import Settings
-from podium_serving.state import Serving
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from podium_serving.http.dialects.dialect import Arrived
 from podium_serving.http.requests import Head, RawHeaders
 from podium_serving.http.routes import Target
 from podium_serving.inference import Cancel
+from podium_serving.served import Serving
 from podium_serving.settings import OutsideTraining
-from podium_serving.state import Serving
 
 
 class _NoEvent:

@@ -12,7 +12,7 @@ from podium_crds.package import TensorSpec
 from podium_serving.calls import NOT_YET, PLATFORM, Calls
 from podium_serving.exchange import InvalidRequest, NotFound, NotServing
 from podium_serving.repository import Repository, index
-from podium_serving.state import Serving
+from podium_serving.served import Serving
 
 Asked = TypeVar("Asked", bound=msgspec.Struct)
 

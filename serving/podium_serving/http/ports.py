@@ -11,8 +11,8 @@ from podium_serving.http.requests import Head
 from podium_serving.http.responses import Unauthorized
 from podium_serving.http.routes import Target
 from podium_serving.observation.observer import pass_on
+from podium_serving.served import Serving
 from podium_serving.settings import OutsideTraining
-from podium_serving.state import Serving
 
 if TYPE_CHECKING:
     from podium_serving.observation.http import HttpObserver

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from podium_serving.calls import PublicCalls
 from podium_serving.exposition import Family, process_families, text
 from podium_serving.metrics import Metrics
-from podium_serving.state import Serving, ServingState
+from podium_serving.served import Serving
+from podium_serving.state import ServingState
 
 
 class LocalCalls(PublicCalls):

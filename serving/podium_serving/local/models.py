@@ -12,8 +12,9 @@ from podium_serving.metrics import Metrics
 from podium_serving.model.loaded import LoadedModel
 from podium_serving.model.package import InvalidPackage
 from podium_serving.repository import Entry, FixedRepository, Repository
+from podium_serving.served import Model, Serving
 from podium_serving.settings import Settings
-from podium_serving.state import Model, Serving, ServingState
+from podium_serving.state import ServingState
 from podium_serving.swap.retirement import Retirement
 from podium_serving.traffic.factory import ResponderFactory, make_responder_factory
 

@@ -20,7 +20,7 @@ import numpy as np
 from podium_serving.exchange import Columns, DeadlineExceeded, NotServing, Overloaded, ServingError
 from podium_serving.inference import Inference
 from podium_serving.oip.rows import RunTexts
-from podium_serving.state import Timing
+from podium_serving.served import Timing
 
 logger = logging.getLogger(__name__)
 
@@ -228,7 +228,7 @@ class Batcher:
             if isinstance(result, ServingError):
                 entry.fail(result)
             else:
-                entry.outputs = result
+                entry.own_outputs = result
                 entry.finish()
 
 
@@ -238,7 +238,8 @@ def _hand_out(batch: list[Inference], rows: int, asked: Columns, outputs: Column
     start = 0
     for entry in batch:
         end = start + entry.rows
-        entry.outputs = {name: array[start:end] for name, array in outputs.items()}
+        if texts is None:
+            entry.own_outputs = {name: array[start:end] for name, array in outputs.items()}
         entry.texts = texts
         entry.row = start
         start = end

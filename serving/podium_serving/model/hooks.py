@@ -20,8 +20,8 @@ from podium_serving.model.hook_columns import check_text, fitted, same_shape, sp
 from podium_serving.model.hook_pool import HookPool
 from podium_serving.model.wire import Call, Reply, frame, packed, unpacked
 from podium_serving.oip.tensors import TensorSchema, tensor_schema
+from podium_serving.served import Timing
 from podium_serving.settings import ModelSettings
-from podium_serving.state import Timing
 
 Hooked = tuple[Columns, Timing]
 

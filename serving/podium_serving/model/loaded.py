@@ -17,8 +17,8 @@ from podium_serving.model.hooks import Hooks
 from podium_serving.model.package import InvalidPackage, Package, read_package
 from podium_serving.model.session import Session, inline_rows, placeholder_columns
 from podium_serving.processes import resident_bytes
+from podium_serving.served import Timing
 from podium_serving.settings import ModelSettings
-from podium_serving.state import Timing
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ _WARM_GOLDEN_ROWS = 64
 
 
 class LoadedModel:
-    """Implements state.Model. Made by `load`."""
+    """Implements served.Model. Made by `load`."""
 
     def __init__(self, package: Package, session: Session, batcher: Batcher, hooks: Hooks | None, loaded_bytes: int) -> None:
         self.package = package
@@ -122,7 +122,7 @@ class LoadedModel:
 
     async def _hooked(self, hooks: Hooks, entry: Inference) -> None:
         try:
-            entry.outputs, timing = await self._infer_with_hooks(hooks, entry.columns, entry.rows, entry.deadline)
+            entry.own_outputs, timing = await self._infer_with_hooks(hooks, entry.columns, entry.rows, entry.deadline)
             entry.queue_seconds, entry.inference_seconds = timing.queue_seconds, timing.inference_seconds
         except ServingError as error:
             entry.error = error

@@ -149,15 +149,9 @@ class Codec:
         version: str,
         request_id: str,
         wanted: tuple[str, ...] = (),
-        texts: RowTexts | None = None,
-        row: int = 0,
     ) -> bytes:
-        """An answer in JSON. `request_id` is left out when empty, outputs that were not asked for too. NaN becomes null.
-
-        `texts`, where they are there, are the rows of the run that made `columns`, which are its row `row`."""
+        """An answer in JSON. `request_id` is left out when empty, outputs that were not asked for too. NaN becomes null."""
         beginnings = self._output_beginnings
-        if texts is not None:
-            return b"%b%b]}" % (answer_head(model, version, request_id), texts.outputs(row, wanted, beginnings))
         outputs = b",".join(
             [
                 beginnings[name] + shape_json(columns[name].shape) + b',"data":' + data_json(columns[name]) + b"}"
@@ -165,6 +159,13 @@ class Codec:
             ]
         )
         return answer_head(model, version, request_id) + outputs + b"]}"
+
+    def encode_row(
+        self, run: RowTexts, row: int, model: str, version: str, request_id: str, wanted: tuple[str, ...] = ()
+    ) -> bytes:
+        """The same of one row of a run."""
+        outputs = run.outputs(row, wanted, self._output_beginnings)
+        return b"%b%b]}" % (answer_head(model, version, request_id), outputs)
 
     def encode_binary(
         self,

@@ -23,6 +23,10 @@ class RunTexts:
         self._made: dict[str, list[bytes]] = {}
         self._all: list[bytes] | None = None
 
+    def said_of(self, row: int) -> Columns:
+        """Outputs of one row, as views."""
+        return {name: column[row : row + 1] for name, column in self.said.items()}
+
     def of(self, name: str) -> list[bytes]:
         """Per row its values in row-major order, comma-separated, without brackets. NaN and infinities are null."""
         made = self._made.get(name)

@@ -20,7 +20,7 @@ from podium_serving.rpc.observing import RpcObserver
 from podium_serving.rpc.reading import RequestReader, opened
 from podium_serving.rpc.status import answer_head
 from podium_serving.rpc.writing import AnswerWriter
-from podium_serving.state import Serving
+from podium_serving.served import Serving
 
 logger = logging.getLogger(__name__)
 

@@ -15,7 +15,8 @@ from podium_serving.repository import Repository, index
 from podium_serving.rpc import inference_pb2 as wire
 from podium_serving.rpc.call import Method, Reply, Unary
 from podium_serving.rpc.metadata import CallHead
-from podium_serving.state import Serving, ServingState
+from podium_serving.served import Serving
+from podium_serving.state import ServingState
 
 logger = logging.getLogger(__name__)
 

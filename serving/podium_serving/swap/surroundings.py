@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from podium_crds.plan import Envelope
-from podium_serving.state import Serving
+from podium_serving.served import Serving
 
 
 class MessageLower(Exception):

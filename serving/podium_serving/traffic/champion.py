@@ -17,7 +17,7 @@ from podium_crds.plan import Plan
 from podium_serving.exchange import Answer, DeadlineExceeded, Fallback, InferRequest, NotServing, ServingError
 from podium_serving.inference import Cancel, Done, Inference, Tasks
 from podium_serving.oip.codec import Codec
-from podium_serving.state import Model
+from podium_serving.served import Model
 from podium_serving.traffic.budget import RecentP99
 from podium_serving.traffic.forward import Errand, Forwarded, ForwardFailed, left_until
 from podium_serving.traffic.link import Link
@@ -79,7 +79,7 @@ class LocalChampion:
             self._version,
             self._digest,
             self._epoch,
-            inference.outputs,
+            inference.own_outputs,
             queue_seconds=inference.queue_seconds,
             inference_seconds=inference.inference_seconds,
             texts=inference.texts,

@@ -11,7 +11,7 @@ from podium_serving.exchange import Answer, Fallback, InferRequest, ServingError
 from podium_serving.inference import Cancel, Done, Tasks, awaited
 from podium_serving.metrics import Metrics
 from podium_serving.oip.codec import Codec
-from podium_serving.state import Serving
+from podium_serving.served import Serving
 from podium_serving.traffic.budget import LEAST_USEFUL_SECONDS, RecentP99, forward_budget
 from podium_serving.traffic.champion import Champion
 from podium_serving.traffic.forward import Errand, ForwardFailed
@@ -47,7 +47,7 @@ class Arm:
 
 
 class PlanResponder:
-    """state.Responder. Who answers is decided at once; only a forward to a challenger is a task."""
+    """served.Responder. Who answers is decided at once; only a forward to a challenger is a task."""
 
     def __init__(
         self,

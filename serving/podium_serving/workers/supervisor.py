@@ -15,8 +15,9 @@ from podium_serving.fetch.packages import Packages
 from podium_serving.metrics import Metrics
 from podium_serving.model.package import parse_descriptor
 from podium_serving.processes import resident_bytes
+from podium_serving.served import Serving
 from podium_serving.settings import Settings
-from podium_serving.state import Serving, ServingState
+from podium_serving.state import ServingState
 from podium_serving.swap.assembly import Assembling
 from podium_serving.swap.report import Identity
 from podium_serving.swap.surroundings import Limits, Surroundings

@@ -5,8 +5,8 @@ from typing import Any, Protocol
 
 from podium_serving.exchange import Answer, InferRequest
 from podium_serving.http.requests import Head, RawHeaders
+from podium_serving.served import Serving
 from podium_serving.settings import OutsideTraining
-from podium_serving.state import Serving
 
 JSON = b"application/json"
 

@@ -40,9 +40,11 @@ class Infer:
             )
             length = b"inference-header-content-length: %d\r\n" % framed.header_length
             return Written(framed.body, _BINARY, length)
-        return Written(
-            codec.encode(answer.columns, arrived.model, answer.version, arrived.id_in_body, wanted, answer.texts, answer.row)
-        )
+        if answer.texts is not None:
+            return Written(
+                codec.encode_row(answer.texts, answer.row, arrived.model, answer.version, arrived.id_in_body, wanted)
+            )
+        return Written(codec.encode(answer.columns, arrived.model, answer.version, arrived.id_in_body, wanted))
 
 
 def _deadline(deadline: float, timeout: object) -> float:

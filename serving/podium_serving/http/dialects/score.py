@@ -13,7 +13,7 @@ from podium_serving.oip.codec import Codec
 from podium_serving.score.answers import reasons, written
 from podium_serving.score.form import Filled, Form
 from podium_serving.score.message import Message, read_message
-from podium_serving.state import Serving
+from podium_serving.served import Serving
 
 EXPLAINER = Explainer()
 """One for all dialects of a process: they share its limit."""

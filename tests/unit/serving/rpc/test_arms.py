@@ -20,8 +20,9 @@ from podium_serving.http.server import HttpServer
 from podium_serving.model.loaded import LoadedModel
 from podium_serving.rpc import inference_pb2 as wire
 from podium_serving.rpc.server import INFERENCE, RpcServer
+from podium_serving.served import Serving
 from podium_serving.settings import ModelSettings
-from podium_serving.state import Serving, ServingState
+from podium_serving.state import ServingState
 from rpc_fixtures import CHANNEL, raw_request, raw_scores, typed_request
 from serving_fixtures import make_package
 from serving_lane_fixtures import QUICK

@@ -11,8 +11,8 @@ from podium_serving.calls import PublicCalls
 from podium_serving.http.gate import Gate
 from podium_serving.model.loaded import LoadedModel
 from podium_serving.rpc.server import RpcServer
+from podium_serving.served import Serving
 from podium_serving.settings import ModelSettings
-from podium_serving.state import Serving
 from serving_fixtures import make_package
 from serving_lane_fixtures import QUICK, DirectResponder, churn_plan, site
 

@@ -19,8 +19,9 @@ from podium_serving.http.ports import ForwardPort, PublicPort
 from podium_serving.http.server import HttpServer
 from podium_serving.metrics import Metrics
 from podium_serving.model.loaded import LoadedModel
+from podium_serving.served import Serving
 from podium_serving.settings import HttpSettings, ModelSettings
-from podium_serving.state import Serving, ServingState
+from podium_serving.state import ServingState
 from podium_serving.traffic.factory import ResponderFactory
 from ports import free_port
 from serving_fixtures import make_package

@@ -30,8 +30,9 @@ from podium_crds.slots import allocate
 from podium_serving.exchange import Answer, Columns, DeadlineExceeded, InferRequest, ServingError
 from podium_serving.inference import Inference, Tasks, awaited
 from podium_serving.metrics import Metrics
+from podium_serving.model_interface import Timing
 from podium_serving.oip.codec import Codec
-from podium_serving.served import Responder, Serving, Timing
+from podium_serving.served import Responder, Serving
 from podium_serving.settings import Secrets, Settings
 from podium_serving.traffic.factory import ResponderFactory
 from podium_serving.traffic.limits import TrafficLimits
@@ -159,7 +160,7 @@ def request(
 
 
 class SumModel:
-    """served.Model: the champion in this process, `seconds` slow. It answers plain sums, challengers ten times that."""
+    """A model_interface.Model in this process, `seconds` slow. It answers plain sums, challengers ten times that."""
 
     def __init__(self, seconds: float = 0.0) -> None:
         self.descriptor = descriptor()

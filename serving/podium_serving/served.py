@@ -1,47 +1,14 @@
-"""A committed plan with all that is needed to answer under it, and what such a thing is made of."""
+"""A committed plan with all that is needed to answer under it: what every request reads, and is counted in."""
 
-from collections.abc import Awaitable
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
-from podium_crds.package import Descriptor, GoldenRow
+from podium_crds.package import Descriptor
 from podium_crds.plan import Envelope, Plan
-from podium_serving.exchange import Answer, Columns, InferRequest
-from podium_serving.inference import Cancel, Done, Inference
+from podium_serving.exchange import Answer, InferRequest
+from podium_serving.inference import Cancel, Done
 from podium_serving.metrics import Tally
+from podium_serving.model_interface import Model
 from podium_serving.oip.codec import Codec
-
-
-class Timing(NamedTuple):
-    """Seconds that one request waited and ran."""
-
-    queue_seconds: float = 0.0
-    inference_seconds: float = 0.0
-
-
-class Model(Protocol):
-    """A loaded version (podium_serving.model.loaded.LoadedModel): ONNX session, batcher, hooks."""
-
-    descriptor: Descriptor
-    digest: str
-    """The package's digest (sha256:...)."""
-    loaded_bytes: int
-
-    def submit(self, entry: Inference) -> None:
-        """Runs its rows (joined with whatever else waits in this turn of the loop) and finishes it. Raises Overloaded or
-        NotServing."""
-
-    def infer(self, columns: Columns, rows: int, deadline: float) -> Awaitable[tuple[Columns, Timing]]:
-        """The same for coroutines. Raises ServingError."""
-
-    @property
-    def golden(self) -> tuple[GoldenRow, ...]:
-        """The package's own, which predictions are explained against."""
-
-    async def run_aside(self, columns: Columns, rows: int, deadline: float) -> Columns:
-        """Answers rows beside the batches: for work that may wait. Keep runs short. Raises ServingError."""
-
-    async def close(self) -> None:
-        """Waits for what runs, then drops the session off the hot path."""
 
 
 class Responder(Protocol):
@@ -57,7 +24,7 @@ class Responder(Protocol):
 
 
 class Serving:
-    """A committed plan with all that is needed to answer under it. Read by every request, and counted in."""
+    """Of one plan, from its flip until its last request is answered."""
 
     def __init__(
         self, plan: Plan, commit: Envelope, model: Model | None, descriptor: Descriptor, responder: Responder

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from podium_crds.plan import PlannedVersion
 from podium_serving.metrics import Metrics
-from podium_serving.served import Model, Serving
+from podium_serving.model_interface import Model
+from podium_serving.served import Serving
 
 
 class Gauges:

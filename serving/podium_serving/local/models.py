@@ -11,8 +11,9 @@ from podium_serving.local.folders import Folders
 from podium_serving.metrics import Metrics
 from podium_serving.model.loaded import LoadedModel
 from podium_serving.model.package import InvalidPackage
+from podium_serving.model_interface import Model
 from podium_serving.repository import Entry, FixedRepository, Repository
-from podium_serving.served import Model, Serving
+from podium_serving.served import Serving
 from podium_serving.settings import Settings
 from podium_serving.state import ServingState
 from podium_serving.swap.retirement import Retirement

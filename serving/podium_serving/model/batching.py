@@ -19,8 +19,8 @@ import numpy as np
 
 from podium_serving.exchange import Columns, DeadlineExceeded, NotServing, Overloaded, ServingError
 from podium_serving.inference import Inference
+from podium_serving.model_interface import Timing
 from podium_serving.oip.rows import RunTexts
-from podium_serving.served import Timing
 
 logger = logging.getLogger(__name__)
 

@@ -19,8 +19,8 @@ from podium_serving.model.hook_child import HookChild
 from podium_serving.model.hook_columns import check_text, fitted, same_shape, split
 from podium_serving.model.hook_pool import HookPool
 from podium_serving.model.wire import Call, Reply, frame, packed, unpacked
+from podium_serving.model_interface import Timing
 from podium_serving.oip.tensors import TensorSchema, tensor_schema
-from podium_serving.served import Timing
 from podium_serving.settings import ModelSettings
 
 Hooked = tuple[Columns, Timing]

@@ -16,8 +16,8 @@ from podium_serving.model.golden import GoldenResult, compare, golden_columns
 from podium_serving.model.hooks import Hooks
 from podium_serving.model.package import InvalidPackage, Package, read_package
 from podium_serving.model.session import Session, inline_rows, placeholder_columns
+from podium_serving.model_interface import Timing
 from podium_serving.processes import resident_bytes
-from podium_serving.served import Timing
 from podium_serving.settings import ModelSettings
 
 logger = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ _WARM_GOLDEN_ROWS = 64
 
 
 class LoadedModel:
-    """Implements served.Model. Made by `load`."""
+    """Implements model_interface.Model. Made by `load`."""
 
     def __init__(self, package: Package, session: Session, batcher: Batcher, hooks: Hooks | None, loaded_bytes: int) -> None:
         self.package = package

@@ -13,7 +13,8 @@ from podium_crds.package import MODEL_FILE, Descriptor
 from podium_crds.plan import Plan, PlannedVersion, RegistryCredential
 from podium_serving.background import in_background
 from podium_serving.fetch.packages import Packages
-from podium_serving.served import Model, Responder, Serving
+from podium_serving.model_interface import Model
+from podium_serving.served import Responder, Serving
 from podium_serving.swap.decisions import Need, need
 from podium_serving.swap.memory import check_fits, loading_bytes, resident_bytes
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from podium_crds.plan import PlannedVersion
 from podium_serving.model.golden import GoldenResult
 from podium_serving.model.loaded import LoadedModel
-from podium_serving.served import Model
+from podium_serving.model_interface import Model
 from podium_serving.settings import ModelSettings
 from podium_serving.swap.assembly import LoadVersion
 from podium_serving.swap.faults import PreparationFailed

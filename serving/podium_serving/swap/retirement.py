@@ -11,7 +11,8 @@ import weakref
 from collections.abc import Callable, Iterable
 
 from podium_serving.background import in_background
-from podium_serving.served import Model, Responder, Serving
+from podium_serving.model_interface import Model
+from podium_serving.served import Responder, Serving
 from podium_serving.state import ServingState
 from podium_serving.swap.memory import return_free_pages
 from podium_serving.swap.tasks import TaskSet

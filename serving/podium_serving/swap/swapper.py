@@ -24,7 +24,8 @@ from podium_crds.plan import (
     RegistryCredential,
 )
 from podium_crds.plan import Flip as FlipRecord
-from podium_serving.served import Model, Serving
+from podium_serving.model_interface import Model
+from podium_serving.served import Serving
 from podium_serving.state import ServingState
 from podium_serving.swap import decisions
 from podium_serving.swap.assembly import Assembled, Assembling

@@ -16,8 +16,8 @@ from mypy_extensions import mypyc_attr
 from podium_crds.plan import Plan
 from podium_serving.exchange import Answer, DeadlineExceeded, Fallback, InferRequest, NotServing, ServingError
 from podium_serving.inference import Cancel, Done, Inference, Tasks
+from podium_serving.model_interface import Model
 from podium_serving.oip.codec import Codec
-from podium_serving.served import Model
 from podium_serving.traffic.budget import RecentP99
 from podium_serving.traffic.forward import Errand, Forwarded, ForwardFailed, left_until
 from podium_serving.traffic.link import Link

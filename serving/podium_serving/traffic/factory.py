@@ -7,8 +7,9 @@ from podium_crds.package import Descriptor
 from podium_crds.plan import Plan, PlannedRoute
 from podium_serving.capture.recorder import Recorder
 from podium_serving.metrics import Metrics
+from podium_serving.model_interface import Model
 from podium_serving.oip.codec import Codec
-from podium_serving.served import Model, Responder
+from podium_serving.served import Responder
 from podium_serving.settings import Settings
 from podium_serving.traffic.budget import RecentP99
 from podium_serving.traffic.champion import Champion, LocalChampion, RemoteChampion

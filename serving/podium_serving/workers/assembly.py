@@ -9,7 +9,8 @@ from podium_crds.package import DESCRIPTOR_FILE, MODEL_FILE, Descriptor
 from podium_crds.plan import Plan, RegistryCredential
 from podium_serving.background import in_background
 from podium_serving.fetch.packages import Packages
-from podium_serving.served import Model, Responder, Serving
+from podium_serving.model_interface import Model
+from podium_serving.served import Responder, Serving
 from podium_serving.state import ServingState
 from podium_serving.swap.assembly import Assembled, ReadDescriptor
 from podium_serving.swap.decisions import Need, need

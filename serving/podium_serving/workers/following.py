@@ -13,8 +13,9 @@ from podium_crds.package import Descriptor
 from podium_crds.plan import Envelope, Plan
 from podium_serving.background import in_background
 from podium_serving.metrics import Metrics
+from podium_serving.model_interface import Model
 from podium_serving.processes import children, private_bytes, resident_bytes
-from podium_serving.served import Model, Serving
+from podium_serving.served import Serving
 from podium_serving.state import ServingState
 from podium_serving.swap.assembly import LoadVersion, MakeResponder, ReadDescriptor
 from podium_serving.swap.faults import PreparationFailed

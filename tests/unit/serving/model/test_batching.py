@@ -11,7 +11,7 @@ import pytest
 from podium_serving.exchange import Columns, DeadlineExceeded, NotServing, Overloaded, ServingError
 from podium_serving.inference import Inference
 from podium_serving.model.batching import Batcher
-from podium_serving.served import Timing
+from podium_serving.model_interface import Timing
 
 LATER = float("inf")
 

@@ -12,7 +12,7 @@ from podium_crds.plan import Plan
 from podium_serving.exchange import NotServing
 from podium_serving.metrics import Metrics
 from podium_serving.model.package import InvalidPackage, parse_descriptor
-from podium_serving.served import Model
+from podium_serving.model_interface import Model
 from podium_serving.settings import ModelSettings, Settings
 from podium_serving.swap.faults import PreparationFailed
 from podium_serving.swap.loading import version_loader

@@ -28,6 +28,7 @@ SWAP_SECONDS = 10.0
 SAMPLE_SECONDS = 5.0
 TROUBLE_SECONDS = 7.0
 """One mode of the challenger; no divisor of the time between swaps, so that every mode meets every moment of a swap."""
+TROUBLES = ["hang", "crash", "garbage"]
 CANARY_PERCENT = 20
 BUDGET_MILLISECONDS = 100
 CHECKED = 1_000_000
@@ -65,11 +66,12 @@ def soak(setting: Setting, seconds: float) -> tuple[Soaked, Report]:
     with ExitStack() as stack:
         one = stack.enter_context(setting.podium())
         address = f"{TROUBLE_HOST}:{one.site.ports.forward}"
-        stack.enter_context(setting.generator.trouble(address, ["hang", "crash", "garbage"], TROUBLE_SECONDS))
+        stack.enter_context(setting.generator.trouble(address, TROUBLES, TROUBLE_SECONDS))
         one.swap(troubled(setting, one, 2, "rf-1"))
         load = setting.asked.load("json", 1, one.address, "probabilities", ("rf-1", "rf-2"))
         load = load.with_(connections=CONNECTIONS)
-        peak = setting.run("podium", load.with_(seconds=4.0), one.started).rate
+        # Over a whole turn of the challenger's modes: each costs the champion something else.
+        peak = setting.run("podium", load.with_(seconds=len(TROUBLES) * TROUBLE_SECONDS), one.started).rate
         soaked = Soaked(seconds, peak)
         say(f"{peak:,.0f} /s at the most; {SHARE_OF_PEAK:.0%} of it for {seconds:.0f} s")
         report = _under_load(setting, one, load.with_(rate=peak * SHARE_OF_PEAK, seconds=seconds), soaked)

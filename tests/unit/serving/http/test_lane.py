@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -160,8 +161,11 @@ async def test_a_late_answer_is_504_and_the_client_may_ask_for_less_time(tmp_pat
             asked_for = await connection.ask(infer_request(infer_body(1, 1), podium_timeout_milliseconds="soon"))
             assert asked_for.error == "Podium-Timeout-Milliseconds is 'soon', must be a positive integer"
             here.responder.held = asyncio.Event()
-            asyncio.get_running_loop().call_later(0.1, here.responder.held.set)
-            reply = await connection.ask(infer_request(infer_body(1, 1), podium_timeout_milliseconds="20"))
+            await connection.send(infer_request(infer_body(1, 1), podium_timeout_milliseconds="20"))
+            await until(lambda: len(here.responder.asked) == 2)
+            await until(lambda: time.monotonic() > here.responder.asked[1].deadline)
+            here.responder.held.set()
+            reply = await connection.reply()
             assert (reply.status, reply.error) == (504, "the model did not answer before the request's deadline")
 
 
@@ -246,7 +250,7 @@ async def test_a_failure_of_ours_is_500_without_its_insides(
 
 
 async def test_quiet_connections_are_closed_after_the_keep_alive_time(tmp_path: Path) -> None:
-    async with site(tmp_path, keep_alive_seconds=0.3) as here:
+    async with site(tmp_path, keep_alive_seconds=2.0) as here:
         await here.serve("3")
         async with client(here.public) as used, client(here.public) as half_sent:
             await used.ask(infer_request(infer_body(1, 1)))

@@ -50,7 +50,7 @@ async def running(folder: Path, code: str, **settings: Any) -> AsyncIterator[Hoo
     path = folder / "transform.py"
     path.write_text(code)
     wide = weighted_sum_descriptor(changes={"inputs": [_double("x0"), _double("x1")]})
-    hooks = await Hooks.start(path, list(wide.inputs), list(wide.outputs), ModelSettings(**settings))
+    hooks = await Hooks.start(path, list(wide.inputs), list(wide.outputs), ModelSettings(**{"hook_timeout_seconds": 60.0, **settings}))
     try:
         yield hooks
     finally:
@@ -142,11 +142,11 @@ async def test_a_hanging_process_and_what_it_started_are_killed_and_the_others_g
         f"        open({str(tmp_path / 'pid')!r}, 'w').write(str(subprocess.Popen(['sleep', '60']).pid))\n"
         "        time.sleep(60)\n    return columns\n"
     )
-    async with running(tmp_path, code, hook_processes=2, hook_timeout_seconds=5.0) as hooks:
+    async with running(tmp_path, code, hook_processes=2, hook_timeout_seconds=10.0) as hooks:
         hanging = asyncio.ensure_future(before(hooks, 13))
         await eventually(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text() != "")
         assert await before(hooks, 1) == [[1], [1]]
-        with pytest.raises(HookFailed, match=r"^before\(\) of transform.py took longer than 5 s and was stopped$"):
+        with pytest.raises(HookFailed, match=r"^before\(\) of transform.py took longer than 10 s and was stopped$"):
             await hanging
         grandchild = int((tmp_path / "pid").read_text())
         await eventually(lambda: _state_of(grandchild) in ("", "Z"))

@@ -33,6 +33,12 @@ def pipe() -> Iterator[Pipe]:
     made.close()
 
 
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines are given up only where a test says so."""
+    monkeypatch.setattr("podium_serving.observation.observer._CLOSE_SECONDS", 60.0)
+
+
 @asynccontextmanager
 async def logging_pod(folder: Path, pipe: Pipe, percent: float = 100.0) -> AsyncIterator[ObservedPod]:
     keys = ApiKeyGate(lambda: None)

@@ -32,6 +32,13 @@ async def collector() -> AsyncIterator[FakeCollector]:
         yield made
 
 
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spans are given up only where a test says so: a busy machine may stand still for as long as a collector has."""
+    monkeypatch.setattr("podium_serving.observation.spans._EXPORT_SECONDS", 60.0)
+    monkeypatch.setattr("podium_serving.observation.observer._CLOSE_SECONDS", 60.0)
+
+
 def traced(collector: FakeCollector, percent: float = 0.0) -> ObservationSettings:
     return ObservationSettings(otlp_endpoint=collector.url, trace_percent=percent)
 
@@ -114,6 +121,10 @@ async def test_failures_are_spans_without_what_was_sent(
     assert "secret" not in str(said)
 
 
+def nanoseconds(span: Span) -> int:
+    return span.end_time_unix_nano - span.start_time_unix_nano
+
+
 def challengers(of: PlannedRoute) -> Any:
     return plan(champion=of.version.name).model_copy(update={"role": "challenger"})
 
@@ -139,8 +150,10 @@ async def test_a_forwarded_request_is_one_trace_over_both_pods(tmp_path: Path, c
     assert collector.named("inference").parent_span_id == own.span_id
     assert {span.trace_id.hex() for span in collector.spans} == {TRACE}, "the forward port begins no traces"
     assert own.trace_state == "congo=t61"
-    assert public.start_time_unix_nano <= forward.start_time_unix_nano <= own.start_time_unix_nano
-    assert own.end_time_unix_nano <= forward.end_time_unix_nano + 5_000_000
+    # Where the forward lies is reckoned back from the answer; how long it took is measured, and encloses the other pod's.
+    assert public.start_time_unix_nano <= forward.start_time_unix_nano
+    assert forward.end_time_unix_nano <= public.end_time_unix_nano
+    assert nanoseconds(own) <= nanoseconds(forward) + 1000 <= nanoseconds(public) + 2000  # what floats round away
 
 
 async def test_a_fallback_shows_the_forward_that_failed(tmp_path: Path, collector: FakeCollector) -> None:

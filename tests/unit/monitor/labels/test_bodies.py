@@ -44,7 +44,7 @@ def test_a_line_is_a_label_and_empty_lines_are_none() -> None:
         (b"\xff", "malformed", None),
         (b'{"join_key": "a", "label": "\xfc"}', "the body is not UTF-8", None),
         ('{"join_key": "a", "label": 1}'.encode("utf-16"), "the body is UTF-16 or UTF-32, must be UTF-8", None),
-        (gzip.compress(b"[]"), "Content-Encoding: gzip must say", None),
+        (gzip.compress(b"[]", mtime=0), "Content-Encoding: gzip must say", None),
         (
             b'{"join_key": "a", "label": 1}\n{"join_key": "b", "label": 1}',
             "or lines with Content-Type app",

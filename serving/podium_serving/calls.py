@@ -22,11 +22,12 @@ PLATFORM = "onnxruntime_onnx"
 CHAMPION = "champion"
 
 
-_ENDINGS = [f"{number:03x}" for number in range(4096)]
+_ENDINGS = [f"{number:02x}" for number in range(256)]
+"""More would make ids no faster, and are held by every process: 4,096 are 250 kB."""
 
 
 class RequestIds:
-    """Ids that no other process or pod makes: one for every request, so most of its text is made for 4,096 at a time."""
+    """Ids that no other process or pod makes: one for every request, so most of its text is made for 256 at a time."""
 
     def __init__(self) -> None:
         self._process = urandom(8).hex()
@@ -35,9 +36,9 @@ class RequestIds:
 
     def __call__(self) -> str:
         self._numbers = number = self._numbers + 1
-        if not number & 0xFFF:
-            self._beginning = f"{self._process}-{number >> 12:x}"
-        return self._beginning + _ENDINGS[number & 0xFFF]
+        if not number & 0xFF:
+            self._beginning = f"{self._process}-{number >> 8:x}"
+        return self._beginning + _ENDINGS[number & 0xFF]
 
 
 def why_not_ready(state: ServingState) -> str:

@@ -1,8 +1,9 @@
 """What every protocol shares on its way to the model."""
 
+import sys
 import time
 
-from podium_serving.calls import PublicCalls, RequestIds
+from podium_serving.calls import _ENDINGS, PublicCalls, RequestIds
 from podium_serving.metrics import Metrics
 from podium_serving.served import Serving
 from podium_serving.state import ServingState
@@ -15,6 +16,11 @@ def test_ids_are_never_the_same() -> None:
     made = [ids() for ids in (one, other) for _ in range(10_000)]
     assert len(set(made)) == len(made)
     assert all(len(text) <= 32 for text in made)
+    assert [int(text.rpartition("-")[2], 16) for text in made] == [*range(10_000), *range(10_000)]
+
+
+def test_what_makes_ids_quick_takes_no_memory_to_speak_of() -> None:
+    assert sum(map(sys.getsizeof, _ENDINGS)) < 20_000
 
 
 def test_where_there_are_several_models_one_must_be_named() -> None:

@@ -18,7 +18,8 @@ from podium_monitor.lake.reading import local_files
 from podium_monitor.lake.store import Store
 
 _ROWS = 20
-_TIMEOUT = aiohttp.ClientTimeout(total=30)
+_TIMEOUT = aiohttp.ClientTimeout(total=120)
+"""A batch is sent again after it. Whoever has it then must not write it later: its rows may be erased meanwhile."""
 
 
 @dataclass

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-# A property is about values, not about how busy the machine is: an example that took long is no failure.
-settings.register_profile("podium", deadline=None)
+# A property is about values, not about how busy the machine is: an example that took long is no failure, nor are ten whose
+# values took a second to make.
+settings.register_profile("podium", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("podium")
 
 _REACHING_OUT = {"os.exec", "os.fork", "os.posix_spawn", "os.system", "socket.bind", "socket.connect", "subprocess.Popen"}

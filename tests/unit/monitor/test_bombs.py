@@ -28,7 +28,7 @@ def collector(tmp_path: Path) -> Iterator[CollectorProcess]:
 @pytest.fixture
 async def session(collector: CollectorProcess) -> AsyncIterator[aiohttp.ClientSession]:
     await collector.ready()
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=300)) as opened:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=600)) as opened:
         yield opened
 
 

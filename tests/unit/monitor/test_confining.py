@@ -9,7 +9,8 @@ from podium_monitor.confining import Bounds, Unreadable, answer_of
 
 pytestmark = pytest.mark.process
 
-BOUNDS = Bounds(memory_bytes=128 << 20, cpu_seconds=1, wall_seconds=90, answer_bytes=1000)
+BOUNDS = Bounds(memory_bytes=128 << 20, cpu_seconds=1, wall_seconds=600, answer_bytes=1000)
+"""Where all processors are busy, a second of one takes a process of low priority more than a minute."""
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +27,7 @@ def test_one_that_takes_too_much_or_fails_is_ended_and_said_so(what: str) -> Non
     began = time.monotonic()
     with pytest.raises(Unreadable, match="128 MiB of memory or 1 s"):
         answer_of(["confined_programs", what], b"content", BOUNDS)
-    assert time.monotonic() - began < 80  # by what it used, not by the clock
+    assert time.monotonic() - began < 500  # by what it used, not by the clock
 
 
 def test_one_that_neither_works_nor_ends_is_ended() -> None:

@@ -39,7 +39,7 @@ async def test_rows_acknowledged_and_rows_found_are_equal_and_erased_rows_are_go
         erased = await story.erasures_done(180)
     finally:
         collector.kill()
-    found, left = story.found(), story.left()  # it takes away within a second what it replaced: a slow reader would miss it
+    found, left = story.found(), story.left()  # it takes away within seconds what it replaced: a slow reader would miss it
     with capsys.disabled():
         print(
             f"\n  {KILLS} kills: {story.sent} rows sent, {len(story.acknowledged)} acknowledged, {erased} erased in"

@@ -33,14 +33,11 @@ spec:
 """
 
 
-def lately() -> datetime:
-    """The process goes by the real clock."""
-    return datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=2)
-
-
 @dataclass
 class Evaluator:
     lake: LakeFolder
+    hour: datetime
+    """Of the rows that it finds."""
     url: str
     process: subprocess.Popen[bytes]
 
@@ -63,7 +60,8 @@ def evaluator(tmp_path: Path) -> Iterator[Evaluator]:
     lake = LakeFolder(tmp_path / "lake")
     lake.put_reference(rows(2000, 1))
     found = rows(1000, 2)
-    lake.put_labels(lake.put_predictions(found, lately()), found.truth.tolist(), lately() + timedelta(minutes=50))
+    hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=2)  # it goes by the real clock
+    lake.put_labels(lake.put_predictions(found, hour), found.truth.tolist(), hour + timedelta(minutes=50))
     manifests = tmp_path / "manifests"
     manifests.mkdir()
     (manifests / "churn.yaml").write_text(MANIFEST)
@@ -81,7 +79,7 @@ def evaluator(tmp_path: Path) -> Iterator[Evaluator]:
     with open(tmp_path / "log", "wb") as log:
         process = subprocess.Popen([sys.executable, "-m", "podium_monitor", "evaluate"], env=environment, stderr=log)
     try:
-        yield Evaluator(lake, f"http://127.0.0.1:{port}", process)
+        yield Evaluator(lake, hour, f"http://127.0.0.1:{port}", process)
     finally:
         if process.poll() is None:
             process.kill()
@@ -106,7 +104,7 @@ async def test_it_tells_what_it_found_and_what_comes_later_and_ends_when_told(ev
     ):
         assert name in text, name
     assert wished_days(evaluator.lake.store, "shop", "churn") == 30, "the collector reads it there"
-    evaluator.lake.put_predictions(rows(500, 3), lately(), key="later")
+    evaluator.lake.put_predictions(rows(500, 3), evaluator.hour, key="later")
     await evaluator.metrics(f"podium_monitor_rows{{{place},{arm}}} 1500.0")
     async with aiohttp.ClientSession() as session:
         for path, status in (("healthz", 200), ("readyz", 200), ("nothing", 404)):

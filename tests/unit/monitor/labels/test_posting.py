@@ -32,7 +32,7 @@ def collector(tmp_path: Path) -> Iterator[CollectorProcess]:
 @pytest.fixture
 async def session(collector: CollectorProcess) -> AsyncIterator[aiohttp.ClientSession]:
     await collector.ready()
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)) as opened:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=600)) as opened:
         yield opened
 
 
@@ -229,7 +229,7 @@ async def test_killed_while_labels_are_posted_it_loses_none_that_it_acknowledged
     stop = False
 
     async def send(sender: int) -> None:
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as session:
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=120)) as session:
             number = 0
             while not stop:
                 ids = [f"{sender}-{number}-{index}" for index in range(20)]

@@ -8,7 +8,9 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -18,8 +20,10 @@ from fastapi import FastAPI
 
 from dashboard_fixtures import StillWorld, Story, sources, watched
 from podium_crds.evidence import monitor_token
+from podium_evaluation.documents import DeploymentEvaluation
 from podium_monitor.access import AccessUnknown, Identity
 from podium_monitor.bearers import Bearers
+from podium_monitor.dashboard.sources import Sources
 from podium_monitor.reports.routes import permit_of, router
 from podium_monitor.sign_in.simple import ClosedReception, OpenReception
 from podium_monitor.sign_in.visitors import Reception
@@ -46,11 +50,11 @@ class Roles:
 
 
 @contextlib.contextmanager
-def monitor(reception: Reception | None = None, *, down: bool = False) -> Iterator[str]:
+def monitor(reception: Reception | None = None, *, down: bool = False, told: Sources | None = None) -> Iterator[str]:
     roles, stories = Roles(down=down), [Story()]
     app = FastAPI()
     permit = permit_of(Bearers(KEY, roles), reception or ClosedReception(), roles)
-    app.include_router(router(StillWorld([watched(one) for one in stories]), sources(stories), permit))
+    app.include_router(router(StillWorld([watched(one) for one in stories]), told or sources(stories), permit))
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off"))
     thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])))
@@ -118,27 +122,36 @@ def test_a_monitor_that_is_away_is_said(tmp_path: Path) -> None:
 def test_the_operator_may_and_nobody_else_without_a_name() -> None:
     operator = {"Authorization": f"Bearer {monitor_token(KEY)}"}
     with monitor() as url:
-        assert requests.get(f"{url}{REPORTS}/health.html", headers=operator, timeout=60).status_code == 200
-        assert requests.get(f"{url}{REPORTS}/health.html", timeout=60).status_code == 401
-        assert requests.get(f"{url}{REPORTS}/money.html", headers=operator, timeout=60).status_code == 404
+        assert requests.get(f"{url}{REPORTS}/health.html", headers=operator, timeout=180).status_code == 200
+        assert requests.get(f"{url}{REPORTS}/health.html", timeout=180).status_code == 401
+        assert requests.get(f"{url}{REPORTS}/money.html", headers=operator, timeout=180).status_code == 404
     with monitor(down=True) as url:
-        asked = requests.get(f"{url}{REPORTS}/health.html", headers={"Authorization": "Bearer ada"}, timeout=60)
+        asked = requests.get(f"{url}{REPORTS}/health.html", headers={"Authorization": "Bearer ada"}, timeout=180)
         assert (asked.status_code, asked.headers["Retry-After"]) == (503, "5")
         assert "no route" not in asked.text, "addresses are for the log"
 
 
 def test_so_many_reports_are_waited_for_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("podium_monitor.reports.routes._MOST_WAITING", 1)
-    with monitor(OpenReception()) as url, ThreadPoolExecutor(8) as readers:
-        asked = [readers.submit(requests.get, f"{url}{REPORTS}/health.pdf", timeout=60) for _ in range(8)]
+    gate, known = threading.Event(), sources([Story()])
+
+    def late(namespace: str, name: str) -> DeploymentEvaluation | None:
+        gate.wait(300)
+        return known.evaluation(namespace, name)
+
+    with monitor(OpenReception(), told=replace(known, evaluation=late)) as url, ThreadPoolExecutor(8) as readers:
+        asked = [readers.submit(requests.get, f"{url}{REPORTS}/health.pdf", timeout=300) for _ in range(8)]
+        refused = [one.result().status_code for one in islice(as_completed(asked, timeout=240), 7)]
+        gate.set()
         found = Counter(one.result().status_code for one in asked)
-    assert set(found) == {200, 503}, found
+    assert refused == [503] * 7
+    assert found == {200: 1, 503: 7}
 
 
 def test_whoever_is_signed_in_reads_it_in_the_browser() -> None:
     with monitor(OpenReception()) as url:
-        page = requests.get(f"{url}{REPORTS}/model.html", timeout=60)
-        printed = requests.get(f"{url}{REPORTS}/health.pdf", timeout=60)
+        page = requests.get(f"{url}{REPORTS}/model.html", timeout=180)
+        printed = requests.get(f"{url}{REPORTS}/health.pdf", timeout=180)
     assert page.headers["Content-Disposition"] == 'inline; filename="churn-3-model.html"'
     assert "default-src 'none'" in page.headers["Content-Security-Policy"]
     assert printed.headers["Content-Type"] == "application/pdf"

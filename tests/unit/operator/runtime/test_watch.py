@@ -57,4 +57,4 @@ async def test_a_watch_that_is_cancelled_stops_its_thread() -> None:
     await until(lambda: any(thread.name == "watch" for thread in threading.enumerate()))
     watching.cancel()
     await asyncio.gather(watching, return_exceptions=True)
-    await until(lambda: not any(thread.name == "watch" for thread in threading.enumerate()), 30)
+    await until(lambda: not any(thread.name == "watch" for thread in threading.enumerate()))

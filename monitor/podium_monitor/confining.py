@@ -37,6 +37,7 @@ class Bounds:
     """Beside what the libraries take, about 90 MB."""
     cpu_seconds: int
     wall_seconds: int
+    """Only for one that does nothing at all: of low priority, it may wait for a processor for minutes."""
     answer_bytes: int
 
 

@@ -12,7 +12,7 @@ from podium_monitor.confining import Bounds, Unreadable, answer_of, confined
 from podium_monitor.references import InvalidReference, check
 
 _MIB = 1024 * 1024
-_BOUNDS = Bounds(memory_bytes=256 * _MIB, cpu_seconds=10, wall_seconds=60, answer_bytes=64 * 1024)
+_BOUNDS = Bounds(memory_bytes=256 * _MIB, cpu_seconds=10, wall_seconds=300, answer_bytes=64 * 1024)
 _SMALL_BYTES = 256 * 1024
 """A document of so many takes some megabytes at most: a process of its own would cost more."""
 

@@ -21,7 +21,7 @@ from podium_crds.verification import VerificationReport
 Manifest = dict[str, Any]
 T = TypeVar("T")
 REPOSITORY = Path(__file__).parents[1]
-SHORT_LEASE = {"PODIUM_LEASE_SECONDS": "8", "PODIUM_LEASE_RENEW_SECONDS": "6"}
+SHORT_LEASE = {"PODIUM_LEASE_SECONDS": "15", "PODIUM_LEASE_RENEW_SECONDS": "11"}
 """Of who is killed or frozen: so long the next one waits. Who renews late ends, so others hold a longer one."""
 SCORING_IMAGE = "registry.example/scoring@sha256:" + "a" * 64
 PASSED = VerificationReport(
@@ -71,8 +71,8 @@ class Installation:
             "PODIUM_OPERATOR_IMAGE": "registry.example/operator:1",
             "PODIUM_HEALTH_BIND": "127.0.0.1",
             "PODIUM_HEALTH_PORT": "0",
-            "PODIUM_LEASE_SECONDS": "15",
-            "PODIUM_LEASE_RENEW_SECONDS": "11",
+            "PODIUM_LEASE_SECONDS": "60",
+            "PODIUM_LEASE_RENEW_SECONDS": "45",
             "PODIUM_LEASE_RETRY_SECONDS": "0.3",
             **more,
         }

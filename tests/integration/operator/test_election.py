@@ -50,5 +50,5 @@ def test_a_deleted_lease_ends_its_holder_and_the_next_term_is_higher(installatio
     installation.kubectl("-n", installation.namespace, "delete", "lease", "podium-operator")
     installation.until("the first one's end", lambda: not first.running)
     second = installation.start_operator("second")
-    # A Lease without a past counts from the minute of its making: within the first one's minute the terms are equal.
+    # A Lease without a past counts from the second of its making.
     assert installation.leading(second) >= term

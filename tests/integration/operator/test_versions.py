@@ -36,10 +36,12 @@ def test_a_version_is_verified_in_the_scoring_image(running: Installation) -> No
     assert found["status"]["verification"]["goldenRows"] == 20
     assert "finalizers" not in found["metadata"]
     assert not [key for key in found["metadata"].get("annotations", {}) if "kopf" in key]
-    reasons = {
-        event["reason"] for event in running.kubectl.items(running.users, "events") if event["source"] != "job-controller"
-    }
-    assert {"Verifying", "Verified"} <= reasons
+    running.until("its Events", lambda: {"Verifying", "Verified"} <= reasons(running))
+
+
+def reasons(running: Installation) -> set[str]:
+    events = running.kubectl.items(running.users, "events")
+    return {event["reason"] for event in events if event["source"] != "job-controller"}
 
 
 def test_a_deleted_status_comes_back_as_it_was(running: Installation) -> None:

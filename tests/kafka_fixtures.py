@@ -49,7 +49,6 @@ async def metric(collector: CollectorProcess, name: str, **labels: str) -> float
     async with aiohttp.ClientSession() as session, session.get(f"{collector.url}/metrics") as response:
         text = await response.text()
     wanted = [f'{key}="{one}"' for key, one in labels.items()]
-    wanted = [f'{key}="{one}"' for key, one in labels.items()]
     for line in text.splitlines():
         if line.startswith((f"{name} ", f"{name}{{")) and all(one in line for one in wanted):
             return float(line.rpartition(" ")[2])

@@ -95,9 +95,9 @@ async def test_a_server_that_fails_now_and_then_is_told_from_one_that_does_not(
     async def failing(request: web.Request) -> web.Response:
         nonlocal seen
         seen += 1
-        if seen % 10 == 0:
+        if seen % 3 == 0:
             return web.Response(status=503, text="busy")
-        if seen % 25 == 0:
+        if seen % 4 == 0:
             assert request.transport is not None
             request.transport.abort()
         return await right(request)
@@ -128,7 +128,8 @@ async def test_a_stall_counts_for_all_who_wanted_to_ask_meanwhile(program: Path,
 
 async def test_an_open_loop_keeps_its_rate(program: Path, tmp_path: Path, bodies: Path) -> None:
     report, load = await report_of(program, tmp_path, right, bodies, rate=20.0, log=tmp_path / "log")
-    assert report.count == pytest.approx(40, abs=3)
+    assert report.count + report.behind == pytest.approx(40, abs=1)  # behind: a pause at the end, of whoever had it
+    assert report.count > 5
     gaps = np.diff(records(load)["intended"])
     assert gaps == pytest.approx(0.05, rel=1e-6)
 

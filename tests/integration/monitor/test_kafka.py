@@ -1,5 +1,6 @@
 """The collector between real topics: what it reads becomes durable, what became durable is published."""
 
+import asyncio
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -89,9 +90,9 @@ async def test_what_became_durable_is_published_and_another_collector_reads_it(k
     async with aiohttp.ClientSession() as session:
         async with session.post(f"{first.url}/v1/labels", data=label, headers=authorized) as response:
             assert response.status == 200
+        messages = await asyncio.to_thread(kafka.messages, shared, 180, 4)
         async with session.get(f"{first.url}/readyz") as response:
             assert await response.json() == {"ready": True, "kafka": {"sink": "Connected"}}
-    messages = kafka.messages(shared, 60, enough=4)
     by_type = {value_of(one)["type"].split(".")[2]: one for one in messages}
     assert {one.key() for one in messages} == {b"customer-7", b"e-1", b"s-0"}
     told = value_of(by_type["label"])
@@ -110,7 +111,7 @@ async def test_a_collector_on_a_bucket_publishes(kafka: KafkaServer, s3: S3Serve
     collector = start({**s3.environment, **environment(kafka, sinks=[topic(written)])})
     await collector.ready()
     await post(collector, [event("e-0"), event("e-1")])
-    assert {value_of(one)["id"] for one in kafka.messages(written, 30, enough=2)} == {"e-0", "e-1"}
+    assert {value_of(one)["id"] for one in kafka.messages(written, 180, enough=2)} == {"e-0", "e-1"}
     left = open_store(s3.settings(collector.folder))
     await until(lambda: [one.path for one in left.list(FOLDER)] == [f"{FOLDER}/topic={written}/stays"], 180)
 

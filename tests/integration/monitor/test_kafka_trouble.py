@@ -250,10 +250,11 @@ async def test_two_collectors_share_the_partitions_and_one_takes_over(kafka: Kaf
     first, second = collectors
     try:
         sent = 0
-        while not (rows(first.lake) and rows(second.lake)):  # both have joined
-            await asyncio.to_thread(kafka.produce, read, [structured(f"e-{sent + index}") for index in range(20)])
-            sent += 20
-            await asyncio.sleep(0.2)
+        async with asyncio.timeout(300):
+            while not (rows(first.lake) and rows(second.lake)):  # both have joined
+                await asyncio.to_thread(kafka.produce, read, [structured(f"e-{sent + index}") for index in range(20)])
+                sent += 20
+                await asyncio.sleep(0.2)
         assert first.kill(signal.SIGTERM) in (0, -signal.SIGTERM)  # it leaves the group, and the other has all
         await asyncio.to_thread(kafka.produce, read, [structured(f"e-{sent + index}") for index in range(20)])
         sent += 20

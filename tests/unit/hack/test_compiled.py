@@ -117,7 +117,7 @@ def test_a_wrong_type_is_told_with_its_line_and_leaves_nothing_that_looks_comple
 def test_what_tests_start_runs_each_module_of_the_list_compiled_and_all_others_from_the_same_folder() -> None:
     script = "import importlib, sys\nfor name in sys.argv[1:]: print(importlib.import_module(name).__file__)"
     command = [sys.executable, "-W", "error", "-c", script, *NAMES, "podium_serving.running", "podium_crds.plan"]
-    done = subprocess.run(command, env=shipped(), capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, env=shipped(), capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
     suffix = sysconfig.get_config_var("EXT_SUFFIX")
     expected = [f"{name.replace('.', '/')}{suffix}" for name in NAMES]

@@ -5,4 +5,4 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("podium_monitor.dashboard.shelf._PATIENCE_SECONDS", 20.0)
+    monkeypatch.setattr("podium_monitor.dashboard.shelf._PATIENCE_SECONDS", 120.0)

@@ -59,7 +59,7 @@ def test_captured_predictions_are_durable_and_none_is_missing(where: Where, site
         let_pass(5)
     answered = figures(outcomes).sent - figures(outcomes).failed
     system = Kubectl(where, install.SYSTEM)
-    site.wait("every answered request is in the lake", lambda: count(system, site) == answered, 60)
+    site.wait("every answered request is in the lake", lambda: count(system, site) == answered, 180)
 
 
 def count(system: Kubectl, site: Site) -> int:

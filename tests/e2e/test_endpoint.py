@@ -11,7 +11,7 @@ import pytest
 
 from harness.questions import question
 from harness.rpc import infer, sum_request
-from harness.site import Model, Site
+from harness.site import TIMEOUT_MILLISECONDS, Model, Site
 from security_fixtures import make_certificate
 
 pytestmark = pytest.mark.e2e
@@ -20,6 +20,7 @@ KEY = "loan-desk-0123456789abcdef"
 SECURED = {
     "replicas": 2,
     "workers": 2,
+    "timeoutMilliseconds": TIMEOUT_MILLISECONDS,
     "tls": {"secretRef": {"name": "demo-tls"}},
     "authentication": {"type": "ApiKey", "apiKey": {"secretRef": {"name": "demo-callers"}}},
     "template": {"resources": {"requests": {"cpu": "50m", "memory": "256Mi"}, "limits": {"memory": "1Gi"}}},
@@ -59,7 +60,7 @@ def test_a_secured_endpoint_is_waited_for_until_its_secrets_are_there_and_then_a
         found = site.kubectl.get("mdep", "demo")
         return found is not None and found.get("status", {}).get("reason") == "SecretNotFound"
 
-    site.wait("the missing Secret is said", lacks_secrets, 60)
+    site.wait("the missing Secret is said", lacks_secrets, 180)
     files = {name: content.decode() for name, content in certificate.files.items()}
     site.kubectl.apply(secret("demo-tls", "kubernetes.io/tls", files), secret("demo-callers", "Opaque", {"loan-desk": KEY}))
     status = site.serving(models["sum-1"])

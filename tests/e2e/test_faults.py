@@ -9,7 +9,7 @@ import pytest
 
 from demo.load import figures, inconsistent_keys
 from harness.questions import question
-from harness.site import Model, Site, cut_network, let_pass, registry_pid, send_signal
+from harness.site import TIMEOUT_MILLISECONDS, Model, Site, cut_network, let_pass, registry_pid, send_signal
 
 pytestmark = pytest.mark.e2e
 
@@ -27,7 +27,7 @@ def when(site: Site, holds: Callable[[dict[str, str]], bool], act: Callable[[], 
     """Runs `act` as soon as the record is as said."""
 
     def watch() -> None:
-        site.wait("the record is as said", lambda: holds(site.record()) or None, 60)
+        site.wait("the record is as said", lambda: holds(site.record()) or None, 180)
         act()
 
     thread = threading.Thread(target=watch)
@@ -153,11 +153,17 @@ def test_a_misbehaving_challenger_fails_no_request(site: Site, models: Models, w
     assert seen.failed == 0, seen.first_errors
     assert set(seen.arms) == {"champion"}
     assert seen.fallbacks
-    assert seen.p99_milliseconds < 5000  # it hangs for a minute
+    assert seen.p99_milliseconds < 30_000  # it hangs for a minute
 
 
 def test_a_healthy_canary_gets_its_share_and_keeps_its_keys_through_a_rollout(site: Site, models: Models) -> None:
-    challenger = {"name": "two", "modelVersionRef": {"name": "sum-2"}, "mode": "Canary", "percent": 30}
+    challenger = {
+        "name": "two",
+        "modelVersionRef": {"name": "sum-2"},
+        "mode": "Canary",
+        "percent": 30,
+        "timeoutMilliseconds": TIMEOUT_MILLISECONDS,
+    }
     site.versions(models["sum-1"], models["sum-2"])
     options = {"challengers": [challenger], "stickyBy": {"type": "Header", "header": "X-Key"}}
     site.deploy(models["sum-1"], replicas=2, **options)  # type: ignore[arg-type]  # spec fields

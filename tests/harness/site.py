@@ -20,6 +20,8 @@ from demo.where import Where
 from harness.questions import question
 
 T = TypeVar("T")
+TIMEOUT_MILLISECONDS = 60_000
+"""Of a request, and of a forward that is meant to succeed: a pod that stands still for a while fails none."""
 _ports = itertools.count(31_000 + os.getpid() % 80 * 20)
 """NodePorts. Twenty for each process: two workers, and the namespaces of a run before, which may still be going, differ."""
 
@@ -101,7 +103,7 @@ class Site:
                 "metadata": {"name": "demo", "namespace": self.namespace},
                 "spec": {
                     "champion": {"modelVersionRef": {"name": champion.name}},
-                    "serving": {"replicas": replicas, "template": template},
+                    "serving": {"replicas": replicas, "timeoutMilliseconds": TIMEOUT_MILLISECONDS, "template": template},
                     **spec,
                 },
             }

@@ -51,6 +51,8 @@ def model_deployment(champion: str, *challengers: Manifest, replicas: int = 3) -
             "stickyBy": {"type": "Header", "header": HEADER},
             "serving": {
                 "replicas": replicas,
+                # A small machine that is node, builder and client at once may stand still for more than the usual second.
+                "timeoutMilliseconds": 8000,
                 "template": {"resources": {"requests": {"cpu": "50m", "memory": "160Mi"}, "limits": {"memory": "640Mi"}}},
             },
         },

@@ -8,7 +8,7 @@ import re
 import secrets
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -53,6 +53,20 @@ class Kubectl:
 
     def apply(self, *manifests: Manifest) -> None:
         self("apply", "-f", "-", stdin={"apiVersion": "v1", "kind": "List", "items": list(manifests)})
+
+    def grants(self, rules: Sequence[Manifest], namespace: str = "", **who: Any) -> bool:
+        """Whether `who` (user, groups) may do the first thing of each rule: a role counts a moment after it is made."""
+        return all(self._may({"namespace": namespace, **_first(rule)}, who) for rule in rules)
+
+    def _may(self, what: Manifest, who: Manifest) -> bool:
+        spec = {"user": "somebody", **who, "resourceAttributes": what}
+        review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec}
+        return bool(json.loads(self("create", "-o", "json", "-f", "-", stdin=review))["status"]["allowed"])
+
+
+def _first(rule: Manifest) -> Manifest:
+    resource, _, subresource = rule["resources"][0].partition("/")
+    return {"group": rule["apiGroups"][0], "resource": resource, "subresource": subresource, "verb": rule["verbs"][0]}
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -53,6 +54,7 @@ def place(control_plane: Any, tmp_path: Path) -> Iterator[Place]:
     subject = {"kind": "ServiceAccount", "name": "monitor", "namespace": home}
     granted = bound(home, None, RULES, subject)
     kubectl.apply(*granted)
+    counted(lambda: kubectl.grants(RULES, user=f"system:serviceaccount:{home}:monitor"))
     known = yaml.safe_load(control_plane.kubeconfig.read_text())
     token = kubectl("-n", home, "create", "token", "monitor").strip()
     path = tmp_path / "monitor.kubeconfig"
@@ -62,6 +64,14 @@ def place(control_plane: Any, tmp_path: Path) -> Iterator[Place]:
         kubectl("delete", manifest["kind"], home)
     for name in names:
         kubectl("delete", "namespace", name, "--wait=false")
+
+
+def counted(grants: Callable[[], bool]) -> None:
+    """Waits until the API server goes by a role that was made."""
+    end = time.monotonic() + 120
+    while not grants():
+        assert time.monotonic() < end
+        time.sleep(0.1)
 
 
 def version(namespace: str, name: str) -> dict[str, Any]:
@@ -127,6 +137,7 @@ async def test_rights_and_tokens_are_what_rbac_says(place: Place) -> None:
     place.kubectl.apply(*bound("reader", place.shop, rules, {"kind": "Group", "name": "risk", "apiGroup": RBAC}))
     place.kubectl("-n", place.shop, "create", "serviceaccount", "bob")
     token = place.kubectl("-n", place.shop, "create", "token", "bob").strip()
+    await asyncio.to_thread(counted, lambda: place.kubectl.grants(rules, place.shop, groups=["risk"]))
     cluster = await Cluster.connect(kubeconfig=str(place.kubeconfig))
     try:
         for namespace, groups, expected in (

@@ -51,6 +51,8 @@ def grant(installation: Installation) -> None:
                 "subjects": [subject],
             },
         )
+        user = f"system:serviceaccount:{installation.namespace}:operator"
+        installation.until(f"{name} in {namespace}", partial(installation.kubectl.grants, granted, namespace, user=user))
 
 
 def kubeconfig_of_the_service_account(installation: Installation) -> Path:

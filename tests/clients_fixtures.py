@@ -8,7 +8,6 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.error import URLError
 
 from ports import free_ports
 from shipped import shipped
@@ -29,7 +28,7 @@ def program(name: str) -> Path:
     return _CLIENTS / "programs" / f"{name}.py"
 
 
-def run_client(name: str, command: list[str | Path], written: Path, seconds: float = 120.0) -> str:
+def run_client(name: str, command: list[str | Path], written: Path, seconds: float = 600.0) -> str:
     """What the client wrote into the file `written`. Fails with what it said when it fails.
 
     Both are kept in `.build/clients/<name>.txt`.
@@ -65,7 +64,7 @@ def _wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
     while True:
         try:
             urllib.request.urlopen(url, timeout=10).close()
-        except URLError:
+        except OSError:  # also of a socket that was slow to answer
             assert process.poll() is None, "the server ended"
             assert time.monotonic() < until, f"nothing is ready at {url} after {_START_SECONDS:.0f} s"
             time.sleep(0.05)

@@ -56,7 +56,7 @@ def main(address: str, cases_file: str, answers_file: str) -> None:
 def called_back(ask: Any) -> Any:
     results: queue.Queue[Any] = queue.Queue()
     ask(lambda result, error: results.put(error or result))
-    result = results.get(timeout=10)
+    result = results.get(timeout=120)
     if isinstance(result, Exception):
         raise result
     return result

@@ -82,6 +82,13 @@ class Bench:
         return {labels: value.value for labels, value in self.metrics.shadow_requests.children.items()}
 
 
+def the_champion_needs(seconds: float, bench: Bench, of: Plan) -> None:
+    """As if the champion's answers had taken so long lately. Challengers get what one and a half times of it leave."""
+    recent = bench.factory._recent_of(of)
+    for _ in range(20):
+        recent.observe(seconds, time.monotonic())
+
+
 def version(name: str) -> PlannedVersion:
     return PlannedVersion(name=name, uri=f"oci://registry/{name}", digest=f"sha256:{name:0>64}", image="image")
 

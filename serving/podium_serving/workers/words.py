@@ -37,12 +37,13 @@ class Words:
 
     @property
     def behind(self) -> bool:
-        """A higher epoch is committed than the pod holds."""
-        return bool(self.numbers[_BEHIND])
+        """A higher epoch is committed than the pod holds. Kept as the epoch that it is true of: else workers would count
+        answers of the next one as late until its second word came."""
+        return self.numbers[_BEHIND] == self.numbers[_EPOCH] != 0
 
     @behind.setter
     def behind(self, value: bool) -> None:
-        self.numbers[_BEHIND] = value
+        self.numbers[_BEHIND] = self.numbers[_EPOCH] if value else 0
 
     def close(self) -> None:
         self.numbers.release()

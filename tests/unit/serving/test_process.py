@@ -105,7 +105,7 @@ async def test_while_it_drains_clients_that_keep_their_connections_lose_nothing(
         only = plan(1, digest=registry.add_made(tmp_path / "one", weights=[1, 1]), uri=registry.uri)
         (tmp_path / "record").mkdir()
         (tmp_path / "record" / "commit.json").write_text(KEY.sign(Commit(plan=only)).model_dump_json())
-        async with serving(tmp_path, registry, PODIUM_DRAIN_SECONDS="8") as pod:
+        async with serving(tmp_path, registry, PODIUM_DRAIN_SECONDS="15") as pod:
             await eventually(pod.ready)
             async with Load(pod.url("/v2/models/churn/infer")).running() as load:
                 await eventually(lambda: len(load.seen) > 50)

@@ -50,7 +50,9 @@ async def running(folder: Path, code: str, **settings: Any) -> AsyncIterator[Hoo
     path = folder / "transform.py"
     path.write_text(code)
     wide = weighted_sum_descriptor(changes={"inputs": [_double("x0"), _double("x1")]})
-    hooks = await Hooks.start(path, list(wide.inputs), list(wide.outputs), ModelSettings(**{"hook_timeout_seconds": 60.0, **settings}))
+    hooks = await Hooks.start(
+        path, list(wide.inputs), list(wide.outputs), ModelSettings(**{"hook_timeout_seconds": 60.0, **settings})
+    )
     try:
         yield hooks
     finally:

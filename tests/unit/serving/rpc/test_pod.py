@@ -24,7 +24,7 @@ async def test_a_pod_answers_grpc_until_its_clients_had_time_to_leave(tmp_path: 
         only = plan(1, digest=registry.add_made(tmp_path / "one", weights=[1, 1]), uri=registry.uri)
         (tmp_path / "record").mkdir()
         (tmp_path / "record" / "commit.json").write_text(KEY.sign(Commit(plan=only)).model_dump_json())
-        async with serving(tmp_path, registry, PODIUM_DRAIN_SECONDS="8") as pod:
+        async with serving(tmp_path, registry, PODIUM_DRAIN_SECONDS="15") as pod:
             await eventually(pod.ready)
             async with grpc.aio.insecure_channel(f"127.0.0.1:{pod.ports[3]}", options=CHANNEL) as channel:
                 infer = channel.unary_unary(

@@ -1,18 +1,16 @@
 """The responder with real challengers: who answers, and what goes on when a plan changes."""
 
 import asyncio
-import time
 
 import pytest
 
-from podium_crds.plan import Plan, PlannedSticky
+from podium_crds.plan import PlannedSticky
 from podium_serving.exchange import Fallback
 from podium_serving.oip.codec import Codec
 from traffic_fixtures import (
     HOST,
     TOKEN,
     Bench,
-    Challenger,
     SumModel,
     answer_of,
     challenger_pod,
@@ -22,17 +20,11 @@ from traffic_fixtures import (
     request,
     route,
     serving,
+    the_champion_needs,
 )
 from trouble_fixtures import hang
 
 pytestmark = pytest.mark.process
-
-
-def the_champion_needs(seconds: float, bench: Bench, of: Plan) -> None:
-    """As if the champion's answers had taken so long lately."""
-    recent = bench.factory._recent_of(of)
-    for _ in range(20):
-        recent.observe(seconds, time.monotonic())
 
 
 async def test_without_routes_the_model_answers_and_no_task_is_made(bench: Bench) -> None:
@@ -96,13 +88,13 @@ async def test_a_large_body_stays_with_the_champion(bench: Bench) -> None:
     assert (answer.arm_assigned, answer.fallback, pod.seen) == ("neural-net", Fallback.BODY_TOO_LARGE, [])
 
 
+@pytest.mark.usefixtures("_breakers_stay_open")
 async def test_of_a_challenger_that_is_down_nothing_else_is_asked(bench: Bench) -> None:
     model = SumModel()
     of = plan(route("neural-net", HOST))
     responder = bench.factory(of, model, descriptor())
     admitted = serving(of, responder, model)
-    rows = ((1.0, 2.0),) * (1024 * 1024 // 8 + 1)
-    many_rows = request(*rows)  # made before: the breaker stays open for a second
+    many_rows = request(*(((1.0, 2.0),) * (1024 * 1024 // 8 + 1)))
     for _ in range(5):  # nobody listens there
         assert (await answer_of(responder, request(), admitted)).fallback is Fallback.ERROR
     large = await answer_of(responder, many_rows, admitted)
@@ -126,14 +118,14 @@ async def test_with_no_time_left_the_champion_is_asked_at_once(bench: Bench) -> 
 
 async def test_what_a_slow_champion_needs_is_kept_for_it(bench: Bench) -> None:
     model = SumModel()
-    of = plan(route("neural-net", HOST))
-    the_champion_needs(2, bench, of)
+    of = plan(route("neural-net", HOST, timeout_milliseconds=60_000))
+    the_champion_needs(30, bench, of)
     responder = bench.factory(of, model, descriptor())
-    async with challenger_pod(HOST, bench.port, Challenger(seconds=30)) as pod:
-        answer = await answer_of(responder, request(seconds=4), serving(of, responder, model))
+    async with challenger_pod(HOST, bench.port) as pod:
+        answer = await answer_of(responder, request(seconds=60), serving(of, responder, model))
         await responder.close()
-    assert answer.fallback is Fallback.TIMEOUT
-    assert 0 < int(pod.seen[0].headers["Podium-Deadline-Milliseconds"]) < 1000  # three seconds and a margin are kept
+    assert answer.fallback is Fallback.NONE
+    assert 0 < int(pod.seen[0].headers["Podium-Deadline-Milliseconds"]) < 30_000
 
 
 async def test_a_request_that_names_a_version_is_never_split(bench: Bench) -> None:
@@ -181,6 +173,7 @@ async def test_the_split_goes_on_in_its_block_when_a_plan_changes_something_else
     assert arms.count("neural-net") == 10
 
 
+@pytest.mark.usefixtures("_breakers_stay_open")
 async def test_connections_and_the_breaker_survive_a_change_of_the_percentage(bench: Bench) -> None:
     model = SumModel()
     old_plan = plan(route("neural-net", HOST, timeout_milliseconds=20))
@@ -191,6 +184,5 @@ async def test_connections_and_the_breaker_survive_a_change_of_the_percentage(be
     new_plan = plan(route("neural-net", HOST, percent=99, timeout_milliseconds=20), epoch=2)
     new = bench.factory(new_plan, model, descriptor())
     await old.close()
-    answers = [await answer_of(new, request(), serving(new_plan, new, model)) for _ in range(3)]
-    assert Fallback.BREAKER_OPEN in {answer.fallback for answer in answers}
+    assert (await answer_of(new, request(), serving(new_plan, new, model))).fallback is Fallback.BREAKER_OPEN
     await new.close()

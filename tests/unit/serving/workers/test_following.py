@@ -123,7 +123,7 @@ async def test_a_dropped_plan_is_closed_even_while_it_is_loaded(site: Site) -> N
 async def _closed(site: Site) -> None:
     """Asks the model until it refuses."""
     columns = {"x0": np.zeros((1, 1), np.float32), "x1": np.zeros((1, 1), np.float32)}
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while True:
             await site.loaded[0].infer(columns, 1, float("inf"))
 

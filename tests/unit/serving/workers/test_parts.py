@@ -88,6 +88,15 @@ def test_what_one_process_writes_into_the_words_another_reads() -> None:
     words.close()
 
 
+def test_an_epoch_that_takes_the_place_of_one_that_was_behind_is_not_behind_from_its_first_moment() -> None:
+    words = Words.create()
+    words.epoch = 1
+    words.behind = True
+    words.epoch = 2
+    assert not words.behind
+    words.close()
+
+
 def test_messages_come_out_as_they_went_in() -> None:
     packet = Packet(3, False, Hold("{}", folder="/cache", descriptor=b"\xff"))
     assert read_packet(packet_bytes(packet)) == packet

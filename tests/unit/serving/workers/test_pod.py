@@ -95,7 +95,7 @@ async def test_a_worker_that_is_killed_breaks_its_own_connections_only_and_anoth
                 await eventually(lambda: watch.count > many)
                 assert await pod.ready()
             assert len(watch.failed) <= 12, watch.failed
-            assert all("Disconnected" in failure or "reset" in failure for failure in watch.failed), watch.failed
+            assert not [failure for failure in watch.failed if failure[0].isdigit()], "no answer says that something failed"
             # One that joins later takes part in the next swap as all do.
             second = plan(2, digest=registry.add_made(tmp_path / "two", weights=[2, 2]), uri=registry.uri)
             await eventually(lambda: prepared(pod, second))
@@ -221,7 +221,8 @@ async def test_a_commit_that_was_not_prepared_is_caught_up_with(tmp_path: Path) 
             status = await pod.send(Commit(plan=second))
             assert status.preparing is not None
             assert (status.committed and status.committed.epoch, status.ready) == (1, False)
-            watch = Watch(infer_url(pod), worth={1: 3.0, 2: 6.0})
+            # Old answers last for 15 s: clients that keep the machine busy would keep the new version from being loaded.
+            watch = Watch(infer_url(pod), worth={1: 3.0, 2: 6.0}, pause_seconds=0.1)
             async with watch.running():
                 await eventually(lambda: watch.answers[1] > 50)
                 assert not await pod.ready()
@@ -229,13 +230,13 @@ async def test_a_commit_that_was_not_prepared_is_caught_up_with(tmp_path: Path) 
                 await eventually(lambda: watch.answers[2] > 50)
                 assert await pod.ready()
             assert (watch.failed, watch.backwards, watch.wrong) == ([], [], [])
-            await eventually(lambda: answered_late(pod, watch.answers[1]))
+            await eventually(lambda: answered_late(pod, watch.answers[1], 2))
 
 
 async def test_while_all_workers_drain_clients_that_keep_their_connections_lose_nothing(tmp_path: Path) -> None:
     async with FakeRegistry().running() as registry:
         only = plan(1, digest=registry.add_made(tmp_path / "one", weights=[1, 1]), uri=registry.uri)
-        async with pod_of(tmp_path, registry, 2, only, PODIUM_DRAIN_SECONDS="8") as pod:
+        async with pod_of(tmp_path, registry, 2, only, PODIUM_DRAIN_SECONDS="15") as pod:
             watch = Watch(infer_url(pod))
             async with watch.running(keeping=8, coming=0):
                 await eventually(lambda: watch.count > 50)

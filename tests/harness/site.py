@@ -22,8 +22,10 @@ from harness.questions import question
 T = TypeVar("T")
 TIMEOUT_MILLISECONDS = 60_000
 """Of a request, and of a forward that is meant to succeed: a pod that stands still for a while fails none."""
-_ports = itertools.count(31_000 + os.getpid() % 80 * 20)
-"""NodePorts. Twenty for each process: two workers, and the namespaces of a run before, which may still be going, differ."""
+_worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 2
+_ports = itertools.count(31_000 + _worker * 800 + os.getpid() % 40 * 20)
+"""NodePorts. Twenty for each process: two workers always differ, and from a run before, whose namespaces may still be going,
+nearly always."""
 
 
 @dataclass(frozen=True)

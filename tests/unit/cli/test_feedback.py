@@ -4,6 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -183,7 +184,7 @@ def test_a_wrong_token_is_refused_at_once(feedback: Feedback) -> None:
 
 
 def test_nobody_there_is_another_exit_code() -> None:
-    done = against(f"http://127.0.0.1:{free_port()}")("--key", "k", "--label", "1", "--retry-seconds", "1")
+    done = against(f"http://127.0.0.1:{free_port()}")("--key", "k", "--label", "1", "--retry-seconds", "3")
     assert done.returncode == 3
     assert "did not answer" in done.stderr
     assert "trying again in 0.5 s" in done.stderr
@@ -198,9 +199,9 @@ def test_a_collector_that_is_killed_meanwhile_has_every_label_once(
     command = [*COMMAND, str(tmp_path / "labels.parquet"), "--url", collector.url, "--key", "k", "--label", "y"]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         for _ in range(2):
-            before = files(collector)
-            while files(collector) <= before and process.poll() is None:
-                pass
+            before, end = files(collector), time.monotonic() + 120
+            while files(collector) <= before and process.poll() is None and time.monotonic() < end:
+                time.sleep(0.001)
             collector.kill()
             collector.start()
         out, errors = process.communicate(timeout=300)

@@ -91,7 +91,8 @@ async def test_many_heads_of_one_connection_are_each_measured_alone(door: Door) 
                 assert (reply.status, await reply.read(1)) == (200, b"0")
 
 
-async def test_what_was_asked_before_the_port_closes_is_answered(door: Door) -> None:
+async def test_what_was_asked_before_the_port_closes_is_answered(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listening, "SHUTDOWN_SECONDS", 60.0)
     async with Client() as client, Client() as late:
         answer = asyncio.create_task(body_of(client, f"{door.url}/slow"))
         await door.asked.wait()

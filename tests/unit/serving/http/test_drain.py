@@ -52,7 +52,7 @@ async def test_stopping_closes_the_quiet_and_waits_for_the_open(tmp_path: Path) 
 
 
 async def test_half_sent_and_unread_requests_cannot_hold_it_up(tmp_path: Path) -> None:
-    async with site(tmp_path, body_timeout_seconds=1.0) as here:
+    async with site(tmp_path, body_timeout_seconds=3.0) as here:
         await here.serve("3")
         async with client(here.public) as half_head, client(here.public) as half_body:
             await half_head.send(b"POST /v2/models/churn/infer HTTP/1.1\r\nhos")
@@ -83,13 +83,14 @@ async def test_what_is_open_at_the_limit_is_cut_off(tmp_path: Path, caplog: pyte
 
 
 async def test_a_client_that_does_not_read_its_answers_is_cut_off_in_time(tmp_path: Path) -> None:
-    async with site(tmp_path, keep_alive_seconds=0.3) as here:
+    async with site(tmp_path, keep_alive_seconds=3.0) as here:
         await here.serve("3")
         async with client(here.public) as connection:
+            await connection.ask(b"GET /v2 HTTP/1.1\r\nhost: t\r\n\r\n")
+            assert here.public.connections == 1
             connection.writer.transport.pause_reading()  # type: ignore[attr-defined]
             # More than the sockets' buffers hold: 4 MB of pages.
             connection.writer.write(b"GET /docs HTTP/1.1\r\nhost: t\r\n\r\n" * 1000)
-            await until(lambda: here.public.connections == 1)
             await until(lambda: here.public.connections == 0)
 
 

@@ -130,9 +130,9 @@ async def test_a_call_that_is_too_late_for_its_deadline_says_so(tmp_path: Path) 
     ("options", "least", "most"),
     [
         pytest.param({}, 19, 20, id="the-plans"),
-        pytest.param({"metadata": [("podium-timeout-milliseconds", "700")]}, 0.5, 0.7, id="the-headers"),
+        pytest.param({"metadata": [("podium-timeout-milliseconds", "7000")]}, 6, 7, id="the-headers"),
         pytest.param({"metadata": [("podium-timeout-milliseconds", "70000")]}, 9, 20, id="never-above-the-plans"),
-        pytest.param({"metadata": [("grpc-timeout", "3S")]}, 2, 3, id="the-calls"),
+        pytest.param({"metadata": [("grpc-timeout", "12S")]}, 11, 12, id="the-calls"),
     ],
 )
 async def test_the_earliest_deadline_counts(
@@ -145,7 +145,7 @@ async def test_the_earliest_deadline_counts(
             await client.send(client.ask(1, raw_request([1, 1]).SerializeToString(), **headers))
             await client.answer(1)
         (asked,) = pod.site.responder.asked
-        assert least < asked.deadline - asked.admitted_at < most + 0.5
+        assert least < asked.deadline - asked.admitted_at < most + 3  # to the whole message
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "1.5", "soon", "99999999999"])

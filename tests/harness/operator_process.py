@@ -64,7 +64,7 @@ class OperatorProcess:
         self.signal(signal.SIGTERM)
         if self._process is not None:
             try:
-                self._process.wait(15)
+                self._process.wait(60)  # one that is killed keeps its Lease
             except subprocess.TimeoutExpired:
                 self.kill()
 

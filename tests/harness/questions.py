@@ -2,7 +2,8 @@
 
 import json
 
-from demo.load import Question
+from demo.load import Load, Question
+from harness.api import eventually
 
 
 def question(a: float = 1.0, b: float = 2.0, **headers: str) -> Question:
@@ -10,3 +11,12 @@ def question(a: float = 1.0, b: float = 2.0, **headers: str) -> Question:
     inputs = [{"name": name, "shape": [1, 1], "datatype": "FP32", "data": [value]} for name, value in (("x0", a), ("x1", b))]
     named = tuple((name.replace("_", "-"), value) for name, value in headers.items())
     return Question(json.dumps({"inputs": inputs}).encode(), named)
+
+
+async def answered_by(load: Load, version: str) -> None:
+    """Until the load has an answer of this version."""
+
+    async def seen() -> bool:
+        return any(outcome.version == version for outcome in load.outcomes)
+
+    await eventually(f"an answer of {version}", seen)

@@ -12,6 +12,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from cluster.processes import dying_with
 from demo.load import Load
@@ -27,8 +28,10 @@ from serving_fixtures import make_package
 
 SCORING_IMAGE = "registry.test/podium/serving@sha256:" + "a" * 64
 OPERATOR_IMAGE = "registry.test/podium/operator@sha256:" + "b" * 64
-SHORT_LEASE_SECONDS = 8.0
+SHORT_LEASE_SECONDS = 15.0
 """For an operator that is killed or frozen: so long the next one waits."""
+TIMEOUT_MILLISECONDS = 60_000
+"""Of a request, and of a forward: a pod that stands still for a while fails none and leaves none to the champion."""
 CRDS = sorted((Path(__file__).parents[2] / "crds").glob("podium.dev_*.yaml"))
 
 
@@ -56,9 +59,7 @@ class Registry:
 
     def __init__(self, address: str, folder: Path) -> None:
         self._folder = folder
-        with socket.socket() as probe:
-            probe.bind((address, 0))
-            self.host = f"{address}:{probe.getsockname()[1]}"
+        self.host = f"{address}:{free_port()}"  # none of the kernel's own: it is stopped, and started again
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -127,7 +128,7 @@ class World:
     operators: list[OperatorProcess] = field(default_factory=list)
 
     def operator(
-        self, name: str = "operator-a", *, lease_seconds: float = 15.0, scoring_image: str = SCORING_IMAGE, **variables: str
+        self, name: str = "operator-a", *, lease_seconds: float = 60.0, scoring_image: str = SCORING_IMAGE, **variables: str
     ) -> OperatorProcess:
         """Who renews late ends: short leases are for tests that wait for one to lapse."""
         kubeconfig = self.proxy.kubeconfig(self.folder / f"{name}.kubeconfig")
@@ -157,8 +158,9 @@ class World:
         for name in names:
             await self.api.apply(self.packages[name].manifest(self.namespace))
 
-    async def deploy(self, champion: str, name: str = "demo", **spec: object) -> Manifest:
-        """Applies a ModelDeployment as a user would; absent fields are absent."""
+    async def deploy(self, champion: str, name: str = "demo", **spec: Any) -> Manifest:
+        """Applies a ModelDeployment as a user would who knows how slow this machine is; other absent fields are absent."""
+        spec["serving"] = {"timeoutMilliseconds": TIMEOUT_MILLISECONDS} | spec.get("serving", {})
         return await self.api.apply(
             {
                 "apiVersion": "podium.dev/v1alpha1",

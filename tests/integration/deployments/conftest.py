@@ -12,6 +12,7 @@ from harness.api_proxy import ApiProxy
 from harness.network import PodNetwork
 from harness.node import Node
 from harness.world import Package, Registry, World, install_crds, make_packages
+from shipped import shipped
 
 
 @pytest.fixture(scope="session")
@@ -33,6 +34,7 @@ def registry(pod_network: PodNetwork) -> Iterator[Registry]:
 
 @pytest.fixture(scope="session")
 def packages(registry: Registry) -> Iterator[dict[str, Package]]:
+    shipped()  # compiles what has changed: in a test its loop would stand still, and with it the operator's API server
     with tempfile.TemporaryDirectory() as folder:
         yield make_packages(registry, Path(folder))
 

@@ -6,7 +6,7 @@ import ssl
 from base64 import b64encode
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import aiohttp
 import grpc
@@ -15,7 +15,7 @@ import pytest
 from demo.load import figures
 from harness.api import Manifest, eventually
 from harness.pod import PodProcess
-from harness.questions import question
+from harness.questions import answered_by, question
 from harness.rpc import infer, sum_request
 from harness.site import processes_of
 from harness.world import World, condition, message, wait_for
@@ -107,11 +107,17 @@ async def test_only_known_callers_are_answered_and_only_over_tls(world: World) -
         assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
         answers: Counter[tuple[int, str]] = Counter()
         asking = asyncio.create_task(ask_all_along(client, answers))
+
+        async def answered(version: str) -> bool:
+            return asking.done() or (200, version) in answers
+
+        await eventually("an answer before the swap", lambda: answered("sum-1"))
         await world.deploy("sum-2", serving=SECURED)
         await world.ready("sum-2")
-        await wait_for(1)
+        await eventually("an answer after the swap", lambda: answered("sum-2"))
         asking.cancel()
-        await asyncio.gather(asking, return_exceptions=True)
+        with suppress(asyncio.CancelledError):
+            await asking
         assert set(answers) == {(200, "sum-1"), (200, "sum-2")}, answers
 
 
@@ -143,13 +149,19 @@ async def test_a_change_of_settings_rolls_the_pods_and_loses_no_request(world: W
         await wait_for(1)
         await world.deploy("sum-1", serving={"replicas": 2, "batching": {"maxBatchRows": 1}, "accessLog": {}})
         await world.ready("sum-1")
-        await wait_for(1)
+
+        async def only_new_ones() -> bool:
+            return not before & {pod.name for pod in world.pods() if pod.ready}
+
+        await eventually("only pods of the new settings are ready", only_new_ones)
+        await eventually("a line of the access log", lambda: logged(world))
     assert figures(load.outcomes).failed == 0, figures(load.outcomes).first_errors
-    pods = [pod for pod in world.pods() if pod.ready]
-    assert not before & {pod.name for pod in pods}
-    lines = [line for pod in pods for line in pod.log.read_text().splitlines() if line.startswith("{")]
-    logged = [json.loads(line) for line in lines]
-    assert logged, "no line of the access log"
+
+
+async def logged(world: World) -> bool:
+    """Whether a ready pod has a line of JSON in its log. Raises what a line of something else means to a reader of JSON."""
+    lines = [line for pod in world.pods() if pod.ready for line in pod.log.read_text().splitlines(keepends=True)]
+    return bool([json.loads(line) for line in lines if line.startswith("{") and line.endswith("\n")])
 
 
 async def test_all_workers_of_a_pod_swap(world: World) -> None:
@@ -160,9 +172,10 @@ async def test_all_workers_of_a_pod_swap(world: World) -> None:
     (pod,) = world.pods()
     assert len(processes_of(pod.name)) >= 3, "a supervisor and two workers"
     async with world.load(rate=60, connections=32) as load:
-        await wait_for(1)
+        await answered_by(load, "sum-1")
         await world.deploy("sum-2", serving={"workers": 2})
         await world.ready("sum-2")
+        await answered_by(load, "sum-2")
         await wait_for(1)
     seen = figures(load.outcomes)
     assert seen.failed == 0, seen.first_errors

@@ -8,7 +8,7 @@ import pytest
 
 from evidence_fixtures import FakeMonitor, challenger_evidence, evidence, fake_monitor, finding
 from harness.api import Manifest, eventually
-from harness.world import World, condition, message, wait_for
+from harness.world import SHORT_LEASE_SECONDS, World, condition, message, wait_for
 from podium_crds.capture import label_token
 from podium_crds.evidence import DeploymentEvidence, monitor_token
 from ports import HOST, free_port
@@ -24,8 +24,8 @@ async def monitor() -> AsyncIterator[FakeMonitor]:
         yield monitor
 
 
-def operator(world: World, url: str, name: str = "operator-a") -> None:
-    world.operator(name, PODIUM_MONITOR_URL=url, PODIUM_EVIDENCE_SECONDS="0.5")
+def operator(world: World, url: str, name: str = "operator-a", lease_seconds: float = 60.0) -> None:
+    world.operator(name, lease_seconds=lease_seconds, PODIUM_MONITOR_URL=url, PODIUM_EVIDENCE_SECONDS="0.5")
 
 
 async def shadowed(world: World) -> Manifest:
@@ -59,7 +59,7 @@ async def events(world: World) -> list[tuple[str, str]]:
 async def test_decisions_and_findings_come_into_status_and_stay_when_operator_and_monitor_go(
     world: World, monitor: FakeMonitor
 ) -> None:
-    operator(world, monitor.url)
+    operator(world, monitor.url, lease_seconds=SHORT_LEASE_SECONDS)
     uid = (await shadowed(world))["metadata"]["uid"]
     monitor.answers["demo"] = told(world, uid, "Undecided", "False")
     await shown(world, "Undecided", "False")
@@ -115,7 +115,11 @@ async def test_a_monitor_that_never_answers_delays_no_swap(world: World) -> None
         await world.deploy("sum-2")
         found = await world.ready("sum-2")
         assert condition(found, "DriftDetected") == "Absent"
-        assert asking
+
+        async def asked() -> bool:
+            return bool(asking)
+
+        await eventually("the monitor is asked", asked)
         world.operators[0].stop()
         server.close()
         await asyncio.gather(*(writer.wait_closed() for writer in asking))
@@ -129,10 +133,14 @@ async def test_without_capture_nothing_is_asked_and_what_stood_goes(world: World
     await world.deploy("sum-1", challengers=SHADOW, capture={"percent": 0})
     found = await shown_nothing(world)
     assert message(found, "DriftDetected") == ""
-    await wait_for(1)
+    await eventually("two seconds without a question", lambda: nothing_asked(monitor, 2))
+
+
+async def nothing_asked(monitor: FakeMonitor, seconds: float) -> bool:
+    """It is asked twice a second as long as there is something to ask for."""
     asked = len(monitor.asked)
-    await wait_for(2)
-    assert len(monitor.asked) == asked
+    await wait_for(seconds)
+    return len(monitor.asked) == asked
 
 
 async def shown_nothing(world: World) -> Manifest:

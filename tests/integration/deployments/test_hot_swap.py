@@ -13,6 +13,7 @@ import pytest
 from demo.load import Outcome, figures
 from harness.api import eventually
 from harness.api_proxy import Write
+from harness.questions import answered_by
 from harness.world import SHORT_LEASE_SECONDS, World, condition, wait_for
 
 pytestmark = pytest.mark.integration
@@ -78,7 +79,7 @@ async def test_all_replicas_flip_together_under_load_and_no_request_fails(world:
     world.operator()
     await start(world)
     async with world.load(rate=50) as load:
-        await wait_for(1)
+        await answered_by(load, "sum-1")
         await world.deploy("sum-2", serving={"replicas": 3})
         ready = await world.ready("sum-2")
         swapped_at = time.time()
@@ -161,8 +162,15 @@ async def test_a_write_that_an_old_leader_sent_before_it_froze_and_that_arrives_
     world.operator("operator-b")
     epoch = (await world.ready("sum-2"))["status"]["epoch"]
     record = await world.record()
+    arrived = asyncio.Event()
+
+    async def answered(write: Write) -> None:
+        if is_commit(write):
+            arrived.set()
+
+    world.proxy.after = answered
     done.set()
-    await wait_for(1)
+    await asyncio.wait_for(arrived.wait(), 180)
     assert await world.record() == record
     operator.thaw()
     await wait_for(2)

@@ -6,7 +6,8 @@ import pytest
 
 from demo.load import figures
 from harness.api import Manifest, eventually
-from harness.world import World, condition, message, wait_for
+from harness.questions import answered_by
+from harness.world import TIMEOUT_MILLISECONDS, World, condition, message, wait_for
 
 pytestmark = pytest.mark.integration
 
@@ -34,7 +35,7 @@ async def test_a_version_too_big_to_be_held_twice_comes_in_a_second_pool_and_the
     await world.ready("sum-1")
     before = await pools(world)
     async with world.load(rate=30) as load:
-        await wait_for(1)
+        await answered_by(load, "sum-1")
         await world.deploy("sum-2", serving=serving)
         await world.ready("sum-2")
         await one_pool_left(world)
@@ -49,7 +50,8 @@ async def test_a_version_too_big_to_be_held_twice_comes_in_a_second_pool_and_the
 
 
 def challengers(version: str, **mode: Any) -> list[Manifest]:
-    return [{"name": "rival", "modelVersionRef": {"name": version}, **mode}]
+    """One that may take its time: a forward that is late is answered by the champion."""
+    return [{"name": "rival", "modelVersionRef": {"name": version}, "timeoutMilliseconds": TIMEOUT_MILLISECONDS, **mode}]
 
 
 async def test_a_challenger_joins_moves_to_another_version_and_becomes_the_champion(world: World) -> None:
@@ -61,10 +63,10 @@ async def test_a_challenger_joins_moves_to_another_version_and_becomes_the_champ
     async with world.load(rate=30) as load:
         await world.deploy("sum-1", challengers=challengers("sum-2", mode="Canary", percent=50))
         assert (await world.ready("sum-1"))["status"]["challengerSummary"] == "rival 50%"
-        await wait_for(1)
+        await answered_by(load, "sum-2")
         await world.deploy("sum-1", challengers=challengers("sum-3", mode="Canary", percent=50))
         await world.ready("sum-1")
-        await wait_for(1)
+        await answered_by(load, "sum-3")
         await world.deploy("sum-3")
         ready = await world.ready("sum-3")
         await one_pool_left(world)

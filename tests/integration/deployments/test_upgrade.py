@@ -6,7 +6,8 @@ import pytest
 
 from demo.load import figures
 from harness.api import Manifest, eventually
-from harness.world import World, wait_for
+from harness.questions import answered_by
+from harness.world import TIMEOUT_MILLISECONDS, World, wait_for
 
 pytestmark = pytest.mark.integration
 
@@ -34,12 +35,13 @@ async def test_an_upgrade_takes_champion_and_challenger_to_the_new_image_and_los
     earlier = world.operator("earlier")
     await world.versions("sum-1", "sum-2", "sum-3")
     challengers = [{"name": "rival", "modelVersionRef": {"name": "sum-2"}, "mode": "Canary", "percent": 30}]
+    challengers[0]["timeoutMilliseconds"] = TIMEOUT_MILLISECONDS
     await world.deploy("sum-1", challengers=challengers, serving={"replicas": 2})
     epoch = (await world.ready("sum-1"))["status"]["epoch"]
     earlier.stop()
     await made_by_an_earlier_podium(world, "sum-1", "sum-2", "sum-3")
     async with world.load(rate=30) as load:
-        await wait_for(1)
+        await answered_by(load, "sum-2")
         world.operator("upgraded", scoring_image=TODAY)
 
         async def moved() -> bool:

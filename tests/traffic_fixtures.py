@@ -42,8 +42,6 @@ from serving_fixtures import weighted_sum_descriptor
 DEPLOYMENT = DeploymentKey(namespace="shop", name="churn", uid="uid-1")
 TOKEN = "forward-token"
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-
 HOST = "127.0.0.2"
 """Of challengers."""
 CHAMPION_HOST = "127.0.0.3"

@@ -153,9 +153,10 @@ class UnaryCall:
     def gone(self) -> None:
         self.drained()
         if self.open:
+            work = self._work
             self._close()
-            if self._work is not None:
-                self._work.cancel()
+            if work is not None:
+                work.cancel()
 
     def sweep(self, now: float) -> None:
         waited = now - self._started_at
@@ -189,6 +190,7 @@ class UnaryCall:
     def _close(self) -> None:
         self.open = False
         self._chunks = []
+        self._work = None  # it holds the request and knows this: only the garbage collector would free the two
         self._load.calls -= 1
         self._load.buffered_bytes -= self._size
 

@@ -200,11 +200,13 @@ class _Place:
     def cancel(self) -> None:
         if self.open:
             self.open = False
-            if self._work is not None:
-                self._work.cancel()
+            work, self._work = self._work, None
+            if work is not None:
+                work.cancel()
 
     def _fill(self, content: bytes) -> None:
         if self.open:
             self.open = False
+            self._work = None  # it holds the request and knows this: only the garbage collector would free the two
             self.content = content
             self._call.placed()

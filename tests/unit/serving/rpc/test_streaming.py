@@ -1,6 +1,8 @@
 """ModelStreamInfer: an answer for each request, in their order, with a bound on what is worked on."""
 
 import asyncio
+import gc
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -130,3 +132,25 @@ async def test_a_message_that_is_too_large_ends_its_stream(tmp_path: Path) -> No
             await call.read()
         assert error.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         assert pod.server.load.buffered_bytes == 0
+
+
+async def test_an_answered_request_is_freed_at_once_and_not_by_the_garbage_collector(tmp_path: Path) -> None:
+    """The collector comes after 50,000 new objects: by then large messages would have filled the memory."""
+    async with rpc_site(tmp_path) as pod:
+        await pod.site.serve("1")
+        responder = pod.site.responder
+        gc.disable()
+        try:
+            call = stream(pod)
+            for _ in range(3):
+                await pod.infer(raw_request([1, 2]))
+                await call.write(raw_request([1, 2]))
+                assert (await call.read()).error_message == ""
+            asked = [weakref.ref(request) for request in responder.asked]
+            responder.asked.clear()
+            responder.after.clear()
+            await until(lambda: [request for request in asked if request() is not None] == [])
+            await call.done_writing()
+        finally:
+            gc.enable()
+    assert len(asked) == 6

@@ -8,8 +8,11 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 # A property is about values, not about how busy the machine is: an example that took long is no failure, nor are ten whose
-# values took a second to make.
-settings.register_profile("podium", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# values took a second to make. Values are the same in every run, so that what refuses a change is the change;
+# `pytest --hypothesis-profile explore` draws others, and more of them.
+_ANY_SPEED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("podium", _ANY_SPEED, derandomize=True)
+settings.register_profile("explore", _ANY_SPEED, max_examples=1000)
 settings.load_profile("podium")
 
 _REACHING_OUT = {"os.exec", "os.fork", "os.posix_spawn", "os.system", "socket.bind", "socket.connect", "subprocess.Popen"}

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from harness.questions import question
+from harness.questions import TIMEOUT_MILLISECONDS, question
 from harness.rpc import infer, sum_request
-from harness.site import TIMEOUT_MILLISECONDS, Model, Site
+from harness.site import Model, Site
 from security_fixtures import make_certificate
 
 pytestmark = pytest.mark.e2e

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from demo.load import figures, inconsistent_keys
-from harness.questions import question
-from harness.site import TIMEOUT_MILLISECONDS, Model, Site, cut_network, let_pass, registry_pid, send_signal
+from harness.questions import TIMEOUT_MILLISECONDS, question
+from harness.site import Model, Site, cut_network, let_pass, registry_pid, send_signal
 
 pytestmark = pytest.mark.e2e
 

@@ -5,6 +5,10 @@ import json
 from demo.load import Load, Question
 from harness.api import eventually
 
+TIMEOUT_MILLISECONDS = 60_000
+"""Of a request, and of a forward that is meant to succeed: a pod that stands still for a while fails none and leaves none to
+the champion."""
+
 
 def question(a: float = 1.0, b: float = 2.0, **headers: str) -> Question:
     """An Open Inference Protocol request with x0 = a and x1 = b; `X_Key` becomes the header X-Key."""

@@ -17,11 +17,9 @@ from cluster.layout import paths
 from demo.kubectl import Kubectl, Manifest
 from demo.load import BackgroundLoad, Load, Question
 from demo.where import Where
-from harness.questions import question
+from harness.questions import TIMEOUT_MILLISECONDS, question
 
 T = TypeVar("T")
-TIMEOUT_MILLISECONDS = 60_000
-"""Of a request, and of a forward that is meant to succeed: a pod that stands still for a while fails none."""
 _worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 2
 _ports = itertools.count(31_000 + _worker * 800 + os.getpid() % 40 * 20)
 """NodePorts. Twenty for each process: two workers always differ, and from a run before, whose namespaces may still be going,

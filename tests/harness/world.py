@@ -22,7 +22,7 @@ from harness.network import PodNetwork
 from harness.node import Node
 from harness.operator_process import OperatorProcess
 from harness.pod import PodProcess
-from harness.questions import question
+from harness.questions import TIMEOUT_MILLISECONDS, question
 from ports import free_port
 from serving_fixtures import make_package
 
@@ -30,8 +30,6 @@ SCORING_IMAGE = "registry.test/podium/serving@sha256:" + "a" * 64
 OPERATOR_IMAGE = "registry.test/podium/operator@sha256:" + "b" * 64
 SHORT_LEASE_SECONDS = 15.0
 """For an operator that is killed or frozen: so long the next one waits."""
-TIMEOUT_MILLISECONDS = 60_000
-"""Of a request, and of a forward: a pod that stands still for a while fails none and leaves none to the champion."""
 CRDS = sorted((Path(__file__).parents[2] / "crds").glob("podium.dev_*.yaml"))
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from demo.load import figures
 from harness.api import Manifest, eventually
-from harness.questions import answered_by
-from harness.world import TIMEOUT_MILLISECONDS, World, wait_for
+from harness.questions import TIMEOUT_MILLISECONDS, answered_by
+from harness.world import World, wait_for
 
 pytestmark = pytest.mark.integration
 
